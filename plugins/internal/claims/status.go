@@ -1,0 +1,86 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import "time"
+
+// TaskState is the state of a Mesos task as v1/mesos.proto names it.
+type TaskState string
+
+// The task states of Mesos.
+const (
+	TaskStaging        TaskState = "TASK_STAGING"
+	TaskStarting       TaskState = "TASK_STARTING"
+	TaskRunning        TaskState = "TASK_RUNNING"
+	TaskKilling        TaskState = "TASK_KILLING"
+	TaskFinished       TaskState = "TASK_FINISHED"
+	TaskFailed         TaskState = "TASK_FAILED"
+	TaskKilled         TaskState = "TASK_KILLED"
+	TaskError          TaskState = "TASK_ERROR"
+	TaskLost           TaskState = "TASK_LOST"
+	TaskDropped        TaskState = "TASK_DROPPED"
+	TaskUnreachable    TaskState = "TASK_UNREACHABLE"
+	TaskGone           TaskState = "TASK_GONE"
+	TaskGoneByOperator TaskState = "TASK_GONE_BY_OPERATOR"
+	TaskUnknown        TaskState = "TASK_UNKNOWN"
+)
+
+// Terminal tells whether a task in this state never runs again. UNREACHABLE and
+// UNKNOWN are not terminal (Mesos protobuf_utils isTerminalState).
+func (s TaskState) Terminal() bool {
+	switch s {
+	case TaskFinished, TaskFailed, TaskKilled, TaskError, TaskLost, TaskDropped, TaskGone, TaskGoneByOperator:
+		return true
+	}
+	return false
+}
+
+// Live tells whether a task in this state holds its resources on its agent.
+func (s TaskState) Live() bool {
+	switch s {
+	case TaskStaging, TaskStarting, TaskRunning, TaskKilling:
+		return true
+	}
+	return false
+}
+
+// TaskStatus is one status update of a task.
+type TaskStatus struct {
+	// TaskID is the task's id, "<pod UID>.<attempt>" for ours.
+	TaskID string
+	// AgentID is the agent the task is or was on; empty if the master does not say.
+	AgentID string
+	State   TaskState
+	// Reason is the v1 name ("REASON_INVALID_OFFERS"); empty when the status has
+	// none. An absent reason is not the enum's zero value.
+	Reason string
+	// Source is "SOURCE_MASTER", "SOURCE_AGENT" or "SOURCE_EXECUTOR".
+	Source string
+	// Message is Mesos' own text for people.
+	Message string
+	// UUID is set on updates that the agent repeats until they are acknowledged.
+	UUID []byte
+	// Timestamp is when the update was made, zero if not given.
+	Timestamp time.Time
+}
+
+// TaskIdentity carries what a task's labels say, where a message of the master
+// has them.
+type TaskIdentity struct {
+	Namespace, Name string
+	PodUID          string
+}

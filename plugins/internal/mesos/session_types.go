@@ -1,0 +1,179 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Config says which masters to talk to and as whom.
+type Config struct {
+	// Masters are "host:port" or "http(s)://host:port", tried in turn.
+	Masters []string
+	// Framework is how we present ourselves.
+	Framework FrameworkInfo
+	// IDs keeps the FrameworkID across restarts.
+	IDs IDStore
+	// StartUnsuppressed reports, at the moment of each SUBSCRIBE, whether the
+	// roles shall be offered resources at once; nil or false subscribes with all
+	// roles suppressed.
+	StartUnsuppressed func() bool
+	// CallTimeout bounds every call but SUBSCRIBE.
+	CallTimeout time.Duration
+	// HeartbeatMisses is how many heartbeat intervals may pass without any record
+	// before the stream is given up.
+	HeartbeatMisses int
+	// MaxRecordBytes bounds one RecordIO record.
+	MaxRecordBytes int64
+	// BackoffInitial and BackoffMax bound the jittered wait before resubscribing.
+	BackoffInitial, BackoffMax time.Duration
+	// Observer is told about traffic, for metrics; may be nil.
+	Observer Observer
+}
+
+// FrameworkInfo is the part of v1 FrameworkInfo that we set.
+// checkpoint is always true: otherwise a mere agent restart loses every task.
+type FrameworkInfo struct {
+	Name, User, Principal, Hostname, WebUIURL string
+	Roles                                     []string
+	// FailoverTimeout is how long the master keeps our tasks while we are away.
+	FailoverTimeout time.Duration
+	// GPUs asks for offers of agents with GPUs (capability GPU_RESOURCES).
+	GPUs bool
+}
+
+// IDStore keeps the FrameworkID. Load returns "" when none was ever saved.
+type IDStore interface {
+	Load(ctx context.Context) (string, error)
+	Save(ctx context.Context, id string) error
+}
+
+// Handler receives what the master says, in stream order, on one goroutine.
+// Methods must return quickly and must not call back into the session
+// synchronously; they hand work to others.
+type Handler interface {
+	// Subscribed starts a subscription: offers of earlier ones are void.
+	Subscribed(Subscription)
+	// Disconnected ends it: every offer is void from now on. err says why.
+	Disconnected(err error)
+	// Offers brings new offers; the slice is the handler's only until it returns.
+	Offers(offers []offers.Offer)
+	// Rescinded voids one offer, which may be unknown already.
+	Rescinded(offerID string)
+	// Updated brings a task status. The session acknowledges it after the return.
+	Updated(claims.TaskStatus)
+	// Failed says that an agent (executorID == "") or an executor of ours is gone.
+	// status is a raw wait(2) status for executors.
+	Failed(agentID, executorID string, status int32)
+}
+
+// Subscription describes the subscription just made.
+type Subscription struct {
+	FrameworkID string
+	// Master is the address that holds the subscription, Version its version.
+	Master, Version   string
+	HeartbeatInterval time.Duration
+	// Suppressed tells whether our roles started suppressed.
+	Suppressed bool
+}
+
+// Task is one placeholder to launch.
+type Task struct {
+	// ID is "<pod UID>.<attempt>"; Name is what Mesos' pages show.
+	ID, Name string
+	Need     resources.Vector
+	// Labels go into TaskInfo.labels, in the given order.
+	Labels []Label
+	// Command is the argv of the placeholder, run without a shell.
+	Command []string
+}
+
+// Label is one key and value of a task.
+type Label struct{ Key, Value string }
+
+// Launch is one ACCEPT: all offers of one agent and one role, one LAUNCH.
+type Launch struct {
+	OfferIDs []string
+	AgentID  string
+	Role     string
+	Tasks    []Task
+	// Refuse is Filters.refuse_seconds for what the tasks leave over.
+	Refuse time.Duration
+}
+
+// TaskRef names a task for RECONCILE and KILL; AgentID may be empty, but answers
+// are better with it.
+type TaskRef struct{ TaskID, AgentID string }
+
+// Client sends calls over the live subscription. Every method blocks until the
+// master answered or the call failed; the error is ErrNotSubscribed, a
+// *CallError or the context's.
+type Client interface {
+	Accept(ctx context.Context, launch Launch) error
+	Decline(ctx context.Context, offerIDs []string, refuse time.Duration) error
+	Kill(ctx context.Context, task TaskRef) error
+	// Revive and Suppress concern all our roles if none is given.
+	Revive(ctx context.Context, roles ...string) error
+	Suppress(ctx context.Context, roles ...string) error
+	// Reconcile asks for the state of the tasks; none given asks for all that the
+	// master knows of us (implicit reconciliation).
+	Reconcile(ctx context.Context, tasks ...TaskRef) error
+}
+
+// State is where the session stands.
+type State string
+
+// The states of a session.
+const (
+	StateStopped    State = "Stopped"
+	StateConnecting State = "Connecting"
+	StateSubscribed State = "Subscribed"
+	StateBackoff    State = "Backoff"
+	StateFailedOver State = "FailedOver"
+	StateRemoved    State = "Removed"
+)
+
+// States lists all states, for metrics.
+var States = []State{StateStopped, StateConnecting, StateSubscribed, StateBackoff, StateFailedOver, StateRemoved}
+
+// Observer is told about the session's traffic. Methods are called concurrently
+// and must be cheap.
+type Observer interface {
+	// CallDone reports one call: its v1 type name, a low-cardinality result
+	// ("202", "400", "timeout", "connection", ...), and its duration.
+	CallDone(callType, result string, took time.Duration)
+	// EventReceived reports one record of the stream by event type name.
+	EventReceived(eventType string, bytes int)
+	// StateChanged reports a change of state; err is why, nil when all is well.
+	StateChanged(state State, err error)
+}
+
+// Errors that end or refuse work. Test with errors.Is.
+var (
+	// ErrNotSubscribed is returned by calls while no subscription is live.
+	ErrNotSubscribed = errors.New("not subscribed to a Mesos master")
+	// ErrFailedOver ends Run: another instance took over our FrameworkID.
+	ErrFailedOver = errors.New("another instance took over this framework")
+	// ErrFrameworkRemoved ends Run: the master removed our framework for good.
+	ErrFrameworkRemoved = errors.New("the Mesos master removed this framework")
+)

@@ -1,0 +1,48 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Offer is what the cache knows of one Mesos offer: one agent's resources,
+// allocated to one role, good for exactly one ACCEPT or DECLINE
+// (v1/mesos.proto Offer).
+type Offer struct {
+	// ID names the offer. It is void after a RESCIND, a DECLINE, an ACCEPT and
+	// whenever the subscription that brought it ends.
+	ID string
+	// AgentID is the Mesos agent that has the resources.
+	AgentID string
+	// Hostname is the agent's --hostname, by which it is matched to a node.
+	Hostname string
+	// Role is the allocation role. Offers of different roles never share an
+	// ACCEPT (master validation of offers).
+	Role string
+	// Free is the sum of the unreserved, non-revocable scalars that any task may
+	// use, in the units of resources.Vector.
+	Free resources.Vector
+	// UnavailableAt is the start of the agent's next maintenance window, zero
+	// if none is scheduled.
+	UnavailableAt time.Time
+	// Executors are our executors that the master believes to run on the agent.
+	// Nil for most offers; a snapshot, not a promise.
+	Executors []string
+}
