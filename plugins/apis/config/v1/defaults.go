@@ -1,0 +1,95 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package v1
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SetDefaults_MesosOffersArgs sets every field that was left out to the default
+// its documentation names. A field that was set, be it to zero or to nothing, is
+// left as it is: validation judges it.
+func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
+	setDefaultRequests(args)
+	setDefault(&args.LaunchTimeout, duration(30*time.Second))
+	setFrameworkDefaults(&args.Framework)
+	setDefault(&args.FrameworkIDConfigMap.Namespace, metav1.NamespaceSystem)
+	setDefault(&args.FrameworkIDConfigMap.Name, "kube-mesos-framework")
+	setOffersDefaults(&args.Offers)
+	setSessionDefaults(&args.Session)
+	if args.Placeholder.Command == nil {
+		args.Placeholder.Command = []string{"sleep", "infinity"}
+	}
+}
+
+// setDefaultRequests uses kube-scheduler's own assumptions for pods without
+// requests (k8s.io/kubernetes/pkg/scheduler/util, DefaultMilliCPURequest and
+// DefaultMemoryRequest), so that its scores and our claims agree.
+func setDefaultRequests(args *MesosOffersArgs) {
+	if args.DefaultRequests == nil {
+		args.DefaultRequests = corev1.ResourceList{}
+	}
+	if _, ok := args.DefaultRequests[corev1.ResourceCPU]; !ok {
+		args.DefaultRequests[corev1.ResourceCPU] = resource.MustParse("100m")
+	}
+	if _, ok := args.DefaultRequests[corev1.ResourceMemory]; !ok {
+		args.DefaultRequests[corev1.ResourceMemory] = resource.MustParse("200Mi")
+	}
+}
+
+func setFrameworkDefaults(framework *Framework) {
+	setDefault(&framework.Name, "kube-mesos")
+	setDefault(&framework.User, "root")
+	setDefault(&framework.Role, "*")
+	setDefault(&framework.FailoverTimeout, duration(7*24*time.Hour))
+}
+
+func setOffersDefaults(offers *Offers) {
+	setDefault(&offers.MaxHold, duration(10*time.Second))
+	setDefault(&offers.RefuseUnused, duration(5*time.Second))
+	setDefault(&offers.RefuseForeign, duration(time.Hour))
+	setDefault(&offers.IdleGrace, duration(time.Second))
+	setDefault(&offers.BatchLinger, duration(2*time.Millisecond))
+	setDefault(&offers.MaxBatchLinger, duration(50*time.Millisecond))
+	setDefault(&offers.MaxTasksPerAccept, 64)
+	setDefault(&offers.CandidateLimit, 128)
+}
+
+func setSessionDefaults(session *Session) {
+	if session.Start == "" {
+		session.Start = SessionStartLeading
+	}
+	setDefault(&session.CallTimeout, duration(10*time.Second))
+	setDefault(&session.HeartbeatMisses, 3)
+	setDefault(&session.MaxRecordBytes, 256<<20)
+	setDefault(&session.BackoffInitial, duration(500*time.Millisecond))
+	setDefault(&session.BackoffMax, duration(15*time.Second))
+}
+
+func setDefault[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
+}
+
+func duration(d time.Duration) metav1.Duration {
+	return metav1.Duration{Duration: d}
+}
