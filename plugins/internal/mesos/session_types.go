@@ -18,6 +18,7 @@ package mesos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -38,15 +39,25 @@ type Config struct {
 	// roles shall be offered resources at once; nil or false subscribes with all
 	// roles suppressed.
 	StartUnsuppressed func() bool
-	// CallTimeout bounds every call but SUBSCRIBE.
+	// CallTimeout bounds every call but SUBSCRIBE, and every access to IDs; 0
+	// means 10 s.
 	CallTimeout time.Duration
 	// HeartbeatMisses is how many heartbeat intervals may pass without any record
-	// before the stream is given up.
+	// before the stream is given up; 0 means 3.
 	HeartbeatMisses int
-	// MaxRecordBytes bounds one RecordIO record.
+	// MaxRecordBytes bounds one RecordIO record; 0 means 256 MiB, enough for the
+	// offers of 400,000 agents.
 	MaxRecordBytes int64
-	// BackoffInitial and BackoffMax bound the jittered wait before resubscribing.
+	// BackoffInitial and BackoffMax bound the jittered wait before resubscribing;
+	// 0 means 250 ms and 15 s.
 	BackoffInitial, BackoffMax time.Duration
+	// Authorization returns the value of the Authorization header ("Basic ...",
+	// see BasicAuth, or "token=..."), asked for before every request so that a
+	// rotated secret is used at once; nil sends none. It must be quick and safe
+	// for concurrent use. It is sent to the masters and to where they redirect.
+	Authorization func() (string, error)
+	// TLS configures https masters; nil means the system's roots.
+	TLS *tls.Config
 	// Observer is told about traffic, for metrics; may be nil.
 	Observer Observer
 }

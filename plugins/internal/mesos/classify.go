@@ -1,0 +1,114 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// answer is what an HTTP answer to SUBSCRIBE means for us.
+type answer int
+
+const (
+	// answerStream: the stream follows.
+	answerStream answer = iota
+	// answerRedirect: another master leads; see Location.
+	answerRedirect
+	// answerNotReady: this master cannot serve now, another may.
+	answerNotReady
+	// answerRefused: the same request would be refused again.
+	answerRefused
+)
+
+// classifySubscribe judges the answer to SUBSCRIBE. 404 is what a starting master
+// says before its routes exist (a recorded master did so for 25 ms), 503 "No
+// leader elected" or "Master has not finished recovery".
+func classifySubscribe(status int, header http.Header, body string) (answer, error) {
+	switch status {
+	case http.StatusOK:
+		if got := header.Get("Content-Type"); got != mediaTypeProtobuf {
+			return answerRefused, fmt.Errorf("%w: Content-Type %q, want %q; is this a Mesos master?", errRefused, got, mediaTypeProtobuf)
+		}
+		if header.Get(headerStreamID) == "" {
+			return answerRefused, fmt.Errorf("%w: the answer has no %s; is this a Mesos master?", errRefused, headerStreamID)
+		}
+		return answerStream, nil
+	case http.StatusTemporaryRedirect:
+		return answerRedirect, nil
+	case http.StatusServiceUnavailable, http.StatusNotFound,
+		http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
+		return answerNotReady, fmt.Errorf("%w: %d %q", errNotReady, status, body)
+	case http.StatusUnauthorized:
+		return answerRefused, fmt.Errorf("%w: 401 %q; check the principal and its secret", errRefused, body)
+	case http.StatusForbidden:
+		return answerRefused, fmt.Errorf("%w: 403 %q; check the credentials and the master's ACLs", errRefused, body)
+	}
+	return answerRefused, fmt.Errorf("%w: %d %q", errRefused, status, body)
+}
+
+// Texts of a master's 400 that mean our subscription is not the live one (Mesos
+// Master::Http::scheduler, confirmed by a recorded master). Other 400 concern the
+// call alone.
+var lostTexts = []string{
+	"Framework cannot be found",
+	"The stream ID '",
+	"All non-subscribe calls should include",
+}
+
+// callSucceeded tells whether the status is success. Calls answer 202, only
+// UPDATE_FRAMEWORK answers 200.
+func callSucceeded(status int) bool {
+	return status == http.StatusAccepted || status == http.StatusOK
+}
+
+// subscriptionLost tells whether a refused call shows that the subscription is
+// not live any more on the master that we talk to: 403 "Framework is not
+// subscribed", 400 with a text about the stream id, 307 and 503 of a master that
+// leads no more, 404 of one that has just started.
+func subscriptionLost(status int, body string) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusTemporaryRedirect, http.StatusServiceUnavailable, http.StatusNotFound:
+		return true
+	case http.StatusBadRequest:
+		for _, text := range lostTexts {
+			if strings.Contains(body, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Texts of the ERROR event after which we must not subscribe again.
+const (
+	textFailedOver = "Framework failed over"
+	textRemoved    = "Framework has been removed"
+)
+
+// classifyErrorEvent turns the text of an ERROR event into the error that ends
+// the subscription: ErrFailedOver and ErrFrameworkRemoved end the session too.
+func classifyErrorEvent(text string) error {
+	switch strings.TrimSpace(text) {
+	case textFailedOver:
+		return fmt.Errorf("%w: the master says %q", ErrFailedOver, text)
+	case textRemoved:
+		return fmt.Errorf("%w: the master says %q; all its tasks are gone, a new FrameworkID is an operator's decision", ErrFrameworkRemoved, text)
+	}
+	return fmt.Errorf("%w: %q", errMasterError, text)
+}

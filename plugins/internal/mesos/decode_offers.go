@@ -1,0 +1,303 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Field numbers of v1 scheduler.proto and mesos.proto, as far as the scan reads
+// them.
+const (
+	fieldOffersOffers = 1
+
+	fieldOfferID             = 1
+	fieldOfferFrameworkID    = 2
+	fieldOfferAgentID        = 3
+	fieldOfferHostname       = 4
+	fieldOfferResources      = 5
+	fieldOfferExecutorIDs    = 6
+	fieldOfferUnavailability = 9
+	fieldOfferAllocationInfo = 10
+
+	fieldResourceName         = 1
+	fieldResourceType         = 2
+	fieldResourceScalar       = 3
+	fieldResourceRole         = 6
+	fieldResourceDisk         = 7
+	fieldResourceReservation  = 8
+	fieldResourceRevocable    = 9
+	fieldResourceShared       = 10
+	fieldResourceProviderID   = 12
+	fieldResourceReservations = 13
+
+	// fieldValue is the only field of the id messages, Scalar, AllocationInfo, and
+	// the first of Unavailability (start) and TimeInfo (nanoseconds).
+	fieldValue = 1
+
+	valueTypeScalar = 0
+)
+
+var (
+	// errWire is a message that breaks the protobuf wire format.
+	errWire = errors.New("malformed protobuf")
+	// errOffer is an offer that is well-formed protobuf but not a usable offer.
+	errOffer = errors.New("unusable offer")
+)
+
+// offerDecoder scans OFFERS straight into domain offers. It keeps its result and
+// its strings between events: an allocator brings the same agents over and over.
+type offerDecoder struct {
+	names *interner
+	out   []offers.Offer
+	// ids collects the offer ids of idBatch offers: one string per batch instead of
+	// one per offer. A kept offer so keeps at most a batch of ids alive.
+	ids   []byte
+	ends  []int
+	first int
+}
+
+const (
+	idBatch = 64
+	// keepOffers is how many offers the result keeps room for between events.
+	keepOffers = 16384
+)
+
+func newOfferDecoder() *offerDecoder {
+	return &offerDecoder{names: newInterner(maxInterned)}
+}
+
+// leftOut are the offers of a record that cannot be used.
+type leftOut struct {
+	count int
+	// ids are those of them that have an id.
+	ids []string
+	// why is the reason for the last one.
+	why error
+}
+
+// decode scans one Event.Offers message. The result is valid until the next
+// call. An offer that cannot be used is left out; an error means that the message
+// itself is broken.
+func (d *offerDecoder) decode(b []byte) (list []offers.Offer, left leftOut, err error) {
+	d.reset()
+	for len(b) > 0 {
+		num, typ, rest, value, err := consumeField(b)
+		if err != nil {
+			return nil, left, err
+		}
+		b = rest
+		if num != fieldOffersOffers {
+			continue
+		}
+		if typ != protowire.BytesType {
+			return nil, left, fmt.Errorf("%w: offers of wire type %d", errWire, typ)
+		}
+		if id, bad := d.offer(value); bad != nil {
+			left.count++
+			left.why = bad
+			if len(id) > 0 {
+				left.ids = append(left.ids, string(id))
+			}
+		}
+	}
+	d.nameBatch()
+	return d.out, left, nil
+}
+
+func (d *offerDecoder) reset() {
+	if cap(d.out) > keepOffers {
+		d.out = nil
+	}
+	clear(d.out)
+	d.out = d.out[:0]
+	d.ids, d.ends, d.first = d.ids[:0], d.ends[:0], 0
+}
+
+// offer appends one offer to the result, or says why it cannot be used; then id
+// is the offer's id, if it came so far.
+func (d *offerDecoder) offer(b []byte) (id []byte, err error) {
+	var o offers.Offer
+	var framework []byte
+	for len(b) > 0 {
+		num, typ, rest, value, err := consumeField(b)
+		if err != nil {
+			return id, err
+		}
+		b = rest
+		if num > fieldOfferAllocationInfo {
+			continue
+		}
+		if typ != protowire.BytesType {
+			return id, fmt.Errorf("%w: field %d of an offer has wire type %d", errWire, num, typ)
+		}
+		switch num {
+		case fieldOfferID:
+			id, err = consumeValue(value)
+		case fieldOfferFrameworkID:
+			framework, err = consumeValue(value)
+		case fieldOfferAgentID:
+			o.AgentID, err = d.interned(value)
+		case fieldOfferHostname:
+			o.Hostname = d.names.intern(value)
+		case fieldOfferResources:
+			err = addResource(&o.Free, value)
+		case fieldOfferExecutorIDs:
+			var executor string
+			executor, err = d.interned(value)
+			o.Executors = append(o.Executors, executor)
+		case fieldOfferUnavailability:
+			o.UnavailableAt, err = unavailableAt(value)
+		case fieldOfferAllocationInfo:
+			o.Role, err = d.interned(value)
+		}
+		if err != nil {
+			return id, err
+		}
+	}
+	if len(id) == 0 || len(framework) == 0 || o.AgentID == "" || o.Hostname == "" || o.Role == "" {
+		return id, fmt.Errorf("%w: id, framework, agent, hostname or allocation role is missing", errOffer)
+	}
+	d.append(o, id)
+	return id, nil
+}
+
+// append adds the offer; its id follows with the batch.
+func (d *offerDecoder) append(o offers.Offer, id []byte) {
+	d.out = append(d.out, o)
+	d.ids = append(d.ids, id...)
+	d.ends = append(d.ends, len(d.ids))
+	if len(d.ends) == idBatch {
+		d.nameBatch()
+	}
+}
+
+// nameBatch gives the offers of the batch their ids.
+func (d *offerDecoder) nameBatch() {
+	all := string(d.ids)
+	start := 0
+	for i, end := range d.ends {
+		d.out[d.first+i].ID = all[start:end]
+		start = end
+	}
+	d.first = len(d.out)
+	d.ids, d.ends = d.ids[:0], d.ends[:0]
+}
+
+// interned reads the one string of an id message. It must be there.
+func (d *offerDecoder) interned(b []byte) (string, error) {
+	value, err := consumeValue(b)
+	if err == nil && len(value) == 0 {
+		err = fmt.Errorf("%w: an empty id or role", errOffer)
+	}
+	return d.names.intern(value), err
+}
+
+// addResource adds one entry of Offer.resources to free if any task may use it:
+// a scalar of a kind that we know, unreserved, not revocable, not shared, not on
+// a disk of its own and not of a resource provider.
+func addResource(free *resources.Vector, b []byte) error {
+	var name []byte
+	var scalar float64
+	var typed, isScalar, hasScalar, special bool
+	for len(b) > 0 {
+		num, typ, rest, value, err := consumeField(b)
+		if err != nil {
+			return err
+		}
+		b = rest
+		switch num {
+		case fieldResourceType:
+			v, n := protowire.ConsumeVarint(value)
+			if typ != protowire.VarintType || n < 0 {
+				return fmt.Errorf("%w: type of a resource", errWire)
+			}
+			typed, isScalar = true, v == valueTypeScalar
+			continue
+		case fieldResourceName:
+			name = value
+		case fieldResourceScalar:
+			if typ == protowire.BytesType {
+				scalar, err = consumeDouble(value)
+				hasScalar = true
+			}
+		case fieldResourceRole:
+			special = special || string(value) != "*"
+		case fieldResourceDisk, fieldResourceReservation, fieldResourceRevocable,
+			fieldResourceShared, fieldResourceProviderID, fieldResourceReservations:
+			special = true
+		default:
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if typ != protowire.BytesType {
+			return fmt.Errorf("%w: field %d of a resource has wire type %d", errWire, num, typ)
+		}
+	}
+	if len(name) == 0 || !typed || (isScalar && !hasScalar) {
+		return fmt.Errorf("%w: a resource without name, type or value", errOffer)
+	}
+	kind, known := resources.KindOfMesos(string(name))
+	if !known || !isScalar || special {
+		return nil
+	}
+	amount, ok := resources.FromMesosScalar(scalar)
+	if !ok || amount < 0 || amount > math.MaxInt64-free[kind] {
+		return fmt.Errorf("%w: %s is %v", errOffer, kind.MesosName(), scalar)
+	}
+	free[kind] += amount
+	return nil
+}
+
+// unavailableAt reads Unavailability.start.nanoseconds.
+func unavailableAt(b []byte) (time.Time, error) {
+	start, err := consumeValue(b)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var nanoseconds uint64
+	var found bool
+	for len(start) > 0 {
+		num, typ, rest, value, err := consumeField(start)
+		if err != nil {
+			return time.Time{}, err
+		}
+		start = rest
+		if num != fieldValue {
+			continue
+		}
+		v, n := protowire.ConsumeVarint(value)
+		if typ != protowire.VarintType || n < 0 {
+			return time.Time{}, fmt.Errorf("%w: start of an unavailability", errWire)
+		}
+		nanoseconds, found = v, true
+	}
+	if !found {
+		return time.Time{}, fmt.Errorf("%w: an unavailability without a start", errOffer)
+	}
+	return time.Unix(0, int64(nanoseconds)), nil
+}

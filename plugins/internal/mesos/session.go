@@ -1,0 +1,269 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// Session keeps one framework subscribed to the leading Mesos master. Make it
+// with NewSession, run it with Run; it implements Client.
+type Session struct {
+	cfg       Config
+	handler   Handler
+	masters   []*url.URL
+	transport http.RoundTripper
+	jitter    func() float64
+	counters  counters
+	// lastRecord is when the last record came, in Unix nanoseconds; 0 for never.
+	lastRecord atomic.Int64
+
+	// The fields of Run's goroutine.
+	backoff backoff
+	decoder *offerDecoder
+	// unknown holds the event types that were logged already.
+	unknown map[int32]bool
+	// frameworkID is "" until it was loaded or stored.
+	frameworkID string
+	// next is the index of the master to try next.
+	next int
+
+	// inflight counts calls and acknowledgements between begin and their end.
+	// Only begin and publish, under mu and unless closing, add to it.
+	inflight sync.WaitGroup
+	// done is closed when Run has returned.
+	done chan struct{}
+
+	mu      sync.Mutex
+	status  Status
+	current *subscription
+	closing bool
+	stop    context.CancelCauseFunc
+}
+
+var _ Client = (*Session)(nil)
+
+// Status is where a session stands.
+type Status struct {
+	State State
+	// FrameworkID is "" until the first subscription or the store told it.
+	FrameworkID string
+	// Master is the address that holds the subscription, "" without one.
+	Master string
+	// Since is when State began.
+	Since time.Time
+	// LastError is why State is not Subscribed, "" if all is well.
+	LastError string
+	// LastRecord is when the master was last heard of, zero for never.
+	LastRecord time.Time
+}
+
+// Status returns where the session stands. It is safe for concurrent use.
+func (s *Session) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := s.status
+	if at := s.lastRecord.Load(); at != 0 {
+		status.LastRecord = time.Unix(0, at)
+	}
+	return status
+}
+
+// Run subscribes and stays subscribed, calling the Handler, until ctx is done or
+// Close is called: then it returns nil. It returns an error wrapping ErrFailedOver
+// or ErrFrameworkRemoved if the master tells so, after which the FrameworkID must
+// not be used by this process again. A session runs once.
+func (s *Session) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.mu.Lock()
+	if s.stop != nil {
+		s.mu.Unlock()
+		return errors.New("mesos session: Run was called before; make a new session")
+	}
+	s.stop = stop
+	s.mu.Unlock()
+	defer close(s.done)
+	defer s.closeIdle()
+	for {
+		lasted, err := s.cycle(ctx)
+		switch {
+		case errors.Is(err, ErrFailedOver), errors.Is(err, ErrFrameworkRemoved):
+			return err
+		case ctx.Err() != nil || s.isClosing():
+			s.setState(StateStopped, "", nil)
+			return nil
+		}
+		s.backoff.lasted(lasted)
+		wait := s.backoff.wait(s.jitter())
+		s.setState(StateBackoff, "", err)
+		klog.FromContext(ctx).Error(err, "No subscription to a Mesos master, will try again", "wait", wait)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// cycle subscribes once and serves the subscription to its end. It returns how
+// long the subscription was live, and why it ended.
+func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
+	if ctx.Err() != nil || s.isClosing() {
+		return 0, errClosed
+	}
+	s.setState(StateConnecting, "", nil)
+	if err := s.loadID(ctx); err != nil {
+		return 0, err
+	}
+	st, err := s.subscribe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = st.serve()
+	if st.live {
+		lasted = time.Since(st.since)
+	}
+	return lasted, err
+}
+
+// loadID finds our FrameworkID before we subscribe: to subscribe without it would
+// make a second framework next to the tasks of the first.
+func (s *Session) loadID(ctx context.Context) error {
+	if s.frameworkID != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	id, err := s.cfg.IDs.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot load the FrameworkID, not subscribing without it: %w", err)
+	}
+	s.setFrameworkID(id)
+	return nil
+}
+
+// saveID stores a FrameworkID that the master has just given.
+func (s *Session) saveID(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	if err := s.cfg.IDs.Save(ctx, id); err != nil {
+		return fmt.Errorf("cannot store the FrameworkID %s, giving the subscription up before it is used; the master forgets it in %v: %w",
+			id, firstFailoverTimeout, err)
+	}
+	s.setFrameworkID(id)
+	return nil
+}
+
+func (s *Session) setFrameworkID(id string) {
+	s.frameworkID = id
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.FrameworkID = id
+}
+
+// setState publishes a state; err is why it is not better.
+func (s *Session) setState(state State, master string, err error) {
+	s.mu.Lock()
+	s.setStateLocked(state, master, err)
+	s.mu.Unlock()
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.StateChanged(state, err)
+	}
+}
+
+func (s *Session) setStateLocked(state State, master string, err error) {
+	if s.status.State != state {
+		s.status.Since = time.Now()
+	}
+	s.status.State, s.status.Master = state, master
+	switch {
+	case err != nil:
+		s.status.LastError = err.Error()
+	case state == StateSubscribed || state == StateStopped:
+		s.status.LastError = ""
+	}
+}
+
+func (s *Session) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// begin takes part in the live subscription for one call. The caller must call
+// inflight.Done afterwards.
+func (s *Session) begin() (*subscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil || s.closing {
+		return nil, ErrNotSubscribed
+	}
+	s.inflight.Add(1)
+	return s.current, nil
+}
+
+// Close ends the session without ending the framework (no TEARDOWN): it refuses
+// new calls, waits for those under way and for pending acknowledgements, closes
+// the stream and waits for Run to return. If ctx is done first, calls are cut off
+// and ctx's error returned. The master then waits for our return for
+// FrameworkInfo.FailoverTimeout.
+func (s *Session) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	stop := s.stop
+	s.mu.Unlock()
+	if stop == nil {
+		return nil
+	}
+	flushed := make(chan struct{})
+	go func() {
+		s.inflight.Wait()
+		close(flushed)
+	}()
+	var err error
+	select {
+	case <-flushed:
+	case <-s.done:
+	case <-ctx.Done():
+		err = fmt.Errorf("mesos session: closed with calls under way: %w", ctx.Err())
+	}
+	stop(errClosed)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		if err == nil {
+			err = fmt.Errorf("mesos session: closing: %w", ctx.Err())
+		}
+	}
+	return err
+}
+
+// closeIdle ends the connections that the calls leave open.
+func (s *Session) closeIdle() {
+	if t, ok := s.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,161 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+// subscribe tries each master once, beginning with the last good one. Only a
+// refusal that would be the same everywhere ends the round early.
+func (s *Session) subscribe(ctx context.Context) (*stream, error) {
+	var texts []string
+	for range s.masters {
+		st, err := s.subscribeVia(ctx, s.masters[s.next])
+		if err == nil {
+			return st, nil
+		}
+		s.next = (s.next + 1) % len(s.masters)
+		if ctx.Err() != nil || errors.Is(err, errRefused) {
+			return nil, err
+		}
+		texts = append(texts, err.Error())
+	}
+	return nil, fmt.Errorf("%w: %s", errNotReady, strings.Join(texts, "; "))
+}
+
+// subscribeVia subscribes at a master or at the one it names as the leader. We
+// follow 307 ourselves: a general HTTP client would not send the body again, or
+// send our credentials nowhere.
+func (s *Session) subscribeVia(ctx context.Context, master *url.URL) (*stream, error) {
+	seen := map[string]bool{}
+	for target := master; ; {
+		seen[target.Host] = true
+		st, location, err := s.postSubscribe(ctx, target)
+		if err != nil || st != nil {
+			return st, err
+		}
+		next, err := redirectTarget(target, location)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotReady, err)
+		}
+		if seen[next.Host] || len(seen) > maxRedirects {
+			return nil, fmt.Errorf("%w: %s redirects in a circle or too often, last to %s", errNotReady, master, next)
+		}
+		target = next
+	}
+}
+
+// postSubscribe sends SUBSCRIBE to one master. Without error it returns either
+// the stream or the Location of a redirect.
+func (s *Session) postSubscribe(parent context.Context, master *url.URL) (st *stream, location string, err error) {
+	st, body, err := s.newStream(parent, master)
+	if err != nil {
+		return nil, "", err
+	}
+	started := time.Now()
+	resp, err := st.open(body)
+	if err != nil {
+		if cause := context.Cause(st.sub.ctx); cause != nil {
+			err = cause
+		}
+		st.sub.end(err)
+		s.observeCall(scheduler.Call_SUBSCRIBE.String(), failureName(err), started)
+		return nil, "", fmt.Errorf("%w at %s: %w", errNotConnecting, master, err)
+	}
+	s.observeCall(scheduler.Call_SUBSCRIBE.String(), strconv.Itoa(resp.StatusCode), started)
+	text := ""
+	if resp.StatusCode != http.StatusOK {
+		text = readText(resp.Body)
+	}
+	verdict, err := classifySubscribe(resp.StatusCode, resp.Header, text)
+	if verdict == answerStream {
+		st.body = resp.Body
+		st.sub.streamID = resp.Header.Get(headerStreamID)
+		return st, "", nil
+	}
+	_ = resp.Body.Close()
+	st.sub.end(err)
+	if verdict == answerRedirect {
+		return nil, resp.Header.Get("Location"), nil
+	}
+	return nil, "", fmt.Errorf("%s: %w", master, err)
+}
+
+// newStream prepares a subscription at a master and the body of its SUBSCRIBE.
+func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, []byte, error) {
+	failover := s.cfg.Framework.FailoverTimeout
+	if s.frameworkID == "" {
+		failover = min(failover, firstFailoverTimeout)
+	}
+	suppressed := s.cfg.Framework.Roles
+	if s.cfg.StartUnsuppressed != nil && s.cfg.StartUnsuppressed() {
+		suppressed = nil
+	}
+	body, err := encodeSubscribe(s.cfg.Framework, s.frameworkID, failover, suppressed)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, end := context.WithCancelCause(parent)
+	return &stream{
+		session: s,
+		first:   s.frameworkID == "",
+		sub: &subscription{
+			ctx:        ctx,
+			end:        end,
+			master:     master.Host,
+			endpoint:   endpointOf(master),
+			lanes:      newLanes(),
+			acks:       newAckQueue(),
+			suppressed: suppressed,
+		},
+	}, body, nil
+}
+
+// open sends SUBSCRIBE and waits for the head of the answer, as long as we would
+// wait for a heartbeat.
+func (st *stream) open(body []byte) (*http.Response, error) {
+	req, err := st.session.request(st.sub.ctx, st.sub, body)
+	if err != nil {
+		return nil, err
+	}
+	timer := time.AfterFunc(st.session.silence(defaultHeartbeat), func() { st.sub.end(errNoAnswer) })
+	defer timer.Stop()
+	return st.session.transport.RoundTrip(req)
+}
+
+// silence is how long a master may say nothing.
+func (s *Session) silence(interval time.Duration) time.Duration {
+	return time.Duration(s.cfg.HeartbeatMisses) * interval
+}
+
+// readText reads the text of an error answer.
+func readText(body io.Reader) string {
+	// A cut text is still a text; the status is what counts.
+	b, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	return strings.TrimSpace(string(b))
+}
