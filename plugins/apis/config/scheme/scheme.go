@@ -24,6 +24,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	schedv1 "k8s.io/kube-scheduler/config/v1"
+	schedconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	schedscheme "k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
@@ -39,6 +41,12 @@ var (
 )
 
 func init() {
+	// kube-scheduler converts plugin arguments in a second scheme, which it
+	// builds from these two builders when it decodes its first configuration.
+	// Adding to that scheme itself would build it now, before the init functions
+	// of other plugins' packages had their turn.
+	schedconfig.SchemeBuilder.Register(config.AddToScheme)
+	schedv1.SchemeBuilder.Register(configv1.AddToScheme)
 	// Failing to register is a fault of the binary, not of any input.
 	utilruntime.Must(AddToScheme(Scheme))
 }

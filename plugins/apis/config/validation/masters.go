@@ -45,7 +45,7 @@ func validateMasters(path *field.Path, masters []string) field.ErrorList {
 		if problem != "" {
 			// What stands before an @ may be a password.
 			if strings.Contains(entry, "@") {
-				entry = "<not shown>"
+				entry = notShown
 			}
 			errs = append(errs, field.Invalid(path.Index(i), entry, problem))
 			continue

@@ -19,6 +19,7 @@ package validation
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,19 +68,19 @@ func validateFramework(path *field.Path, framework *config.Framework) field.Erro
 	return errs
 }
 
+// notShown stands in errors for a value that may hold a password.
+const notShown = "<not shown>"
+
 func validateWebUIURL(path *field.Path, value string) field.ErrorList {
 	if value == "" {
 		return nil
 	}
+	// What stands before an @ may be a password.
+	if strings.Contains(value, "@") {
+		return field.ErrorList{field.Invalid(path, notShown, "must not hold an @, as credentials do: it is shown in the Mesos UI")}
+	}
 	parsed, err := url.Parse(value)
-	// An error of url.Parse repeats its input, which may hold a password.
-	if err != nil {
-		return field.ErrorList{field.Invalid(path, "<not shown>", "must be a URL such as http://host:port/path")}
-	}
-	if parsed.User != nil {
-		return field.ErrorList{field.Invalid(path, parsed.Redacted(), "must not hold credentials: it is shown in the Mesos UI")}
-	}
-	if parsed.Scheme != schemeHTTP && parsed.Scheme != schemeHTTPS || parsed.Host == "" {
+	if err != nil || parsed.Scheme != schemeHTTP && parsed.Scheme != schemeHTTPS || parsed.Hostname() == "" {
 		return field.ErrorList{field.Invalid(path, value, "must be a URL such as http://host:port/path or https://host/path")}
 	}
 	return nil

@@ -1,0 +1,96 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package v1_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/kube-mesos/kube-mesos/plugins/apis/config/scheme"
+	configv1 "github.com/kube-mesos/kube-mesos/plugins/apis/config/v1"
+)
+
+func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
+
+func defaulted() *configv1.MesosOffersArgs {
+	return &configv1.MesosOffersArgs{
+		Framework: configv1.Framework{
+			Name: ptr.To("kube-mesos"), User: ptr.To("root"), Role: ptr.To("*"), FailoverTimeout: duration(168 * time.Hour),
+		},
+		FrameworkIDConfigMap: configv1.ConfigMapReference{Namespace: ptr.To("kube-system"), Name: ptr.To("kube-mesos-framework")},
+		DefaultRequests: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("200Mi"),
+		},
+		LaunchTimeout: duration(30 * time.Second),
+		Offers: configv1.Offers{
+			MaxHold: duration(10 * time.Second), RefuseUnused: duration(5 * time.Second), RefuseForeign: duration(time.Hour),
+			IdleGrace: duration(time.Second), BatchLinger: duration(2 * time.Millisecond), MaxBatchLinger: duration(50 * time.Millisecond),
+			MaxTasksPerAccept: ptr.To[int32](64), CandidateLimit: ptr.To[int32](128),
+		},
+		Session: configv1.Session{
+			Start: configv1.SessionStartLeading, CallTimeout: duration(10 * time.Second), HeartbeatMisses: ptr.To[int32](3),
+			MaxRecordBytes: ptr.To[int64](268435456), BackoffInitial: duration(500 * time.Millisecond), BackoffMax: duration(15 * time.Second),
+		},
+		Placeholder: configv1.Placeholder{Command: []string{"sleep", "infinity"}},
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	zeros := &configv1.MesosOffersArgs{
+		Framework:            configv1.Framework{Name: ptr.To(""), User: ptr.To(""), Role: ptr.To(""), FailoverTimeout: duration(0)},
+		FrameworkIDConfigMap: configv1.ConfigMapReference{Namespace: ptr.To(""), Name: ptr.To("")},
+		DefaultRequests:      corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")},
+		LaunchTimeout:        duration(0),
+		Offers: configv1.Offers{
+			MaxHold: duration(0), RefuseUnused: duration(0), RefuseForeign: duration(0), IdleGrace: duration(0),
+			BatchLinger: duration(0), MaxBatchLinger: duration(0), MaxTasksPerAccept: ptr.To[int32](0), CandidateLimit: ptr.To[int32](0),
+		},
+		Session: configv1.Session{
+			Start: "x", CallTimeout: duration(0), HeartbeatMisses: ptr.To[int32](0), MaxRecordBytes: ptr.To[int64](0),
+			BackoffInitial: duration(0), BackoffMax: duration(0),
+		},
+		Placeholder: configv1.Placeholder{Command: []string{}},
+	}
+	onlyCPU := defaulted()
+	onlyCPU.DefaultRequests[corev1.ResourceCPU] = resource.MustParse("1")
+	tests := []struct {
+		name string
+		in   *configv1.MesosOffersArgs
+		want *configv1.MesosOffersArgs
+	}{
+		{"everything left out", &configv1.MesosOffersArgs{}, defaulted()},
+		{"defaults stay", defaulted(), defaulted()},
+		{"what is set stays, even to zero", zeros.DeepCopy(), zeros},
+		{"default requests are completed", &configv1.MesosOffersArgs{
+			DefaultRequests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}}, onlyCPU},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			scheme.Scheme.Default(tt.in)
+			if diff := cmp.Diff(tt.want, tt.in); diff != "" {
+				t.Errorf("defaults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
