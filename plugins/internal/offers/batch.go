@@ -1,0 +1,224 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Batch is what goes out as one ACCEPT: all offers of one agent and the
+// reservations that share them.
+type Batch struct {
+	AgentID, Role, Node string
+	OfferIDs            []string
+	// Members are reservation ids in the order they joined.
+	Members []string
+	// Offered is the sum of the offers, Need the sum of the members' needs.
+	Offered, Need resources.Vector
+	// OpenedAt is when the first member joined.
+	OpenedAt time.Time
+}
+
+// FlushPolicy says when an open batch is sent.
+type FlushPolicy struct {
+	// Linger is how long the scheduler must have been quiet (no new scheduling
+	// cycle) before a batch is sent.
+	Linger time.Duration
+	// MaxLinger is the age at which a batch is sent in any case.
+	MaxLinger time.Duration
+	// MaxTasks is the size at which a batch is sent at once.
+	MaxTasks int
+	// Smallest is the smallest need among the pods still to be placed; a batch
+	// whose agent cannot hold even that is sent at once.
+	Smallest resources.Vector
+	// Drained tells that no pod is left that could join: send everything.
+	Drained bool
+}
+
+// Flush takes out the batches that are due: their offers are spent. quietSince
+// is when the last scheduling cycle started. next is when to ask again, zero if
+// no batch is open any more.
+func (c *Cache) Flush(now, quietSince time.Time, p FlushPolicy) (due []Batch, next time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	quietAt := quietSince.Add(p.Linger)
+	quiet := p.Drained || !now.Before(quietAt)
+	keep := c.open[:0]
+	for _, i := range c.open {
+		s := c.slots[i]
+		fullAt := s.openedAt.Add(p.MaxLinger)
+		if quiet || !now.Before(fullAt) || len(s.members) >= p.MaxTasks || !p.Smallest.Fits(s.free()) {
+			due = append(due, c.spend(i))
+			continue
+		}
+		keep = append(keep, i)
+		at := fullAt
+		if quietAt.Before(at) {
+			at = quietAt
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	clear(c.open[len(keep):])
+	c.open = keep
+	return due, next
+}
+
+// spend turns slot i's open batch into a Batch and its offers into nothing. The
+// caller takes i off the open list. The lock is held.
+func (c *Cache) spend(i int32) Batch {
+	s := c.slots[i]
+	b := Batch{
+		AgentID: s.agent, Role: c.role, Node: s.node, Offered: s.offered, Need: s.reserved, OpenedAt: s.openedAt,
+		OfferIDs: make([]string, 0, len(s.offers)), Members: make([]string, 0, len(s.members)),
+	}
+	for _, h := range s.offers {
+		b.OfferIDs = append(b.OfferIDs, h.id)
+		delete(c.byOffer, h.id)
+	}
+	for _, m := range s.members {
+		b.Members = append(b.Members, m.id)
+		delete(c.byMember, m.id)
+	}
+	c.total = c.total.Sub(s.offered)
+	s.offers, s.members = nil, nil
+	s.offered, s.reserved = resources.Vector{}, resources.Vector{}
+	s.inFlight = true
+	c.publish(i)
+	return b
+}
+
+// Landed tells that the ACCEPT of the agent's batch was answered or given up:
+// from now on the agent merely has no offer.
+func (c *Cache) Landed(agentID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.byAgent[agentID]; ok && c.slots[i].inFlight {
+		c.slots[i].inFlight = false
+		c.publish(i)
+	}
+}
+
+// Held describes one offer to the decision what to do with it.
+type Held struct {
+	ID, AgentID, Hostname string
+	// Node is "" for the offer of an agent that is no usable node.
+	Node string
+	// Free is the offer's own part, AgentFree all that its agent has to give.
+	Free, AgentFree resources.Vector
+	Since           time.Time
+}
+
+// Sweep shows every offer that no open batch needs and takes out those for
+// which drop says so; it returns their ids, to be declined.
+func (c *Cache) Sweep(drop func(Held) bool) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for i, s := range c.slots {
+		if s == nil || len(s.offers) == 0 || len(s.members) > 0 {
+			continue
+		}
+		view := Held{AgentID: s.agent, Hostname: s.hostname, Node: s.node, AgentFree: s.free()}
+		kept := s.offers[:0]
+		for _, h := range s.offers {
+			view.ID, view.Free, view.Since = h.id, h.free, h.since
+			if !drop(view) {
+				kept = append(kept, h)
+				continue
+			}
+			ids = append(ids, h.id)
+			s.offered = s.offered.Sub(h.free)
+			c.total = c.total.Sub(h.free)
+			delete(c.byOffer, h.id)
+		}
+		if len(kept) == len(s.offers) {
+			continue
+		}
+		clear(s.offers[len(kept):])
+		s.offers = kept
+		c.publish(int32(i))
+	}
+	return ids
+}
+
+// Totals returns the number of offers held and the sum of their resources.
+func (c *Cache) Totals() (count int, sum resources.Vector) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.byOffer), c.total
+}
+
+// AgentView is one agent for the debug page.
+type AgentView struct {
+	AgentID   string           `json:"agentID"`
+	Hostname  string           `json:"hostname"`
+	Node      string           `json:"node,omitempty"`
+	Offers    []string         `json:"offers,omitempty"`
+	Offered   resources.Vector `json:"-"`
+	Reserved  resources.Vector `json:"-"`
+	Batch     []string         `json:"batch,omitempty"`
+	InFlight  bool             `json:"inFlight,omitempty"`
+	HeldSince time.Time        `json:"heldSince,omitzero"`
+}
+
+// View copies the state of all agents, for people.
+func (c *Cache) View() []AgentView {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	views := make([]AgentView, 0, len(c.byAgent))
+	for _, s := range c.slots {
+		if s == nil {
+			continue
+		}
+		v := AgentView{
+			AgentID: s.agent, Hostname: s.hostname, Node: s.node,
+			Offered: s.offered, Reserved: s.reserved, InFlight: s.inFlight,
+		}
+		for _, h := range s.offers {
+			v.Offers = append(v.Offers, h.id)
+			if v.HeldSince.IsZero() || h.since.Before(v.HeldSince) {
+				v.HeldSince = h.since
+			}
+		}
+		for _, m := range s.members {
+			v.Batch = append(v.Batch, m.id)
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+// UnavailableAt returns the earliest maintenance start that the slot's offers
+// announce, zero if none.
+func (c *Cache) UnavailableAt(slot int32) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var at time.Time
+	if slot < 0 || int(slot) >= len(c.slots) || c.slots[slot] == nil {
+		return at
+	}
+	for _, h := range c.slots[slot].offers {
+		if !h.unavailable.IsZero() && (at.IsZero() || h.unavailable.Before(at)) {
+			at = h.unavailable
+		}
+	}
+	return at
+}

@@ -1,0 +1,110 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"sync/atomic"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// hidden is the free amount of a slot that must not be chosen; less than any
+// need, zero included.
+const hidden int64 = -1
+
+// slotState says why a slot has nothing to give, for the reasons told to users.
+type slotState uint32
+
+const (
+	// slotVacant is an unused index, or an agent that is no usable node.
+	slotVacant slotState = iota
+	// slotNoOffer is a node whose agent has no offer for us now.
+	slotNoOffer
+	// slotInFlight is a node whose offers were just spent: the rest comes back
+	// with a later allocation.
+	slotInFlight
+	// slotOffered is a node with offers.
+	slotOffered
+)
+
+// columns is what the lock-free readers see: one array per resource, indexed by
+// slot, so that a scan touches only the resources that a pod asks for. An entry
+// is what can be reserved now (offered minus reserved). Only the holder of the
+// cache's lock writes; it replaces the whole struct to grow.
+type columns struct {
+	free  [resources.NumKinds][]atomic.Int64
+	state []atomic.Uint32
+	node  []atomic.Pointer[string]
+}
+
+func newColumns(size int) *columns {
+	c := &columns{
+		state: make([]atomic.Uint32, size),
+		node:  make([]atomic.Pointer[string], size),
+	}
+	for k := range c.free {
+		c.free[k] = make([]atomic.Int64, size)
+		for i := range c.free[k] {
+			c.free[k][i].Store(hidden)
+		}
+	}
+	return c
+}
+
+// grown returns columns of twice the size with the same content.
+func (c *columns) grown() *columns {
+	g := newColumns(2 * len(c.state))
+	for i := range c.state {
+		for k := range c.free {
+			g.free[k][i].Store(c.free[k][i].Load())
+		}
+		g.state[i].Store(c.state[i].Load())
+		g.node[i].Store(c.node[i].Load())
+	}
+	return g
+}
+
+func (c *columns) put(i int32, state slotState, free resources.Vector) {
+	for k := range c.free {
+		v := free[k]
+		if state != slotOffered {
+			v = hidden
+		}
+		c.free[k][i].Store(v)
+	}
+	c.state[i].Store(uint32(state))
+}
+
+// fits reports whether slot i has at least need.
+func (c *columns) fits(i int32, need *resources.Vector) bool {
+	for k := range c.free {
+		if c.free[k][i].Load() < need[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// short names the first resource that slot i lacks.
+func (c *columns) short(i int32, need *resources.Vector) (resources.Kind, bool) {
+	for k := range c.free {
+		if c.free[k][i].Load() < need[k] {
+			return resources.Kind(k), true
+		}
+	}
+	return 0, false
+}
