@@ -1,0 +1,423 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+func TestFirstSubscriptionStoresTheIDBeforeAnythingElse(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		r := newRig(t, n, testConfig("m1"), func(r *rig, _ *Config) {
+			r.ids.id = ""
+			r.ids.onSave = func() {
+				if got := r.handler.text(); got != "" {
+					t.Errorf("the handler was told %q before the FrameworkID was stored", got)
+				}
+				if calls := m.seen(); len(calls) != 1 {
+					t.Errorf("%d calls were made before the FrameworkID was stored, want SUBSCRIBE alone", len(calls))
+				}
+			}
+			r.handler.onSubscribed = func(Subscription) {
+				if r.ids.id != "fw-0" {
+					t.Errorf("stored FrameworkID is %q when the handler is told", r.ids.id)
+				}
+			}
+		}).start()
+		st := <-m.streams
+		info := st.call.Subscribe.FrameworkInfo
+		if info.ID != nil || st.call.FrameworkID != nil {
+			t.Errorf("the first SUBSCRIBE carries an id: %v, %v", info.ID, st.call.FrameworkID)
+		}
+		if got := info.GetFailoverTimeout(); got != 60 {
+			t.Errorf("failover_timeout of the first SUBSCRIBE is %v s, want 60", got)
+		}
+		st.send(subscribedEvent("fw-0"), heartbeatEvent())
+		synctest.Wait()
+		r.handler.wants(t, "subscribed fw-0 at m1:5050")
+		updates := m.seen(scheduler.Call_UPDATE_FRAMEWORK)
+		if len(updates) != 1 {
+			t.Fatalf("%d UPDATE_FRAMEWORK, want 1", len(updates))
+		}
+		u := updates[0].UpdateFramework
+		if u.FrameworkInfo.ID.GetValue() != "fw-0" || updates[0].FrameworkID.GetValue() != "fw-0" ||
+			u.FrameworkInfo.GetFailoverTimeout() != (7*24*time.Hour).Seconds() || !slices.Equal(u.SuppressedRoles, []string{"k8s", "batch"}) {
+			t.Errorf("UPDATE_FRAMEWORK is %v", updates[0])
+		}
+		if got := updates[0].header.Get(headerStreamID); got != st.id {
+			t.Errorf("stream id of the call is %q, want %q", got, st.id)
+		}
+		r.stop()
+		r.handler.wants(t, "subscribed fw-0 at m1:5050", "disconnected")
+	})
+}
+
+func TestUpdateFrameworkPrecedesOtherOrderedCalls(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		hold := make(chan struct{})
+		m.onCall = func(c seenCall) (int, string) {
+			if c.Type == scheduler.Call_UPDATE_FRAMEWORK {
+				<-hold
+			}
+			return 0, ""
+		}
+		revived := make(chan error, 1)
+		r := newRig(t, n, testConfig("m1"), func(r *rig, _ *Config) {
+			r.ids.id = ""
+			r.handler.onSubscribed = func(Subscription) { go func() { revived <- r.session.Revive(t.Context()) }() }
+		}).start()
+		m.next("fw-0")
+		if got := m.seen(scheduler.Call_REVIVE); len(got) != 0 {
+			t.Fatal("REVIVE overtook UPDATE_FRAMEWORK, which then suppresses the roles again")
+		}
+		close(hold)
+		if err := <-revived; err != nil {
+			t.Fatal(err)
+		}
+		r.stop()
+	})
+}
+
+func TestFailedUpdateFrameworkSubscribesAgainWithTheRealTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		m.onCall = func(seenCall) (int, string) { return http.StatusBadRequest, "FrameworkInfo update is not valid: no" }
+		r := newRig(t, n, testConfig("m1"), func(r *rig, _ *Config) { r.ids.id = "" }).start()
+		m.next("fw-0")
+		st := m.next("fw-0")
+		if got := st.call.Subscribe.FrameworkInfo.GetFailoverTimeout(); got != (7 * 24 * time.Hour).Seconds() {
+			t.Errorf("failover_timeout is %v s", got)
+		}
+		if got := len(m.seen(scheduler.Call_UPDATE_FRAMEWORK)); got != 1 {
+			t.Errorf("%d UPDATE_FRAMEWORK, want the first one only", got)
+		}
+		r.stop()
+		r.handler.wants(t, "subscribed fw-0 at m1:5050", "disconnected", "subscribed fw-0 at m1:5050", "disconnected")
+	})
+}
+
+func TestSaveFailureGivesTheSubscriptionUp(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		r := newRig(t, n, testConfig("m1"), func(r *rig, _ *Config) { r.ids.id, r.ids.saveErr = "", errors.New("conflict") }).start()
+		st := <-m.streams
+		st.send(subscribedEvent("fw-0"))
+		<-st.gone
+		synctest.Wait()
+		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, "conflict") {
+			t.Errorf("status is %+v", got)
+		}
+		r.ids.mu.Lock()
+		r.ids.saveErr = nil
+		r.ids.mu.Unlock()
+		st = <-m.streams
+		if st.call.FrameworkID != nil || r.ids.loads != 2 {
+			t.Errorf("second SUBSCRIBE has id %v after %d loads, want none after 2: the store may have kept the id nevertheless", st.call.FrameworkID, r.ids.loads)
+		}
+		r.handler.wants(t)
+		r.stop()
+	})
+}
+
+func TestNoSubscriptionWithoutKnowingTheID(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		r := newRig(t, n, testConfig("m1"), func(r *rig, _ *Config) { r.ids.loadErr = errors.New("apiserver is away") }).start()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := m.seen(); len(got) != 0 {
+			t.Fatalf("subscribed without knowing the id: %v", got)
+		}
+		if r.ids.loads < 5 || r.ids.loads > 12 {
+			t.Errorf("%d loads in a minute, want a backoff of 1 to 8 s", r.ids.loads)
+		}
+		r.ids.mu.Lock()
+		r.ids.loadErr = nil
+		r.ids.mu.Unlock()
+		st := m.next("fw")
+		if st.call.FrameworkID.GetValue() != "fw" || st.call.Subscribe.FrameworkInfo.ID.GetValue() != "fw" {
+			t.Errorf("ids of SUBSCRIBE: %v, %v", st.call.FrameworkID, st.call.Subscribe.FrameworkInfo.ID)
+		}
+		r.stop()
+	})
+}
+
+func TestSubscribeSaysWhoWeAre(t *testing.T) {
+	for _, gpus := range []bool{false, true} {
+		for _, demand := range []bool{false, true} {
+			t.Run(fmt.Sprintf("gpus=%v,demand=%v", gpus, demand), func(t *testing.T) {
+				bubble(t, func(t *testing.T, n *memNet) {
+					m := newFakeMaster(t, n, "m1:5050")
+					r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
+						c.Framework.GPUs = gpus
+						c.StartUnsuppressed = func() bool { return demand }
+						c.Authorization = func() (string, error) { return BasicAuth("kube", "s3cret"), nil }
+					}).start()
+					st := m.next("fw")
+					info := st.call.Subscribe.FrameworkInfo
+					want := map[mesosv1.FrameworkInfo_Capability_Type]bool{
+						mesosv1.FrameworkInfo_Capability_MULTI_ROLE: true, mesosv1.FrameworkInfo_Capability_PARTITION_AWARE: true,
+						mesosv1.FrameworkInfo_Capability_RESERVATION_REFINEMENT: true, mesosv1.FrameworkInfo_Capability_TASK_KILLING_STATE: true,
+						mesosv1.FrameworkInfo_Capability_REGION_AWARE: true,
+					}
+					if gpus {
+						want[mesosv1.FrameworkInfo_Capability_GPU_RESOURCES] = true
+					}
+					for _, c := range info.Capabilities {
+						if !want[c.Type] {
+							t.Errorf("capability %v is unwanted or twice", c.Type)
+						}
+						delete(want, c.Type)
+					}
+					if len(want) != 0 {
+						t.Errorf("capabilities %v are missing", want)
+					}
+					if info.Name != "kubernetes" || info.User != "root" || info.GetPrincipal() != "kube" || info.GetHostname() != "host-1" ||
+						info.GetWebUiURL() != "http://host-1" || !info.GetCheckpoint() || info.Role != nil ||
+						!slices.Equal(info.Roles, []string{"k8s", "batch"}) || info.GetFailoverTimeout() != 604800 {
+						t.Errorf("FrameworkInfo is %v", info)
+					}
+					suppressed := []string{"k8s", "batch"}
+					if demand {
+						suppressed = nil
+					}
+					if !slices.Equal(st.call.Subscribe.SuppressedRoles, suppressed) {
+						t.Errorf("suppressed roles are %v, want %v", st.call.Subscribe.SuppressedRoles, suppressed)
+					}
+					if _, ok := st.call.header[headerStreamID]; ok {
+						t.Error("SUBSCRIBE carries a stream id, the master answers 400 to that")
+					}
+					if got := st.call.header.Get("Authorization"); got != "Basic a3ViZTpzM2NyZXQ=" {
+						t.Errorf("Authorization is %q", got)
+					}
+					if s := r.handler.subs[0]; s.Suppressed == demand || s.Version != "1.12.0" || s.HeartbeatInterval != 15*time.Second {
+						t.Errorf("Subscription is %+v", s)
+					}
+					r.stop()
+				})
+			})
+		}
+	}
+}
+
+func redirectTo(location string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Location", location)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return true
+	}
+}
+
+func refuseWith(status int, text string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(text))
+		return true
+	}
+}
+
+func TestRedirectLeadsCallsToTheLeader(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		standby, leader := newFakeMaster(t, n, "m1:5050"), newFakeMaster(t, n, "m2:5050")
+		standby.onSubscribe = redirectTo("//m2:5050/master/api/v1/scheduler")
+		r := newRig(t, n, testConfig("m1:5050", "m2:5050"), nil).start()
+		leader.next("fw")
+		if err := r.session.Kill(t.Context(), TaskRef{TaskID: "t"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.session.Status().Master; got != "m2:5050" {
+			t.Errorf("master is %q", got)
+		}
+		if a, b := len(standby.seen(scheduler.Call_KILL)), len(leader.seen(scheduler.Call_KILL)); a != 0 || b != 1 {
+			t.Errorf("KILL went %d times to the standby and %d times to the leader", a, b)
+		}
+		r.stop()
+	})
+}
+
+func TestRoundOverMasters(t *testing.T) {
+	tests := []struct {
+		name    string
+		masters []string
+		set     func(m1, m2 *fakeMaster)
+		// dials is how often each address is dialled before the subscription.
+		wait time.Duration
+	}{
+		{name: "first is down", masters: []string{"gone", "m2"}},
+		{name: "no leader elected", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = refuseWith(503, "No leader elected")
+		}},
+		{name: "starting", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = refuseWith(404, "404 Not Found.")
+		}},
+		{name: "names a dead leader", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = redirectTo("//gone:5050/master/api/v1/scheduler")
+		}},
+		{name: "names itself", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = redirectTo("//m1:5050/master/api/v1/scheduler")
+		}},
+		{name: "redirects nowhere", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = redirectTo("")
+		}},
+		{name: "redirects to another scheme", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = redirectTo("file:///etc/passwd")
+		}},
+		// What would be refused everywhere waits for the backoff first.
+		{name: "unauthorized", masters: []string{"m1", "m2"}, wait: time.Second, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = refuseWith(401, "401 Unauthorized.")
+		}},
+		{name: "not a master", masters: []string{"m1", "m2"}, wait: time.Second, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = refuseWith(200, "<html>hello</html>")
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *memNet) {
+				m1, m2 := newFakeMaster(t, n, "m1:5050"), newFakeMaster(t, n, "m2:5050")
+				if test.set != nil {
+					test.set(m1, m2)
+				}
+				started := time.Now()
+				r := newRig(t, n, testConfig(test.masters...), nil).start()
+				m2.next("fw")
+				if got := time.Since(started); got != test.wait {
+					t.Errorf("subscribed after %v, want %v", got, test.wait)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestMastersThatNameEachOther(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m1, m2 := newFakeMaster(t, n, "m1:5050"), newFakeMaster(t, n, "m2:5050")
+		m1.onSubscribe = redirectTo("//m2:5050/master/api/v1/scheduler")
+		m2.onSubscribe = redirectTo("//m1:5050/master/api/v1/scheduler")
+		r := newRig(t, n, testConfig("m1", "m2"), nil).start()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := len(m1.seen()) + len(m2.seen()); got > 20 {
+			t.Errorf("%d requests in 10 s", got)
+		}
+		if got := r.session.Status(); !strings.Contains(got.LastError, "circle") {
+			t.Errorf("status is %+v", got)
+		}
+		r.stop()
+	})
+}
+
+func TestRefusalsWaitAndAreToldClearly(t *testing.T) {
+	tests := []struct {
+		status int
+		text   string
+		want   string
+	}{
+		{401, "401 Unauthorized.", "check the principal"},
+		{403, "Forbidden", "ACLs"},
+		{400, "Failed to validate scheduler::Call: Authenticated principal 'framework' does not match principal 'ops' set in `FrameworkInfo`", "principal 'ops'"},
+		{415, "Expecting 'Content-Type' of application/json or application/x-protobuf", "415"},
+		{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'", "406"},
+		{503, "Master has not finished recovery", "has not finished recovery"},
+		{500, "", "500"},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *memNet) {
+				m := newFakeMaster(t, n, "m1:5050")
+				m.onSubscribe = refuseWith(test.status, test.text)
+				r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
+					c.Authorization = func() (string, error) { return BasicAuth("kube", "s3cret"), nil }
+				}).start()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				// Waits of 1, 2, 4, 8, 8 ... s.
+				if got := len(m.seen()); got != 10 {
+					t.Errorf("%d SUBSCRIBE in a minute, want 10", got)
+				}
+				got := r.session.Status()
+				if got.State != StateBackoff || !strings.Contains(got.LastError, test.want) || strings.Contains(got.LastError, "a3ViZTpzM2NyZXQ") {
+					t.Errorf("status is %+v, want an error with %q and without the secret", got, test.want)
+				}
+				r.handler.wants(t)
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestCredentialsThatCannotBeRead(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
+			c.Authorization = func() (string, error) { return "", errors.New("no such file") }
+		}).start()
+		synctest.Wait()
+		if got := r.session.Status(); !strings.Contains(got.LastError, "no such file") || len(m.seen()) != 0 {
+			t.Errorf("status is %+v, %d calls", got, len(m.seen()))
+		}
+		r.stop()
+	})
+}
+
+func TestMasterThatDoesNotAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		m.onSubscribe = func(_ http.ResponseWriter, r *http.Request) bool {
+			<-r.Context().Done()
+			return true
+		}
+		r := newRig(t, n, testConfig("m1"), nil).start()
+		time.Sleep(45*time.Second + time.Millisecond)
+		synctest.Wait()
+		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, errNoAnswer.Error()) {
+			t.Errorf("status is %+v", got)
+		}
+		calls, _, _ := r.observer.snapshot()
+		if !slices.Equal(calls, []string{"SUBSCRIBE timeout"}) {
+			t.Errorf("observed %v", calls)
+		}
+		r.stop()
+	})
+}
+
+func TestErrorEventInsteadOfSubscribed(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m := newFakeMaster(t, n, "m1:5050")
+		r := newRig(t, n, testConfig("m1"), nil).start()
+		st := <-m.streams
+		st.send(errorEvent("Roles { k8s } are not present in the master's --roles"))
+		synctest.Wait()
+		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, "--roles") {
+			t.Errorf("status is %+v", got)
+		}
+		r.handler.wants(t)
+		r.stop()
+	})
+}
