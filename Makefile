@@ -1,0 +1,103 @@
+# Copyright The Kube-Mesos Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+SHELL := /usr/bin/env bash -o pipefail
+.DEFAULT_GOAL := help
+
+BIN := bin
+COMMANDS := kube-mesos-scheduler kube-mesos-up
+
+# Our version, for example v0.1.0, v0.1.0-3-g1a2b3c4 or 1a2b3c4-dirty.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# The Kubernetes release that go.mod pins, for example v1.34.4.
+KUBERNETES_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" && $$2 == "=>" { print $$4 }' go.mod)
+KUBERNETES_MAJOR := $(word 1,$(subst ., ,$(KUBERNETES_VERSION:v%=%)))
+KUBERNETES_MINOR := $(word 2,$(subst ., ,$(KUBERNETES_VERSION:v%=%)))
+
+# Kubernetes components take their version, and from it the state of their
+# feature gates, from these variables, so they must name a Kubernetes release.
+# Ours follows as semantic versioning's build metadata, which does not count in
+# comparisons.
+VERSION_PACKAGE := k8s.io/component-base/version
+LDFLAGS_COMMON := -X $(VERSION_PACKAGE).gitMajor=$(KUBERNETES_MAJOR) -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)
+LDFLAGS_kube-mesos-scheduler := $(LDFLAGS_COMMON) \
+	-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION)+kube-mesos.$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)
+# The local cluster's API server reports the plain release, as kubectl and others
+# expect.
+LDFLAGS_kube-mesos-up := $(LDFLAGS_COMMON) -X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION)
+
+##@ Use
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
+		/^##@ / { print "\n" substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(addprefix $(BIN)/,$(COMMANDS)) ## Build the commands into bin/.
+
+# The go command knows what is up to date.
+.PHONY: FORCE
+$(BIN)/%: FORCE
+	go build -ldflags '$(LDFLAGS_$*)' -o $@ ./cmd/$*
+
+.PHONY: up
+up: build ## Start a local cluster with Kubernetes and Mesos; ctrl-C ends it.
+	$(BIN)/kube-mesos-up
+
+.PHONY: demo
+demo: build ## Start a local cluster, run pods on it and end it.
+	$(BIN)/kube-mesos-up --demo
+
+##@ Develop
+
+# A data race or a deadlock must not hang a build server for ever: each package
+# has 14 minutes.
+.PHONY: test
+test: vet ## Vet and run all tests, with the race detector, in random order.
+	go test -race -shuffle=on -timeout 14m ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	go test -run '^$$' -bench . -benchmem $(BENCH_PACKAGES)
+
+# Only packages with benchmarks: linking the tests of the others takes minutes.
+BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' plugins test | xargs -r dirname | sort -u | sed 's,^,./,')
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	gofmt -s -w cmd plugins test manifests
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+.PHONY: generate
+generate: ## Write generated code.
+	hack/update-codegen.sh
+
+.PHONY: lint
+lint: ## Run golangci-lint; the first time it is compiled, which takes minutes.
+	go tool -modfile=hack/tools/golangci/go.mod golangci-lint run
+
+.PHONY: verify
+verify: ## Check format, headers, generated code, imports, licences and lint.
+	@set -e; for script in hack/verify-*.sh; do echo "$$script"; "$$script"; done
+	@$(MAKE) --no-print-directory lint
+
+.PHONY: clean
+clean: ## Remove what make built.
+	rm -rf $(BIN)

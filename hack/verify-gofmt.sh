@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+#
+# Copyright The Kube-Mesos Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# Fails if a Go file is not formatted as gofmt formats it.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+unformatted=$(git ls-files -z --cached --others --exclude-standard -- '*.go' |
+  xargs -0 -r sh -c 'for f; do [ ! -f "$f" ] || echo "$f"; done' sh |
+  xargs -r gofmt -s -l)
+if [[ -n "${unformatted}" ]]; then
+  echo "not formatted, run make fmt:" >&2
+  echo "${unformatted}" >&2
+  exit 1
+fi
