@@ -1,0 +1,170 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Phase is where a claim stands.
+type Phase string
+
+// The phases of a claim.
+const (
+	// Reserved is promised from an offer; nothing was sent to Mesos.
+	Reserved Phase = "Reserved"
+	// Launching has its ACCEPT sent or on the way, no live status yet.
+	Launching Phase = "Launching"
+	// Held is confirmed: the task is STARTING, RUNNING or being found so.
+	Held Phase = "Held"
+	// Recovering belongs to a bound pod whose task Mesos has not yet confirmed to
+	// this process.
+	Recovering Phase = "Recovering"
+	// Unreachable has its agent partitioned from the master; the task may live.
+	Unreachable Phase = "Unreachable"
+	// Lost has its task ended by Mesos while the pod is bound: the pod must go.
+	Lost Phase = "Lost"
+	// Releasing has its task being killed, repeated until Mesos says it ended.
+	Releasing Phase = "Releasing"
+)
+
+// Phases lists all phases, for metrics.
+var Phases = []Phase{Reserved, Launching, Held, Recovering, Unreachable, Lost, Releasing}
+
+// Pod names a pod without holding its object.
+type Pod struct {
+	Namespace, Name, UID string
+}
+
+// Claim is what one pod holds of one agent.
+type Claim struct {
+	TaskID  string
+	Pod     Pod
+	Node    string
+	AgentID string
+	Role    string
+	Need    resources.Vector
+	Phase   Phase
+	// Since is when the phase began.
+	Since time.Time
+	// Status is the last status Mesos sent, zero before the first.
+	Status TaskStatus
+	// Bound tells that the pod's binding names this task.
+	Bound bool
+
+	// sent tells that the ACCEPT was answered: the master knows the task or has
+	// said that it does not. doubtful tells that the answer never came.
+	sent, doubtful bool
+	// kills counts the KILLs of a Releasing claim, asks the unanswered
+	// reconciliations; next is when to repeat.
+	kills, asks int
+	next        time.Time
+	// awaiting is set while an answer about the task is awaited.
+	awaiting bool
+}
+
+// Cause says why a launch did not come to hold its resources.
+type Cause string
+
+// The causes of a failed launch.
+const (
+	// CauseOfferGone is an offer rescinded, expired or spent before the ACCEPT
+	// came through (REASON_INVALID_OFFERS and kin): nobody's fault.
+	CauseOfferGone Cause = "OfferGone"
+	// CauseDisconnected is the loss of the master before the ACCEPT went out.
+	CauseDisconnected Cause = "Disconnected"
+	// CauseRejected is a task that the master refuses (TASK_ERROR).
+	CauseRejected Cause = "Rejected"
+	// CauseFailed is a task that the agent dropped or that ended at once.
+	CauseFailed Cause = "Failed"
+	// CauseTimeout is a task of which nothing was heard in time.
+	CauseTimeout Cause = "Timeout"
+	// CausePodGone is a pod that vanished meanwhile.
+	CausePodGone Cause = "PodGone"
+)
+
+// Blameless tells whether the pod should be tried again at once: the cause lies
+// neither with the pod nor with the agent, so waiting would help nobody.
+func (c Cause) Blameless() bool { return c == CauseOfferGone || c == CauseDisconnected }
+
+// Outcome is how a launch ended.
+type Outcome struct {
+	// OK tells that the claim is Held.
+	OK bool
+	// Cause and Status say why not; Status may be zero.
+	Cause  Cause
+	Status TaskStatus
+}
+
+// Effect is something to be done because of what the ledger was told.
+type Effect interface{ effect() }
+
+type (
+	// Settle ends the wait for a launch.
+	Settle struct {
+		TaskID  string
+		Pod     Pod
+		Outcome Outcome
+	}
+	// Kill asks for a KILL.
+	Kill struct{ TaskID, AgentID string }
+	// Ask asks for an explicit reconciliation of one task.
+	Ask struct{ TaskID, AgentID string }
+	// AskAll asks for an implicit reconciliation: everything Mesos knows of us.
+	AskAll struct{}
+	// Evict asks for the end of a pod that lost its claim.
+	Evict struct {
+		Pod    Pod
+		Node   string
+		TaskID string
+		Status TaskStatus
+	}
+	// Examine asks to look up the pod of a task that no claim explains, in the
+	// API and not in a cache, and to call PodBound or Disown with the result.
+	Examine struct{ TaskID, AgentID, PodUID string }
+)
+
+func (Settle) effect()  {}
+func (Kill) effect()    {}
+func (Ask) effect()     {}
+func (AskAll) effect()  {}
+func (Evict) effect()   {}
+func (Examine) effect() {}
+
+// TaskID builds the id of a pod's task. Pod UIDs and numbers contain nothing
+// that Mesos forbids in ids (no "/", at most 255 bytes).
+func TaskID(podUID string, attempt int64) string {
+	return podUID + "." + strconv.FormatInt(attempt, 10)
+}
+
+// ParseTaskID splits a task id of ours into pod UID and attempt. ok is false for
+// ids that we did not make.
+func ParseTaskID(id string) (podUID string, attempt int64, ok bool) {
+	at := strings.LastIndexByte(id, '.')
+	if at <= 0 {
+		return "", 0, false
+	}
+	attempt, err := strconv.ParseInt(id[at+1:], 10, 64)
+	if err != nil || attempt < 0 || strings.HasPrefix(id[at+1:], "+") {
+		return "", 0, false
+	}
+	return id[:at], attempt, true
+}

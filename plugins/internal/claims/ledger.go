@@ -1,0 +1,384 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Config holds the ledger's times.
+type Config struct {
+	// LaunchTimeout is how long a launch may take from its ACCEPT to STARTING.
+	LaunchTimeout time.Duration
+	// RetryMin and RetryMax bound the doubling wait between repeated KILLs and
+	// between repeated questions about one task.
+	RetryMin, RetryMax time.Duration
+	// OrphanGrace is how long a task that no claim explains is left alone before
+	// its pod is looked up.
+	OrphanGrace time.Duration
+	// ReconcileEvery is the period of complete reconciliations.
+	ReconcileEvery time.Duration
+}
+
+// DefaultConfig returns the times used in production; the launch timeout comes
+// from the plugin's arguments.
+func DefaultConfig(launchTimeout time.Duration) Config {
+	return Config{
+		LaunchTimeout: launchTimeout, RetryMin: 2 * time.Second, RetryMax: time.Minute,
+		OrphanGrace: 5 * time.Second, ReconcileEvery: 10 * time.Minute,
+	}
+}
+
+// Ledger holds all claims. See the package comment.
+type Ledger struct {
+	cfg    Config
+	byTask map[string]*Claim
+	// byPod is the claim a pod lives by: the newest that is not Releasing, or the
+	// one its binding names.
+	byPod   map[string]*Claim
+	orphans map[string]*orphan
+	// counts per phase, for metrics.
+	counts  map[Phase]int
+	held    resources.Vector
+	effects []Effect
+	// attempt makes task ids unique; see newTaskID.
+	attempt   int64
+	connected bool
+	nextFull  time.Time
+	// asked is when the last complete reconciliation began; open counts the
+	// claims whose answer is still missing.
+	asked time.Time
+}
+
+type orphan struct {
+	agentID string
+	podUID  string
+	due     time.Time
+	tries   int
+}
+
+// NewLedger returns an empty ledger.
+func NewLedger(cfg Config) *Ledger {
+	return &Ledger{
+		cfg: cfg, byTask: map[string]*Claim{}, byPod: map[string]*Claim{},
+		orphans: map[string]*orphan{}, counts: map[Phase]int{},
+	}
+}
+
+// Effects returns what has to be done since the last call, in order.
+func (l *Ledger) Effects() []Effect {
+	out := l.effects
+	l.effects = nil
+	return out
+}
+
+// Open makes a claim in phase Reserved and returns its task id. It fails if the
+// pod already has a claim that is not being released.
+func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Vector, now time.Time) (string, error) {
+	if old := l.byPod[pod.UID]; old != nil && old.Phase != Releasing {
+		return "", fmt.Errorf("pod %s/%s has claim %s in phase %s already", pod.Namespace, pod.Name, old.TaskID, old.Phase)
+	}
+	c := &Claim{
+		TaskID: l.newTaskID(pod.UID, now), Pod: pod, Node: node, AgentID: agentID, Role: role,
+		Need: need, Phase: Reserved, Since: now,
+	}
+	l.insert(c)
+	return c.TaskID, nil
+}
+
+// newTaskID never returns an id twice, in this process or in any other: the
+// attempt is the time in milliseconds, and later than the last one given out. So
+// an instance that knows nothing of its predecessor's attempts cannot repeat
+// them, as long as no clock runs backwards by more than a pod's age.
+func (l *Ledger) newTaskID(podUID string, now time.Time) string {
+	l.attempt = max(l.attempt+1, now.UnixMilli())
+	return TaskID(podUID, l.attempt)
+}
+
+// Launching tells that the ACCEPT with these tasks is about to be sent. Tasks
+// that are not Reserved any more (cancelled meanwhile) are left out of the
+// returned claims: they must not be launched.
+func (l *Ledger) Launching(taskIDs []string, now time.Time) []*Claim {
+	launch := make([]*Claim, 0, len(taskIDs))
+	for _, id := range taskIDs {
+		if c := l.byTask[id]; c != nil && c.Phase == Reserved {
+			l.enter(c, Launching, now)
+			launch = append(launch, c)
+		}
+	}
+	return launch
+}
+
+// Sent tells that the master answered the ACCEPT: it knows the tasks now, or has
+// said why not.
+func (l *Ledger) Sent(taskIDs []string, now time.Time) {
+	for _, id := range taskIDs {
+		c := l.byTask[id]
+		if c == nil {
+			continue
+		}
+		c.sent = true
+		if c.Phase == Releasing {
+			l.kill(c, now)
+		}
+	}
+}
+
+// SendFailed tells that the ACCEPT failed. If doubtful, the master may have
+// processed it all the same: the claims wait for news and are asked about.
+// Otherwise the tasks never were.
+func (l *Ledger) SendFailed(taskIDs []string, doubtful bool, cause Cause, now time.Time) {
+	for _, id := range taskIDs {
+		c := l.byTask[id]
+		switch {
+		case c == nil:
+		case doubtful:
+			c.doubtful = true
+			l.ask(c, now)
+		case c.Phase == Releasing:
+			l.remove(c)
+		default:
+			l.settle(c, Outcome{Cause: cause})
+			l.remove(c)
+		}
+	}
+}
+
+// Broken tells that a reservation's offer was rescinded before the ACCEPT.
+func (l *Ledger) Broken(taskID string, cause Cause) {
+	if c := l.byTask[taskID]; c != nil && c.Phase == Reserved {
+		l.settle(c, Outcome{Cause: cause})
+		l.remove(c)
+	}
+}
+
+// Cancel gives a claim up: the pod will not be bound with it. It may be called
+// at any time and more than once. It reports whether the claim was still
+// Reserved, so that the caller gives the offers' part back.
+func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
+	c := l.byTask[taskID]
+	if c == nil {
+		return false
+	}
+	switch c.Phase {
+	case Reserved:
+		l.remove(c)
+		return true
+	case Releasing:
+		return false
+	case Lost:
+		if !c.Bound {
+			l.remove(c)
+		}
+		return false
+	}
+	l.release(c, now)
+	return false
+}
+
+// PodBound tells that the pod is bound to the node by the task its annotations
+// name. It is told of every bound pod of ours, again and again.
+func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Vector, now time.Time) {
+	if c := l.byTask[taskID]; c != nil {
+		if !c.Bound {
+			c.Bound = true
+			l.adoptAs(c, now)
+			if c.Phase == Lost {
+				l.evict(c)
+			}
+		}
+		return
+	}
+	c := &Claim{
+		TaskID: taskID, Pod: pod, Node: node, AgentID: agentID, Role: role, Need: need,
+		Phase: Recovering, Since: now, Bound: true, sent: true,
+	}
+	if o := l.orphans[taskID]; o != nil {
+		c.Phase = Held
+		delete(l.orphans, taskID)
+	}
+	l.adoptAs(c, now)
+	l.insert(c)
+	if _, attempt, ok := ParseTaskID(taskID); ok {
+		l.attempt = max(l.attempt, attempt)
+	}
+	if c.Phase == Recovering {
+		l.ask(c, now)
+	}
+}
+
+// adoptAs makes c the claim its pod lives by; any other claim of the pod is
+// released, because the binding decides.
+func (l *Ledger) adoptAs(c *Claim, now time.Time) {
+	if other := l.byPod[c.Pod.UID]; other != nil && other != c {
+		if other.Phase == Reserved {
+			l.settle(other, Outcome{Cause: CausePodGone})
+			l.remove(other)
+		} else if other.Phase != Releasing {
+			l.release(other, now)
+		}
+	}
+	l.byPod[c.Pod.UID] = c
+}
+
+// PodGone tells that the pod has ended or was deleted: whatever it holds is
+// released.
+func (l *Ledger) PodGone(podUID string, now time.Time) {
+	c := l.byPod[podUID]
+	if c == nil {
+		return
+	}
+	c.Bound = false
+	switch c.Phase {
+	case Reserved:
+		l.settle(c, Outcome{Cause: CausePodGone})
+		l.remove(c)
+	case Lost:
+		l.remove(c)
+	case Releasing:
+	default:
+		l.release(c, now)
+	}
+}
+
+// Disown tells that the task which no claim explained has no pod: it is killed.
+func (l *Ledger) Disown(taskID string, now time.Time) {
+	o := l.orphans[taskID]
+	if o == nil {
+		return
+	}
+	delete(l.orphans, taskID)
+	c := &Claim{
+		TaskID: taskID, Pod: Pod{UID: o.podUID}, AgentID: o.agentID,
+		Phase: Releasing, Since: now, sent: true,
+	}
+	l.byTask[taskID] = c
+	l.counts[Releasing]++
+	l.kill(c, now)
+}
+
+// ByTask returns a claim by its task id, nil if there is none. The claim must
+// not be changed or kept.
+func (l *Ledger) ByTask(taskID string) *Claim { return l.byTask[taskID] }
+
+// ByPod returns the claim a pod lives by, nil if there is none. The claim must
+// not be changed or kept.
+func (l *Ledger) ByPod(podUID string) *Claim { return l.byPod[podUID] }
+
+// Count returns the number of claims in a phase.
+func (l *Ledger) Count(p Phase) int { return l.counts[p] }
+
+// Claimed returns the sum of the needs of all claims that Mesos may hold for us.
+func (l *Ledger) Claimed() resources.Vector { return l.held }
+
+// Orphans returns the number of tasks that no claim explains.
+func (l *Ledger) Orphans() int { return len(l.orphans) }
+
+// All calls f for every claim, in no order.
+func (l *Ledger) All(f func(*Claim)) {
+	for _, c := range l.byTask {
+		f(c)
+	}
+}
+
+func (l *Ledger) insert(c *Claim) {
+	l.byTask[c.TaskID] = c
+	l.byPod[c.Pod.UID] = c
+	l.counts[c.Phase]++
+	if c.Phase.holds() {
+		l.held = l.held.Add(c.Need)
+	}
+}
+
+func (l *Ledger) remove(c *Claim) {
+	delete(l.byTask, c.TaskID)
+	if l.byPod[c.Pod.UID] == c {
+		delete(l.byPod, c.Pod.UID)
+	}
+	l.counts[c.Phase]--
+	if c.Phase.holds() {
+		l.held = l.held.Sub(c.Need)
+	}
+}
+
+func (l *Ledger) enter(c *Claim, p Phase, now time.Time) {
+	l.counts[c.Phase]--
+	l.counts[p]++
+	if was, is := c.Phase.holds(), p.holds(); was && !is {
+		l.held = l.held.Sub(c.Need)
+	} else if !was && is {
+		l.held = l.held.Add(c.Need)
+	}
+	c.Phase, c.Since = p, now
+	c.kills, c.asks, c.awaiting, c.next = 0, 0, false, time.Time{}
+}
+
+// holds tells whether Mesos may hold resources for a claim in this phase.
+func (p Phase) holds() bool {
+	switch p {
+	case Launching, Held, Recovering, Unreachable, Releasing:
+		return true
+	}
+	return false
+}
+
+// release starts to kill the claim's task. While its ACCEPT is on the way the
+// KILL waits: a KILL that overtakes it would find no task and stop nothing.
+func (l *Ledger) release(c *Claim, now time.Time) {
+	if c.Phase == Launching {
+		l.settle(c, Outcome{Cause: CausePodGone})
+	}
+	l.enter(c, Releasing, now)
+	if c.sent || c.doubtful {
+		l.kill(c, now)
+	}
+}
+
+func (l *Ledger) kill(c *Claim, now time.Time) {
+	c.next = now.Add(l.backoff(c.kills))
+	if !l.connected {
+		return
+	}
+	c.kills++
+	l.effects = append(l.effects, Kill{TaskID: c.TaskID, AgentID: c.AgentID})
+}
+
+// ask asks Mesos about the claim's task, and again until there is an answer.
+func (l *Ledger) ask(c *Claim, now time.Time) {
+	c.awaiting = true
+	c.next = now.Add(l.backoff(c.asks))
+	if !l.connected {
+		return
+	}
+	c.asks++
+	l.effects = append(l.effects, Ask{TaskID: c.TaskID, AgentID: c.AgentID})
+}
+
+func (l *Ledger) settle(c *Claim, o Outcome) {
+	l.effects = append(l.effects, Settle{TaskID: c.TaskID, Pod: c.Pod, Outcome: o})
+}
+
+func (l *Ledger) evict(c *Claim) {
+	l.effects = append(l.effects, Evict{Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status})
+}
+
+func (l *Ledger) backoff(tries int) time.Duration {
+	return min(l.cfg.RetryMin<<min(tries, 16), l.cfg.RetryMax)
+}

@@ -1,0 +1,120 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodes
+
+import (
+	"sync"
+	"sync/atomic"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// NoSlot is the slot of a node that is no usable agent.
+const NoSlot int32 = -1
+
+// Index finds a node's offer slot by the node object's pointer: the scheduler's
+// snapshot holds the very objects of the informer, and a pointer costs a third
+// of a string key. It is safe for concurrent use; Lookup takes no lock.
+type Index struct {
+	byPointer sync.Map // *v1.Node -> *ref
+
+	mu     sync.Mutex
+	byName map[string]*ref
+}
+
+type ref struct {
+	name string
+	slot atomic.Int32
+	// node is the object the pointer index knows; guarded by Index.mu.
+	node *v1.Node
+}
+
+// NewIndex returns an empty index.
+func NewIndex() *Index { return &Index{byName: map[string]*ref{}} }
+
+// Set makes the index know a node object; an older object of the same node is
+// forgotten.
+func (x *Index) Set(node *v1.Node) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.ref(node.Name)
+	if r.node == node {
+		return
+	}
+	x.byPointer.Store(node, r)
+	if r.node != nil {
+		x.byPointer.Delete(r.node)
+	}
+	r.node = node
+}
+
+// Delete forgets a node.
+func (x *Index) Delete(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if r := x.byName[name]; r != nil {
+		if r.node != nil {
+			x.byPointer.Delete(r.node)
+		}
+		delete(x.byName, name)
+	}
+}
+
+// Assign says which slot a node has; NoSlot withdraws it.
+func (x *Index) Assign(name string, slot int32) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ref(name).slot.Store(slot)
+}
+
+// ClearSlots withdraws all slots.
+func (x *Index) ClearSlots() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, r := range x.byName {
+		r.slot.Store(NoSlot)
+	}
+}
+
+// Lookup returns the slot of a node, NoSlot if it has none.
+func (x *Index) Lookup(node *v1.Node) int32 {
+	if r, ok := x.byPointer.Load(node); ok {
+		return r.(*ref).slot.Load()
+	}
+	// The snapshot holds an older or newer object than the last we were told of.
+	return x.LookupName(node.Name)
+}
+
+// LookupName returns the slot of the named node, NoSlot if it has none.
+func (x *Index) LookupName(name string) int32 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if r := x.byName[name]; r != nil {
+		return r.slot.Load()
+	}
+	return NoSlot
+}
+
+func (x *Index) ref(name string) *ref {
+	r := x.byName[name]
+	if r == nil {
+		r = &ref{name: name}
+		r.slot.Store(NoSlot)
+		x.byName[name] = r
+	}
+	return r
+}
