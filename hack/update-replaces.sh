@@ -23,7 +23,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-echo "replace ("
-go list -m -f '{{with .Replace}}{{$.Path}} => {{.Path}} {{.Version}}{{end}}' all 2>/dev/null |
-  awk 'NF { print "\t" $0 }'
-echo ")"
+go mod edit -print | awk '
+  $1 == "replace" && $2 == "(" { inside = 1; print; next }
+  $1 == "replace" || inside { print }
+  $1 == ")" { inside = 0 }
+'
