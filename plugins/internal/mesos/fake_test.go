@@ -32,6 +32,7 @@ import (
 
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
@@ -451,7 +452,8 @@ func newRig(t testing.TB, n *memNet, cfg Config, change func(*rig, *Config)) *ri
 
 // start runs the session until the test's end.
 func (r *rig) start() *rig {
-	ctx, cancel := context.WithCancel(context.Background())
+	_, ctx := ktesting.NewTestContext(r.t)
+	ctx, cancel := context.WithCancel(ctx)
 	r.cancel = cancel
 	go func() { r.result <- r.session.Run(ctx) }()
 	return r
@@ -505,4 +507,22 @@ func (o *countingObserver) snapshot() (calls, events []string, states []State) {
 func bubble(t *testing.T, f func(t *testing.T, n *memNet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, &memNet{}) })
+}
+
+// plainOffer is an offer of one agent with nothing special about it.
+func plainOffer(id, agent string) mesosv1.Offer {
+	role := "k8s"
+	return mesosv1.Offer{
+		ID: mesosv1.OfferID{Value: id}, FrameworkID: mesosv1.FrameworkID{Value: "fw"}, AgentID: mesosv1.AgentID{Value: agent},
+		Hostname: "host-" + agent, AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
+		Resources: []mesosv1.Resource{scalarOf("cpus", 4), scalarOf("mem", 1024)},
+	}
+}
+
+func scalarOf(name string, value float64) mesosv1.Resource {
+	typ, role := mesosv1.SCALAR, "k8s"
+	return mesosv1.Resource{
+		Name: name, Type: &typ, Scalar: &mesosv1.Value_Scalar{Value: value},
+		AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
+	}
 }

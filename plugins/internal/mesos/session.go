@@ -187,9 +187,10 @@ func (s *Session) setFrameworkID(id string) {
 // setState publishes a state; err is why it is not better.
 func (s *Session) setState(state State, master string, err error) {
 	s.mu.Lock()
+	changed := s.status.State != state
 	s.setStateLocked(state, master, err)
 	s.mu.Unlock()
-	if s.cfg.Observer != nil {
+	if changed && s.cfg.Observer != nil {
 		s.cfg.Observer.StateChanged(state, err)
 	}
 }
@@ -200,10 +201,10 @@ func (s *Session) setStateLocked(state State, master string, err error) {
 	}
 	s.status.State, s.status.Master = state, master
 	switch {
-	case err != nil:
-		s.status.LastError = err.Error()
 	case state == StateSubscribed || state == StateStopped:
 		s.status.LastError = ""
+	case err != nil:
+		s.status.LastError = err.Error()
 	}
 }
 

@@ -51,9 +51,11 @@ type subscription struct {
 // goroutine of Session.Run.
 type stream struct {
 	session *Session
-	sub     *subscription
-	body    io.ReadCloser
-	watch   *watchedReader
+	// run is the context of Session.Run.
+	run   context.Context
+	sub   *subscription
+	body  io.ReadCloser
+	watch *watchedReader
 	// first tells that we subscribed without a FrameworkID.
 	first bool
 	// live tells that SUBSCRIBED came and the handler knows; since says when.
@@ -109,6 +111,8 @@ func (st *stream) retire(err error) {
 		state = StateFailedOver
 	case errors.Is(err, ErrFrameworkRemoved):
 		state = StateRemoved
+	case st.run.Err() != nil:
+		state = StateStopped
 	}
 	s.mu.Lock()
 	s.current = nil

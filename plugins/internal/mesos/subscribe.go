@@ -123,6 +123,7 @@ func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, [
 	ctx, end := context.WithCancelCause(parent)
 	return &stream{
 		session: s,
+		run:     parent,
 		first:   s.frameworkID == "",
 		sub: &subscription{
 			ctx:        ctx,
