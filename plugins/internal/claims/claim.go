@@ -70,11 +70,14 @@ type Claim struct {
 	// Bound tells that the pod's binding names this task.
 	Bound bool
 
-	// sent tells that the ACCEPT was answered: the master knows the task or has
-	// said that it does not. doubtful tells that the answer never came.
+	// sent tells that the master knows the task, or has said that it does not:
+	// the ACCEPT was answered, or a status shows the task alive. doubtful tells
+	// that the answer never came, and doubtAt since when that is known.
 	sent, doubtful bool
-	// kills counts the KILLs of a Releasing claim, asks the unanswered
-	// reconciliations; next is when to repeat.
+	doubtAt        time.Time
+	// kills counts the KILLs of a Releasing claim, asks the questions about the
+	// task since the phase or the last complete reconciliation began; next is when
+	// to repeat, zero if nothing is to be repeated.
 	kills, asks int
 	next        time.Time
 	// awaiting is set while an answer about the task is awaited.
@@ -163,7 +166,8 @@ func ParseTaskID(id string) (podUID string, attempt int64, ok bool) {
 		return "", 0, false
 	}
 	attempt, err := strconv.ParseInt(id[at+1:], 10, 64)
-	if err != nil || attempt < 0 || strings.HasPrefix(id[at+1:], "+") {
+	// Other spellings of a number ("+1", "-0", "01") are not ours.
+	if err != nil || attempt < 0 || strconv.FormatInt(attempt, 10) != id[at+1:] {
 		return "", 0, false
 	}
 	return id[:at], attempt, true

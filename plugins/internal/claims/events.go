@@ -16,7 +16,11 @@ limitations under the License.
 
 package claims
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Subscribed tells that a subscription began: everything that Mesos may hold for
 // us is asked about, and KILLs are repeated, because calls made meanwhile are
@@ -25,7 +29,7 @@ func (l *Ledger) Subscribed(now time.Time) {
 	l.connected = true
 	l.reconcile(now)
 	for _, o := range l.orphans {
-		o.due = now.Add(l.cfg.OrphanGrace)
+		o.due, o.stale = now.Add(l.cfg.OrphanGrace), true
 	}
 }
 
@@ -36,7 +40,7 @@ func (l *Ledger) Disconnected() { l.connected = false }
 func (l *Ledger) reconcile(now time.Time) {
 	l.asked, l.nextFull = now, now.Add(l.cfg.ReconcileEvery)
 	l.effects = append(l.effects, AskAll{})
-	for _, c := range l.byTask {
+	for _, c := range l.inOrder(func(*Claim) bool { return true }) {
 		switch c.Phase {
 		case Held, Recovering, Unreachable:
 			c.asks = 0
@@ -55,6 +59,24 @@ func (l *Ledger) reconcile(now time.Time) {
 	}
 }
 
+// inOrder returns the claims that are picked, the longest in their phase first,
+// so that equal events have equal effects.
+func (l *Ledger) inOrder(pick func(*Claim) bool) []*Claim {
+	var picked []*Claim
+	for _, c := range l.byTask {
+		if pick(c) {
+			picked = append(picked, c)
+		}
+	}
+	slices.SortFunc(picked, func(a, b *Claim) int {
+		if order := a.Since.Compare(b.Since); order != 0 {
+			return order
+		}
+		return strings.Compare(a.TaskID, b.TaskID)
+	})
+	return picked
+}
+
 // Unanswered returns how many claims still wait for an answer of the last
 // reconciliation, and when that began.
 func (l *Ledger) Unanswered() (open int, since time.Time) {
@@ -69,39 +91,65 @@ func (l *Ledger) Unanswered() (open int, since time.Time) {
 // Tick does what is due: launch timeouts, repeated KILLs and questions, tasks
 // that no claim explains, the periodic reconciliation.
 func (l *Ledger) Tick(now time.Time) {
-	for _, c := range l.byTask {
-		if c.Phase == Launching && now.Sub(c.Since) >= l.cfg.LaunchTimeout {
-			l.settle(c, Outcome{Cause: CauseTimeout, Status: c.Status})
-			// The task may exist: kill it, and believe that it is gone only when
-			// Mesos says so.
-			c.doubtful = true
-			l.enter(c, Releasing, now)
-			l.kill(c, now)
-			continue
-		}
-		if !l.connected || c.next.IsZero() || now.Before(c.next) {
-			continue
-		}
+	for _, c := range l.inOrder(func(c *Claim) bool { return l.overdue(c, now) || l.repeats(c, now) }) {
 		switch {
+		case l.overdue(c, now):
+			l.expire(c, now)
 		case c.Phase == Releasing:
 			l.kill(c, now)
-		case c.awaiting || c.Phase == Unreachable:
+		default:
 			l.ask(c, now)
 		}
 	}
 	if !l.connected {
 		return
 	}
-	for id, o := range l.orphans {
-		if now.Before(o.due) {
-			continue
-		}
-		o.due = now.Add(l.backoff(o.tries + 1))
-		o.tries++
-		l.effects = append(l.effects, Examine{TaskID: id, AgentID: o.agentID, PodUID: o.podUID})
-	}
+	l.examine(now)
 	if !l.nextFull.IsZero() && !now.Before(l.nextFull) {
 		l.reconcile(now)
+	}
+}
+
+// overdue tells whether the launch takes too long: for a claim that was released
+// meanwhile, whether the answer to its ACCEPT does.
+func (l *Ledger) overdue(c *Claim, now time.Time) bool {
+	waits := c.Phase == Launching || c.Phase == Releasing && !c.sent && !c.doubtful
+	return waits && now.Sub(c.Since) >= l.cfg.LaunchTimeout
+}
+
+// repeats tells whether a KILL or a question is due again.
+func (l *Ledger) repeats(c *Claim, now time.Time) bool {
+	if !l.connected || c.next.IsZero() || now.Before(c.next) {
+		return false
+	}
+	return c.Phase == Releasing || c.Phase == Unreachable || c.awaiting
+}
+
+// expire ends the wait for an overdue launch. The task may exist: it is killed,
+// and believed to be gone only when Mesos says so.
+func (l *Ledger) expire(c *Claim, now time.Time) {
+	l.doubt(c, now)
+	if c.Phase == Launching {
+		l.settle(c, Outcome{Cause: CauseTimeout, Status: c.Status})
+		l.enter(c, Releasing, now)
+	}
+	l.kill(c, now)
+}
+
+// examine asks about the tasks that no claim explains.
+func (l *Ledger) examine(now time.Time) {
+	var due []string
+	for id, o := range l.orphans {
+		if !now.Before(o.due) {
+			due = append(due, id)
+		}
+	}
+	slices.Sort(due)
+	for _, id := range due {
+		o := l.orphans[id]
+		o.due = now.Add(l.backoff(o.tries + 1))
+		o.tries++
+		l.effects = append(l.effects, Examine{TaskID: id, AgentID: o.status.AgentID, PodUID: o.podUID})
 	}
 }
 
@@ -112,25 +160,31 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 		l.unexplained(s, now)
 		return
 	}
-	if c.awaiting {
-		c.awaiting, c.asks, c.next = false, 0, time.Time{}
+	if c.Phase == Reserved {
+		// An id of ours that Mesos knows before we sent it: impossible, because
+		// ids are never repeated. Nothing follows from it.
+		return
 	}
-	if s.AgentID != "" && c.AgentID == "" {
+	if c.awaiting {
+		c.awaiting, c.next = false, time.Time{}
+	}
+	if c.AgentID == "" {
 		c.AgentID = s.AgentID
+	}
+	if s.State.Live() {
+		c.sent = true
 	}
 	before := c.Status
 	c.Status = s
 	switch c.Phase {
-	case Reserved:
-		// An id of ours that Mesos knows before we sent it: impossible, because
-		// ids are never repeated. Nothing follows from it.
-		c.Status = before
 	case Launching:
 		l.launchNews(c, s, now)
-	case Held, Recovering, Unreachable, Lost:
+	case Held, Recovering, Unreachable:
 		l.heldNews(c, s, now)
+	case Lost:
+		l.lostNews(c, before, now)
 	case Releasing:
-		l.releaseNews(c, s, now)
+		l.releaseNews(c, before, now)
 	}
 }
 
@@ -141,18 +195,13 @@ func (l *Ledger) launchNews(c *Claim, s TaskStatus, now time.Time) {
 		l.settle(c, Outcome{OK: true, Status: s})
 	case s.State == TaskStaging:
 		// The master has it, the agent has not answered: keep waiting.
-		c.sent = true
-	case s.State.Terminal():
-		l.settle(c, Outcome{Cause: launchCause(s), Status: s})
-		l.remove(c)
-	case s.State == TaskUnknown:
-		if !c.sent {
-			// The ACCEPT's fate is in doubt; it may still be processed.
-			l.ask(c, now)
-			return
+	case l.mayYetCome(c, now):
+		if c.doubtful {
+			l.askLater(c, now)
 		}
-		l.settle(c, Outcome{Cause: CauseFailed, Status: s})
-		l.remove(c)
+	case s.State.Terminal() || s.State == TaskUnknown:
+		l.settle(c, Outcome{Cause: launchCause(s), Status: s})
+		l.ended(c, now)
 	default: // KILLING by somebody else, UNREACHABLE
 		l.settle(c, Outcome{Cause: CauseFailed, Status: s})
 		l.enter(c, Releasing, now)
@@ -173,10 +222,20 @@ func launchCause(s TaskStatus) Cause {
 	return CauseFailed
 }
 
+// doubtGrace is how long after a doubtful ACCEPT "unknown" may only mean "not
+// yet": the call may still be under way to the master.
+const doubtGrace = 10 * time.Second
+
+// mayYetCome tells whether the claim's status says only that the master has not
+// heard of the task, while the ACCEPT may still reach it.
+func (l *Ledger) mayYetCome(c *Claim, now time.Time) bool {
+	return c.Status.unheard() && !c.sent && (!c.doubtful || now.Sub(c.doubtAt) < doubtGrace)
+}
+
 func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
 	switch {
 	case s.State == TaskUnreachable:
-		if c.Phase != Unreachable && c.Phase != Lost {
+		if c.Phase != Unreachable {
 			l.enter(c, Unreachable, now)
 		}
 		c.next = now.Add(l.backoff(c.asks))
@@ -184,7 +243,6 @@ func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
 		if c.Phase != Held {
 			l.enter(c, Held, now)
 		}
-	case c.Phase == Lost:
 	default: // terminal, or UNKNOWN: the master knows neither task nor agent
 		l.enter(c, Lost, now)
 		if c.Bound {
@@ -193,42 +251,48 @@ func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
 	}
 }
 
-// doubtGrace is how long after a doubtful ACCEPT "unknown" may only mean "not
-// yet": the call may still be under way to the master.
-const doubtGrace = 10 * time.Second
+// lostNews takes a task back that Mesos had given up with its agent. Everything
+// else about a lost task is old news.
+func (l *Ledger) lostNews(c *Claim, before TaskStatus, now time.Time) {
+	if !c.Status.State.Live() || before.State.Final() {
+		c.Status = before
+		return
+	}
+	l.enter(c, Held, now)
+}
 
-func (l *Ledger) releaseNews(c *Claim, s TaskStatus, now time.Time) {
-	gone := s.State.Terminal() || s.State == TaskUnknown
-	if !gone {
-		return
+func (l *Ledger) releaseNews(c *Claim, before TaskStatus, now time.Time) {
+	switch s := c.Status.State; {
+	case s.Live():
+		// The first news of a task whose KILL waited for its ACCEPT; or its agent
+		// is back, and the master does not remember what it was to kill there.
+		if c.next.IsZero() || before.State == TaskUnreachable {
+			c.kills = 0
+			l.kill(c, now)
+		}
+	case s == TaskUnreachable, l.mayYetCome(c, now):
+	case s.Terminal() || s == TaskUnknown:
+		l.ended(c, now)
 	}
-	reconciled := s.Reason == "REASON_RECONCILIATION" || s.State == TaskUnknown
-	if reconciled && !c.sent && now.Sub(c.Since) < doubtGrace {
-		return
-	}
-	if c.Bound {
-		// Released, yet the pod's binding names it: the pod has nothing left.
-		l.enter(c, Lost, now)
-		l.evict(c)
-		return
-	}
-	l.remove(c)
 }
 
 // unexplained notes a living task of which no claim knows: launched by an
 // earlier run of ours, most likely for a pod that was bound or deleted while
 // nobody watched.
 func (l *Ledger) unexplained(s TaskStatus, now time.Time) {
+	uid, attempt, _ := ParseTaskID(s.TaskID)
+	l.used(attempt)
 	if s.State.Terminal() || s.State == TaskUnknown {
 		delete(l.orphans, s.TaskID)
 		return
 	}
-	if o := l.orphans[s.TaskID]; o != nil {
-		if s.AgentID != "" {
-			o.agentID = s.AgentID
-		}
-		return
+	o := l.orphans[s.TaskID]
+	if o == nil {
+		o = &orphan{podUID: uid, due: now.Add(l.cfg.OrphanGrace)}
+		l.orphans[s.TaskID] = o
 	}
-	uid, _, _ := ParseTaskID(s.TaskID)
-	l.orphans[s.TaskID] = &orphan{agentID: s.AgentID, podUID: uid, due: now.Add(l.cfg.OrphanGrace)}
+	if s.AgentID == "" {
+		s.AgentID = o.status.AgentID
+	}
+	o.status, o.stale = s, false
 }

@@ -18,6 +18,7 @@ package claims
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -62,16 +63,18 @@ type Ledger struct {
 	attempt   int64
 	connected bool
 	nextFull  time.Time
-	// asked is when the last complete reconciliation began; open counts the
-	// claims whose answer is still missing.
+	// asked is when the last complete reconciliation began.
 	asked time.Time
 }
 
+// orphan is a task that no claim explains.
 type orphan struct {
-	agentID string
-	podUID  string
-	due     time.Time
-	tries   int
+	podUID string
+	// status is the last that came; stale if that was before the subscription.
+	status TaskStatus
+	stale  bool
+	due    time.Time
+	tries  int
 }
 
 // NewLedger returns an empty ledger.
@@ -90,9 +93,9 @@ func (l *Ledger) Effects() []Effect {
 }
 
 // Open makes a claim in phase Reserved and returns its task id. It fails if the
-// pod already has a claim that is not being released.
+// pod already has a claim that is not being released, or one its binding names.
 func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Vector, now time.Time) (string, error) {
-	if old := l.byPod[pod.UID]; old != nil && old.Phase != Releasing {
+	if old := l.byPod[pod.UID]; old != nil && (old.Phase != Releasing || old.Bound) {
 		return "", fmt.Errorf("pod %s/%s has claim %s in phase %s already", pod.Namespace, pod.Name, old.TaskID, old.Phase)
 	}
 	c := &Claim{
@@ -110,6 +113,15 @@ func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Vector
 func (l *Ledger) newTaskID(podUID string, now time.Time) string {
 	l.attempt = max(l.attempt+1, now.UnixMilli())
 	return TaskID(podUID, l.attempt)
+}
+
+// used notes an attempt that some run of ours gave out, so that a clock that runs
+// behind does not repeat it. A number that no clock can have given is ignored:
+// annotations can be forged, and counting must not overflow.
+func (l *Ledger) used(attempt int64) {
+	if attempt < math.MaxInt64/2 {
+		l.attempt = max(l.attempt, attempt)
+	}
 }
 
 // Launching tells that the ACCEPT with these tasks is about to be sent. Tasks
@@ -131,7 +143,7 @@ func (l *Ledger) Launching(taskIDs []string, now time.Time) []*Claim {
 func (l *Ledger) Sent(taskIDs []string, now time.Time) {
 	for _, id := range taskIDs {
 		c := l.byTask[id]
-		if c == nil {
+		if c == nil || c.Phase == Reserved {
 			continue
 		}
 		c.sent = true
@@ -143,21 +155,33 @@ func (l *Ledger) Sent(taskIDs []string, now time.Time) {
 
 // SendFailed tells that the ACCEPT failed. If doubtful, the master may have
 // processed it all the same: the claims wait for news and are asked about.
-// Otherwise the tasks never were.
+// Otherwise the tasks never were. A task that was seen alive is believed rather
+// than the failure.
 func (l *Ledger) SendFailed(taskIDs []string, doubtful bool, cause Cause, now time.Time) {
 	for _, id := range taskIDs {
 		c := l.byTask[id]
 		switch {
-		case c == nil:
+		case c == nil || c.sent:
 		case doubtful:
-			c.doubtful = true
-			l.ask(c, now)
-		case c.Phase == Releasing:
-			l.remove(c)
-		default:
+			l.doubt(c, now)
+			if c.Phase == Releasing {
+				l.kill(c, now)
+			} else if c.Phase == Launching {
+				l.ask(c, now)
+			}
+		case c.Phase == Reserved || c.Phase == Launching:
 			l.settle(c, Outcome{Cause: cause})
-			l.remove(c)
+			l.ended(c, now)
+		case c.Phase == Releasing:
+			l.ended(c, now)
 		}
+	}
+}
+
+// doubt notes that the ACCEPT's answer never came.
+func (l *Ledger) doubt(c *Claim, now time.Time) {
+	if !c.doubtful {
+		c.doubtful, c.doubtAt = true, now
 	}
 }
 
@@ -167,111 +191,6 @@ func (l *Ledger) Broken(taskID string, cause Cause) {
 		l.settle(c, Outcome{Cause: cause})
 		l.remove(c)
 	}
-}
-
-// Cancel gives a claim up: the pod will not be bound with it. It may be called
-// at any time and more than once. It reports whether the claim was still
-// Reserved, so that the caller gives the offers' part back.
-func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
-	c := l.byTask[taskID]
-	if c == nil {
-		return false
-	}
-	switch c.Phase {
-	case Reserved:
-		l.remove(c)
-		return true
-	case Releasing:
-		return false
-	case Lost:
-		if !c.Bound {
-			l.remove(c)
-		}
-		return false
-	}
-	l.release(c, now)
-	return false
-}
-
-// PodBound tells that the pod is bound to the node by the task its annotations
-// name. It is told of every bound pod of ours, again and again.
-func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Vector, now time.Time) {
-	if c := l.byTask[taskID]; c != nil {
-		if !c.Bound {
-			c.Bound = true
-			l.adoptAs(c, now)
-			if c.Phase == Lost {
-				l.evict(c)
-			}
-		}
-		return
-	}
-	c := &Claim{
-		TaskID: taskID, Pod: pod, Node: node, AgentID: agentID, Role: role, Need: need,
-		Phase: Recovering, Since: now, Bound: true, sent: true,
-	}
-	if o := l.orphans[taskID]; o != nil {
-		c.Phase = Held
-		delete(l.orphans, taskID)
-	}
-	l.adoptAs(c, now)
-	l.insert(c)
-	if _, attempt, ok := ParseTaskID(taskID); ok {
-		l.attempt = max(l.attempt, attempt)
-	}
-	if c.Phase == Recovering {
-		l.ask(c, now)
-	}
-}
-
-// adoptAs makes c the claim its pod lives by; any other claim of the pod is
-// released, because the binding decides.
-func (l *Ledger) adoptAs(c *Claim, now time.Time) {
-	if other := l.byPod[c.Pod.UID]; other != nil && other != c {
-		if other.Phase == Reserved {
-			l.settle(other, Outcome{Cause: CausePodGone})
-			l.remove(other)
-		} else if other.Phase != Releasing {
-			l.release(other, now)
-		}
-	}
-	l.byPod[c.Pod.UID] = c
-}
-
-// PodGone tells that the pod has ended or was deleted: whatever it holds is
-// released.
-func (l *Ledger) PodGone(podUID string, now time.Time) {
-	c := l.byPod[podUID]
-	if c == nil {
-		return
-	}
-	c.Bound = false
-	switch c.Phase {
-	case Reserved:
-		l.settle(c, Outcome{Cause: CausePodGone})
-		l.remove(c)
-	case Lost:
-		l.remove(c)
-	case Releasing:
-	default:
-		l.release(c, now)
-	}
-}
-
-// Disown tells that the task which no claim explained has no pod: it is killed.
-func (l *Ledger) Disown(taskID string, now time.Time) {
-	o := l.orphans[taskID]
-	if o == nil {
-		return
-	}
-	delete(l.orphans, taskID)
-	c := &Claim{
-		TaskID: taskID, Pod: Pod{UID: o.podUID}, AgentID: o.agentID,
-		Phase: Releasing, Since: now, sent: true,
-	}
-	l.byTask[taskID] = c
-	l.counts[Releasing]++
-	l.kill(c, now)
 }
 
 // ByTask returns a claim by its task id, nil if there is none. The claim must
@@ -339,16 +258,15 @@ func (p Phase) holds() bool {
 	return false
 }
 
-// release starts to kill the claim's task. While its ACCEPT is on the way the
-// KILL waits: a KILL that overtakes it would find no task and stop nothing.
-func (l *Ledger) release(c *Claim, now time.Time) {
-	if c.Phase == Launching {
-		l.settle(c, Outcome{Cause: CausePodGone})
+// ended forgets a claim whose task is no more. If the pod's binding names it
+// nevertheless, the pod has nothing left and must go.
+func (l *Ledger) ended(c *Claim, now time.Time) {
+	if !c.Bound {
+		l.remove(c)
+		return
 	}
-	l.enter(c, Releasing, now)
-	if c.sent || c.doubtful {
-		l.kill(c, now)
-	}
+	l.enter(c, Lost, now)
+	l.evict(c)
 }
 
 func (l *Ledger) kill(c *Claim, now time.Time) {
@@ -362,13 +280,18 @@ func (l *Ledger) kill(c *Claim, now time.Time) {
 
 // ask asks Mesos about the claim's task, and again until there is an answer.
 func (l *Ledger) ask(c *Claim, now time.Time) {
-	c.awaiting = true
-	c.next = now.Add(l.backoff(c.asks))
+	l.askLater(c, now)
 	if !l.connected {
 		return
 	}
 	c.asks++
 	l.effects = append(l.effects, Ask{TaskID: c.TaskID, AgentID: c.AgentID})
+}
+
+// askLater asks when the wait since the last question is over.
+func (l *Ledger) askLater(c *Claim, now time.Time) {
+	c.awaiting = true
+	c.next = now.Add(l.backoff(c.asks))
 }
 
 func (l *Ledger) settle(c *Claim, o Outcome) {

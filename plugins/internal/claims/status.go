@@ -49,6 +49,18 @@ func (s TaskState) Terminal() bool {
 	return false
 }
 
+// Final tells whether the task itself ended in this state, so that any later
+// news of a living task is an older update, repeated until it was acknowledged.
+// The other terminal states are what Mesos concludes about an agent, which may
+// return with its tasks (Mesos master.cpp reregisterSlave).
+func (s TaskState) Final() bool {
+	switch s {
+	case TaskFinished, TaskFailed, TaskKilled, TaskError:
+		return true
+	}
+	return false
+}
+
 // Live tells whether a task in this state holds its resources on its agent.
 func (s TaskState) Live() bool {
 	switch s {
@@ -76,6 +88,14 @@ type TaskStatus struct {
 	UUID []byte
 	// Timestamp is when the update was made, zero if not given.
 	Timestamp time.Time
+}
+
+// unheard tells whether the status says that the master knows nothing of the
+// task, rather than that the task ended. To an explicit reconciliation the master
+// answers GONE where it knows the agent and UNKNOWN where it does not (Mesos
+// master.cpp reconcile()).
+func (s *TaskStatus) unheard() bool {
+	return s.State == TaskUnknown || s.State == TaskGone && s.Reason == "REASON_RECONCILIATION"
 }
 
 // TaskIdentity carries what a task's labels say, where a message of the master

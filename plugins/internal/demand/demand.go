@@ -34,16 +34,20 @@ type Config struct {
 	IdleGrace time.Duration
 }
 
-// reviveEvery bounds how often a REVIVE is sent while the role is not
-// suppressed: each one makes the master run a full allocation.
-const reviveEvery = time.Second
+const (
+	// reviveEvery bounds how often a REVIVE is sent while the role is not
+	// suppressed: each one makes the master run a full allocation.
+	reviveEvery = time.Second
+	// retryEvery is the wait after a failed call.
+	retryEvery = time.Second
+)
 
 // Asked is what we last told the master to do with our role.
 type Asked string
 
 // What the master was asked for.
 const (
-	// Unknown is the state before a subscription, or after a failed call.
+	// Unknown is the state without a subscription, or after a failed call.
 	Unknown Asked = "Unknown"
 	// Suppressed is "send no offers".
 	Suppressed Asked = "Suppressed"
@@ -69,28 +73,44 @@ type Demand struct {
 	shapes map[resources.Vector]*shape
 	// parked counts pods that wait for an offer, not for a scheduling cycle.
 	parked int
+	// parkings numbers the calls of Park that put a pod to sleep.
+	parkings uint64
 
-	asked Asked
+	subscribed bool
+	asked      Asked
 	// idleSince is when the last pod was placed, zero while there are pods.
 	idleSince time.Time
-	// declined is when an offer was last declined as unused, with a filter that a
-	// new shape of pod might want lifted; revived is the last REVIVE.
-	declined, revived time.Time
-	// anew is set by a pod whose shape was not there when offers were declined.
+	// refused holds what was declined as too small or idle since the last REVIVE,
+	// unused what was declined although it fits pods: the largest amount of each
+	// kind on one agent.
+	refused, unused limit
+	// anew is set by a pod that could use what was declined before it came.
 	anew bool
+	// called is when Next last asked for a call, revived when for a REVIVE; failed
+	// tells that the last call failed.
+	called, revived time.Time
+	failed          bool
 }
+
+// limit is an upper bound of several amounts.
+type limit struct {
+	amount resources.Vector
+	any    bool
+}
+
+func (l *limit) include(v resources.Vector) {
+	if l.any {
+		v = v.Max(l.amount)
+	}
+	l.amount, l.any = v, true
+}
+
+func (l limit) mayFit(need resources.Vector) bool { return l.any && need.Fits(l.amount) }
 
 type pod struct {
-	need   resources.Vector
-	parked bool
-}
-
-type shape struct {
-	pods int
-	// queue lists the parked pods in the order they were parked. Entries of pods
-	// that left since are skipped when met.
-	queue  []string
-	parked int
+	need resources.Vector
+	// parking is the number of the Park the pod sleeps by, 0 while it does not.
+	parking uint64
 }
 
 // New returns the demand of no pods, of a role about which the master was told
@@ -112,8 +132,11 @@ func (d *Demand) Add(uid string, need resources.Vector) {
 	if s == nil {
 		s = &shape{}
 		d.shapes[need] = s
-		d.anew = true
+		d.anew = d.anew || d.refused.mayFit(need)
 	}
+	// An unused offer was turned away by the pods that were there, for reasons
+	// which need not be this pod's.
+	d.anew = d.anew || d.unused.mayFit(need)
 	s.pods++
 	d.idleSince = time.Time{}
 }
@@ -131,93 +154,13 @@ func (d *Demand) Remove(uid string, now time.Time) {
 }
 
 func (d *Demand) drop(uid string, p *pod) {
+	d.Unpark(uid)
 	s := d.shapes[p.need]
 	s.pods--
-	if p.parked {
-		s.parked--
-		d.parked--
-	}
 	if s.pods == 0 {
 		delete(d.shapes, p.need)
 	}
 	delete(d.pods, uid)
-}
-
-// Park notes that a pod of the demand found no offer and sleeps until Wake names
-// it. Pods that are not part of the demand are ignored.
-func (d *Demand) Park(uid string) {
-	p := d.pods[uid]
-	if p == nil || p.parked {
-		return
-	}
-	p.parked = true
-	d.parked++
-	s := d.shapes[p.need]
-	s.parked++
-	s.queue = append(s.queue, uid)
-}
-
-// Unpark notes that a pod is being scheduled again for whatever reason.
-func (d *Demand) Unpark(uid string) {
-	p := d.pods[uid]
-	if p == nil || !p.parked {
-		return
-	}
-	p.parked = false
-	d.parked--
-	d.shapes[p.need].parked--
-}
-
-// Wake names the parked pods worth another try because these amounts became
-// free, oldest first: as many of each shape as they can hold, and a fifth more
-// for those that other plugins will turn away. The pods are no longer parked.
-func (d *Demand) Wake(free []resources.Vector) []string {
-	if d.parked == 0 || len(free) == 0 {
-		return nil
-	}
-	var woken []string
-	for need, s := range d.shapes {
-		if s.parked == 0 {
-			continue
-		}
-		capacity := 0
-		for _, f := range free {
-			if capacity += fitting(need, f); capacity >= s.parked {
-				break
-			}
-		}
-		woken = s.wake(d, need, min(s.parked, capacity+(capacity+4)/5), woken)
-	}
-	return woken
-}
-
-func (s *shape) wake(d *Demand, need resources.Vector, count int, woken []string) []string {
-	for len(s.queue) > 0 && count > 0 {
-		uid := s.queue[0]
-		s.queue = s.queue[1:]
-		if p := d.pods[uid]; p != nil && p.parked && p.need == need {
-			d.Unpark(uid)
-			woken = append(woken, uid)
-			count--
-		}
-	}
-	if s.parked == 0 {
-		s.queue = nil
-	}
-	return woken
-}
-
-// fitting returns how many times need fits into free.
-func fitting(need, free resources.Vector) int {
-	n := int64(1 << 20)
-	for k := range need {
-		if need[k] > 0 {
-			n = min(n, free[k]/need[k])
-		} else if free[k] < 0 {
-			return 0
-		}
-	}
-	return int(max(n, 0))
 }
 
 // Smallest returns the elementwise smallest need of the pods that are not
@@ -249,29 +192,37 @@ func (d *Demand) Asked() Asked { return d.asked }
 
 // Subscribed notes how the role stands at the start of a subscription.
 func (d *Demand) Subscribed(suppressed bool) {
-	d.asked = Offering
+	d.subscribed, d.asked = true, Offering
 	if suppressed {
 		d.asked = Suppressed
 	}
 	// Filters may have survived a fail-over that the master did not notice; only
 	// a REVIVE lifts them.
 	d.anew = true
-	d.declined, d.revived = time.Time{}, time.Time{}
+	d.refused, d.unused = limit{}, limit{}
+	d.called, d.revived, d.failed = time.Time{}, time.Time{}, false
 }
 
-// Disconnected notes the end of the subscription.
-func (d *Demand) Disconnected() { d.asked = Unknown }
+// Disconnected notes the end of the subscription. No call is due without one.
+func (d *Demand) Disconnected() { d.subscribed, d.asked = false, Unknown }
 
-// Failed notes that the call of an action failed: it will be asked for again.
+// Failed notes that the call of an action failed: it will be asked for again
+// after a moment.
 func (d *Demand) Failed(Action) {
 	if d.asked != Unknown {
-		d.asked = Unknown
+		d.asked, d.failed = Unknown, true
 	}
 }
 
 // Next returns the call that is due, and when to ask again (zero: when
 // something changes). The caller makes the call, in order, and reports a failure.
 func (d *Demand) Next(now time.Time) (Action, time.Time) {
+	if !d.subscribed {
+		return None, time.Time{}
+	}
+	if at := d.called.Add(retryEvery); d.failed && now.Before(at) {
+		return None, at
+	}
 	if len(d.pods) == 0 {
 		if d.asked == Suppressed {
 			return None, time.Time{}
@@ -279,26 +230,22 @@ func (d *Demand) Next(now time.Time) (Action, time.Time) {
 		if at := d.idleSince.Add(d.cfg.IdleGrace); now.Before(at) {
 			return None, at
 		}
-		d.asked, d.anew = Suppressed, false
+		d.asked, d.called, d.failed = Suppressed, now, false
 		return Suppress, time.Time{}
 	}
-	if d.asked != Offering {
-		d.revive(now)
-		return Revive, time.Time{}
+	if d.asked == Offering {
+		// What was declined as useless is worth a REVIVE only if a pod that came
+		// later may use it.
+		if !d.anew {
+			return None, time.Time{}
+		}
+		if at := d.revived.Add(reviveEvery); now.Before(at) {
+			return None, at
+		}
 	}
-	if !d.anew || d.revived.After(d.declined) {
-		return None, time.Time{}
-	}
-	// A new kind of pod: what was declined as useless may be of use now.
-	if at := d.revived.Add(reviveEvery); now.Before(at) {
-		return None, at
-	}
-	d.revive(now)
+	d.asked, d.anew, d.called, d.revived, d.failed = Offering, false, now, now, false
+	d.refused, d.unused = limit{}, limit{}
 	return Revive, time.Time{}
-}
-
-func (d *Demand) revive(now time.Time) {
-	d.asked, d.anew, d.revived = Offering, false, now
 }
 
 // Reason says why an offer is given back.
@@ -327,7 +274,8 @@ func (d *Demand) Refuse(r Reason) time.Duration {
 	return d.cfg.RefuseUnused
 }
 
-// Judge decides about one held offer: keep it (reason ""), or decline it.
+// Judge decides about one held offer: keep it (reason ""), or decline it. A
+// decline is remembered: pods that come later may want the offer again.
 func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 	switch {
 	case h.Node == "":
@@ -336,12 +284,13 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 		if now.Before(d.idleSince.Add(d.cfg.IdleGrace)) {
 			return ""
 		}
+		d.refused.include(h.AgentFree)
 		return Idle
 	case !d.fitsAny(h.AgentFree):
-		d.declined = now
+		d.refused.include(h.AgentFree)
 		return TooSmall
 	case !now.Before(h.Since.Add(d.cfg.MaxHold)):
-		d.declined = now
+		d.unused.include(h.AgentFree)
 		return Expired
 	}
 	return ""

@@ -28,7 +28,8 @@ const NoSlot int32 = -1
 
 // Index finds a node's offer slot by the node object's pointer: the scheduler's
 // snapshot holds the very objects of the informer, and a pointer costs a third
-// of a string key. It is safe for concurrent use; Lookup takes no lock.
+// of a string key. It is safe for concurrent use; Lookup takes no lock for an
+// object that it knows.
 type Index struct {
 	byPointer sync.Map // *v1.Node -> *ref
 
@@ -74,11 +75,16 @@ func (x *Index) Delete(name string) {
 	}
 }
 
-// Assign says which slot a node has; NoSlot withdraws it.
+// Assign says which slot a node has; NoSlot withdraws it. The node's object may
+// become known later, or be forgotten already.
 func (x *Index) Assign(name string, slot int32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.ref(name).slot.Store(slot)
+	if slot != NoSlot {
+		x.ref(name).slot.Store(slot)
+	} else if r := x.byName[name]; r != nil {
+		x.withdraw(r)
+	}
 }
 
 // ClearSlots withdraws all slots.
@@ -86,7 +92,15 @@ func (x *Index) ClearSlots() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, r := range x.byName {
-		r.slot.Store(NoSlot)
+		x.withdraw(r)
+	}
+}
+
+// withdraw takes the slot, and forgets a node of which nothing else is known.
+func (x *Index) withdraw(r *ref) {
+	r.slot.Store(NoSlot)
+	if r.node == nil {
+		delete(x.byName, r.name)
 	}
 }
 

@@ -91,20 +91,27 @@ func (m *Map) DeleteNode(name string) []Change {
 	return m.shrunk(hostname, h)
 }
 
-// SetAgent adds an agent, or moves it to another host.
+// SetAgent adds an agent, or moves it to another host. The changes are in an
+// order in which no node ever has two agents.
 func (m *Map) SetAgent(id, hostname string) []Change {
 	hostname = canonical(hostname)
 	if old, ok := m.agents[id]; ok && old == hostname {
 		return nil
 	}
-	changes := m.DeleteAgent(id)
+	var changes []Change
+	if m.NodeOf(id) != "" {
+		// Withdrawn first: what it leaves may become another agent's at once.
+		changes = append(changes, Change{AgentID: id})
+	}
+	changes = append(changes, m.DeleteAgent(id)...)
 	m.agents[id] = hostname
 	h := m.host(hostname)
 	h.agents = append(h.agents, id)
 	return append(changes, h.pair()...)
 }
 
-// DeleteAgent removes an agent.
+// DeleteAgent removes an agent. The changes are about other agents; the removed
+// one is no node any more.
 func (m *Map) DeleteAgent(id string) []Change {
 	hostname, ok := m.agents[id]
 	if !ok {
@@ -119,7 +126,8 @@ func (m *Map) DeleteAgent(id string) []Change {
 	return m.shrunk(hostname, h)
 }
 
-// ClearAgents removes all agents, as the end of a subscription does.
+// ClearAgents removes all agents, as the end of a subscription does: none is a
+// node any more.
 func (m *Map) ClearAgents() {
 	for id := range m.agents {
 		m.DeleteAgent(id)
@@ -184,8 +192,12 @@ func (m *Map) Ambiguities() []Ambiguity {
 
 // Ambiguous tells whether a node is not used because its host is ambiguous.
 func (m *Map) Ambiguous(node string) bool {
-	h := m.hosts[m.nodes[node]]
-	return h != nil && len(h.agents) > 0 && h.paired == ""
+	hostname, ok := m.nodes[node]
+	if !ok {
+		return false
+	}
+	h := m.hosts[hostname]
+	return len(h.agents) > 0 && h.paired == ""
 }
 
 func (m *Map) host(name string) *host {

@@ -1,0 +1,156 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Cancel gives a claim up: the pod will not be bound with it. It may be called
+// at any time and more than once. It reports whether the claim was still
+// Reserved, so that the caller gives the offers' part back. A claim that the
+// pod's binding names is not given up: the call that bound the pod may fail
+// although it took effect.
+func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
+	c := l.byTask[taskID]
+	if c == nil {
+		return false
+	}
+	switch {
+	case c.Phase == Reserved:
+		l.remove(c)
+		return true
+	case c.Bound || c.Phase == Releasing:
+	case c.Phase == Lost:
+		l.remove(c)
+	default:
+		l.release(c, now)
+	}
+	return false
+}
+
+// PodBound tells that the pod is bound to the node by the task its annotations
+// name. It is told of every bound pod of ours, again and again. A pod that names
+// the task of another pod changes nothing: it must not take over what the other
+// one holds.
+func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Vector, now time.Time) {
+	uid, attempt, ours := ParseTaskID(taskID)
+	if ours && uid != pod.UID {
+		return
+	}
+	l.used(attempt)
+	if c := l.byTask[taskID]; c != nil {
+		if c.Bound || c.Pod.UID != pod.UID {
+			return
+		}
+		if c.Pod != pod {
+			// A task disowned before its pod was seen.
+			l.describe(c, pod, node, role, need)
+		}
+		c.Bound = true
+		l.adoptAs(c, now)
+		if c.Phase == Lost {
+			l.evict(c)
+		}
+		return
+	}
+	c := &Claim{
+		TaskID: taskID, Pod: pod, Node: node, AgentID: agentID, Role: role, Need: need,
+		Phase: Recovering, Since: now, Bound: true, sent: true,
+	}
+	l.adoptAs(c, now)
+	l.insert(c)
+	o := l.orphans[taskID]
+	delete(l.orphans, taskID)
+	if o == nil || o.stale {
+		l.ask(c, now)
+		return
+	}
+	l.Status(o.status, now)
+}
+
+// describe completes a claim of which only the task was known.
+func (l *Ledger) describe(c *Claim, pod Pod, node, role string, need resources.Vector) {
+	if c.Phase.holds() {
+		l.held = l.held.Sub(c.Need).Add(need)
+	}
+	c.Pod, c.Node, c.Role, c.Need = pod, node, role, need
+}
+
+// adoptAs makes c the claim its pod lives by; any other claim of the pod is
+// released, because the binding decides.
+func (l *Ledger) adoptAs(c *Claim, now time.Time) {
+	if other := l.byPod[c.Pod.UID]; other != nil && other != c {
+		l.giveUp(other, now)
+	}
+	l.byPod[c.Pod.UID] = c
+}
+
+// PodGone tells that the pod has ended or was deleted: whatever it holds is
+// released.
+func (l *Ledger) PodGone(podUID string, now time.Time) {
+	c := l.byPod[podUID]
+	if c == nil {
+		return
+	}
+	l.giveUp(c, now)
+}
+
+// giveUp releases whatever the claim holds; no pod lives by it any more.
+func (l *Ledger) giveUp(c *Claim, now time.Time) {
+	c.Bound = false
+	switch c.Phase {
+	case Reserved:
+		l.settle(c, Outcome{Cause: CausePodGone})
+		l.remove(c)
+	case Lost:
+		l.remove(c)
+	case Releasing:
+	default:
+		l.release(c, now)
+	}
+}
+
+// Disown tells that the task which no claim explained has no pod: it is killed.
+func (l *Ledger) Disown(taskID string, now time.Time) {
+	o := l.orphans[taskID]
+	if o == nil {
+		return
+	}
+	delete(l.orphans, taskID)
+	c := &Claim{
+		TaskID: taskID, Pod: Pod{UID: o.podUID}, AgentID: o.status.AgentID,
+		Phase: Releasing, Since: now, Status: o.status, sent: true,
+	}
+	l.byTask[taskID] = c
+	l.counts[Releasing]++
+	l.kill(c, now)
+}
+
+// release starts to kill the claim's task. While its ACCEPT is on the way the
+// KILL waits: a KILL that overtakes it would find no task and stop nothing.
+func (l *Ledger) release(c *Claim, now time.Time) {
+	if c.Phase == Launching {
+		l.settle(c, Outcome{Cause: CausePodGone})
+	}
+	l.enter(c, Releasing, now)
+	if c.sent || c.doubtful {
+		l.kill(c, now)
+	}
+}

@@ -1,0 +1,134 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package demand
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// shape is all pods of one need.
+type shape struct {
+	pods int
+	// queue lists the parked pods in the order they were parked, and sleepers that
+	// left since: those are skipped when met, and dropped when they are many.
+	queue  []sleeper
+	parked int
+}
+
+// sleeper is a pod that was parked.
+type sleeper struct {
+	uid     string
+	parking uint64
+}
+
+// Park notes that a pod of the demand found no offer and sleeps until Wake names
+// it. Pods that are not part of the demand are ignored. Offers that were announced
+// before do not wake it: whoever parks a pod makes sure that it had seen them.
+func (d *Demand) Park(uid string) {
+	p := d.pods[uid]
+	if p == nil || p.parking != 0 {
+		return
+	}
+	d.parkings++
+	p.parking = d.parkings
+	d.parked++
+	s := d.shapes[p.need]
+	s.parked++
+	// Twice the parked ones bounds the memory, and pays for each sweep with as
+	// many parkings.
+	if len(s.queue) > 2*s.parked+16 {
+		s.queue = slices.DeleteFunc(s.queue, func(e sleeper) bool { return !d.asleep(e) })
+	}
+	s.queue = append(s.queue, sleeper{uid: uid, parking: p.parking})
+}
+
+// asleep tells whether the pod still sleeps by this parking.
+func (d *Demand) asleep(e sleeper) bool {
+	p := d.pods[e.uid]
+	return p != nil && p.parking == e.parking
+}
+
+// Unpark notes that a pod is being scheduled again for whatever reason.
+func (d *Demand) Unpark(uid string) {
+	p := d.pods[uid]
+	if p == nil || p.parking == 0 {
+		return
+	}
+	p.parking = 0
+	d.parked--
+	d.shapes[p.need].parked--
+}
+
+// Wake names the parked pods worth another try because these amounts, each of
+// one agent, became free, oldest first: as many of each shape as they can hold,
+// and a fifth more for those that other plugins will turn away. The pods are no
+// longer parked.
+func (d *Demand) Wake(free []resources.Vector) []string {
+	if d.parked == 0 || len(free) == 0 {
+		return nil
+	}
+	var woken []sleeper
+	for need, s := range d.shapes {
+		if s.parked == 0 {
+			continue
+		}
+		capacity := 0
+		for _, f := range free {
+			if capacity += fitting(need, f); capacity >= s.parked {
+				break
+			}
+		}
+		woken = s.wake(d, min(s.parked, capacity+(capacity+4)/5), woken)
+	}
+	slices.SortFunc(woken, func(a, b sleeper) int { return cmp.Compare(a.parking, b.parking) })
+	var uids []string
+	for _, e := range woken {
+		uids = append(uids, e.uid)
+	}
+	return uids
+}
+
+func (s *shape) wake(d *Demand, count int, woken []sleeper) []sleeper {
+	for len(s.queue) > 0 && count > 0 {
+		e := s.queue[0]
+		s.queue = s.queue[1:]
+		if d.asleep(e) {
+			d.Unpark(e.uid)
+			woken = append(woken, e)
+			count--
+		}
+	}
+	if s.parked == 0 {
+		s.queue = nil
+	}
+	return woken
+}
+
+// fitting returns how many times need fits into free, at most 2^20 times. A kind
+// of which nothing is needed never stands in the way, as in Vector.Fits.
+func fitting(need, free resources.Vector) int {
+	n := int64(1 << 20)
+	for k := range need {
+		if need[k] > 0 {
+			n = min(n, free[k]/need[k])
+		}
+	}
+	return int(max(n, 0))
+}
