@@ -25,8 +25,11 @@ import (
 // Batch is what goes out as one ACCEPT: all offers of one agent and the
 // reservations that share them.
 type Batch struct {
-	AgentID, Role, Node string
-	OfferIDs            []string
+	AgentID, Role string
+	// Node is the node that the members were promised. That it still is the
+	// agent's is for the caller to check.
+	Node     string
+	OfferIDs []string
 	// Members are reservation ids in the order they joined.
 	Members []string
 	// Offered is the sum of the offers, Need the sum of the members' needs.
@@ -86,7 +89,7 @@ func (c *Cache) Flush(now, quietSince time.Time, p FlushPolicy) (due []Batch, ne
 func (c *Cache) spend(i int32) Batch {
 	s := c.slots[i]
 	b := Batch{
-		AgentID: s.agent, Role: c.role, Node: s.node, Offered: s.offered, Need: s.reserved, OpenedAt: s.openedAt,
+		AgentID: s.agent, Role: c.role, Node: s.batchNode, Offered: s.offered, Need: s.reserved, OpenedAt: s.openedAt,
 		OfferIDs: make([]string, 0, len(s.offers)), Members: make([]string, 0, len(s.members)),
 	}
 	for _, h := range s.offers {
@@ -121,7 +124,9 @@ type Held struct {
 	ID, AgentID, Hostname string
 	// Node is "" for the offer of an agent that is no usable node.
 	Node string
-	// Free is the offer's own part, AgentFree all that its agent has to give.
+	// Free is the offer's own part, AgentFree all that its agent had to give when
+	// its first offer was shown: the same for all offers of the agent, so that a
+	// decision about the agent treats them alike.
 	Free, AgentFree resources.Vector
 	Since           time.Time
 }

@@ -52,7 +52,10 @@ type slot struct {
 	members  []member
 	reserved resources.Vector
 	openedAt time.Time
-	inFlight bool
+	// batchNode is the node that the members were promised. It differs from node
+	// if the agent was matched anew while the batch was open.
+	batchNode string
+	inFlight  bool
 }
 
 type held struct {
@@ -69,12 +72,20 @@ type member struct {
 
 func (s *slot) free() resources.Vector { return s.offered.Sub(s.reserved) }
 
+// usable reports whether a reservation may be made here, if only there is enough:
+// the agent is a node, and the open batch, if any, is for that same node.
+func (s *slot) usable() bool {
+	return s.node != "" && (len(s.members) == 0 || s.batchNode == s.node)
+}
+
 // Cache holds the offers of one role.
 type Cache struct {
 	role string
 	// cols and used are what the lock-free readers see.
 	cols atomic.Pointer[columns]
 	used atomic.Int32
+	// version counts the offers taken in; see Version.
+	version atomic.Uint64
 
 	mu sync.Mutex
 	// slots by index; nil where vacant. vacant lists indices for reuse.
@@ -107,9 +118,10 @@ func (c *Cache) Slot(agentID string) (int32, bool) {
 	return i, ok
 }
 
-// Add takes in one offer. It returns the agent's slot, and false if the offer
-// is known already. An agent seen for the first time has no node yet: nothing of
-// it can be selected until SetNode.
+// Add takes in one offer, which must be of the cache's role: the caller has a
+// cache for each. It returns the agent's slot, and false if the offer is known
+// already. An agent seen for the first time has no node yet: nothing of it can be
+// selected until SetNode.
 func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,10 +136,16 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	c.byOffer[o.ID] = i
 	c.total = c.total.Add(o.Free)
 	c.publish(i)
+	c.version.Add(1)
 	return i, true
 }
 
-// AddAgent makes an agent known that has no offer for us (yet).
+// Version changes with every offer taken in. A reader that found too little and
+// then sees the same version knows that nothing came meanwhile.
+func (c *Cache) Version() uint64 { return c.version.Load() }
+
+// AddAgent makes an agent known that has no offer for us (yet), and returns its
+// slot. Of an agent that is known it adds the hostname if that was "".
 func (c *Cache) AddAgent(agentID, hostname string) int32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,19 +153,23 @@ func (c *Cache) AddAgent(agentID, hostname string) int32 {
 }
 
 // SetNode says which node the agent is; "" withdraws it from selection. Offers
-// and an open batch stay as they are. Unknown agents are ignored.
+// and an open batch stay as they are: the batch is still for the node that its
+// members were promised, and until it is sent or released nobody else joins it.
+// Unknown agents are ignored.
 func (c *Cache) SetNode(agentID, node string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, ok := c.byAgent[agentID]; ok && c.slots[i].node != node {
 		c.slots[i].node = node
 		c.publish(i)
+		c.version.Add(1)
 	}
 }
 
 // Remove takes out one offer that is void (rescinded). It returns the
 // reservations of the open batch that no longer fit, youngest first; they are
-// out of the batch.
+// out of the batch. Those that need nothing of what became short stay in it, but
+// none stays when the agent has no offer left.
 func (c *Cache) Remove(offerID string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,13 +187,25 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 		return true
 	})
 	delete(c.byOffer, offerID)
-	for len(s.members) > 0 && s.free().AnyNegative() {
-		last := s.members[len(s.members)-1]
-		c.leave(i, last.id)
-		broken = append(broken, last.id)
+	for at := len(s.members) - 1; at >= 0; at-- {
+		m := s.members[at]
+		if len(s.offers) == 0 || overdrawn(s.free(), m.need) {
+			c.leave(i, m.id)
+			broken = append(broken, m.id)
+		}
 	}
 	c.publish(i)
 	return broken
+}
+
+// overdrawn reports whether free is negative of a kind that need has a part in.
+func overdrawn(free, need resources.Vector) bool {
+	for k := range free {
+		if free[k] < 0 && need[k] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // RemoveAgent forgets an agent with its offers. It returns the reservations of
@@ -201,7 +235,12 @@ func (c *Cache) Reset() (broken []string) {
 
 // Reserve promises need of the slot's offers to the reservation id and lets it
 // join the slot's open batch. It is the only authority on what fits: the error
-// is ErrNoOffer or a *ShortError. Reserving an id twice is refused.
+// is ErrNoOffer or a *ShortError. Reserving an id twice or less than nothing is
+// refused with another error.
+//
+// The slot may have become another agent's since it was selected. So a caller
+// that chose a node must see that NodeOf(slot) is still that node after Reserve,
+// and Release the reservation if not.
 func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,8 +248,11 @@ func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.T
 		return ErrNoOffer
 	}
 	s := c.slots[slot]
-	if len(s.offers) == 0 || s.node == "" {
+	if len(s.offers) == 0 || !s.usable() {
 		return ErrNoOffer
+	}
+	if need.AnyNegative() {
+		return fmt.Errorf("reservation %q needs a negative amount: %s", id, need)
 	}
 	if _, double := c.byMember[id]; double {
 		return fmt.Errorf("reservation %q exists already", id)
@@ -219,7 +261,7 @@ func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.T
 		return &ShortError{Kind: kind, Need: need, Free: s.free()}
 	}
 	if len(s.members) == 0 {
-		s.openedAt = now
+		s.openedAt, s.batchNode = now, s.node
 		c.open = append(c.open, slot)
 	}
 	s.members = append(s.members, member{id: id, need: need})
@@ -247,6 +289,9 @@ func (c *Cache) Release(id string) bool {
 // slotOf finds or makes the slot of an agent. The lock is held.
 func (c *Cache) slotOf(agentID, hostname string) int32 {
 	if i, ok := c.byAgent[agentID]; ok {
+		if s := c.slots[i]; s.hostname == "" {
+			s.hostname = hostname
+		}
 		return i
 	}
 	var i int32
@@ -258,6 +303,7 @@ func (c *Cache) slotOf(agentID, hostname string) int32 {
 		if cols := c.cols.Load(); len(c.slots) > len(cols.state) {
 			c.cols.Store(cols.grown())
 		}
+		// After the columns: see Select.
 		c.used.Store(int32(len(c.slots)))
 	}
 	c.slots[i] = &slot{agent: agentID, hostname: hostname}
@@ -277,7 +323,9 @@ func (c *Cache) drop(i int32) (broken []string) {
 		delete(c.byMember, m.id)
 		broken = append(broken, m.id)
 	}
-	c.closeBatch(i)
+	if len(s.members) > 0 {
+		c.closeBatch(i)
+	}
 	delete(c.byAgent, s.agent)
 	c.slots[i] = nil
 	c.vacant = append(c.vacant, i)
@@ -317,7 +365,7 @@ func (c *Cache) publish(i int32) {
 	}
 	state := slotOffered
 	switch {
-	case s.node == "":
+	case !s.usable():
 		state = slotVacant
 	case len(s.offers) == 0 && s.inFlight:
 		state = slotInFlight

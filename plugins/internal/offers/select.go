@@ -37,8 +37,9 @@ type Selection struct {
 // need, and stops after limit of them (0: no limit). It appends to buf[:0].
 // It takes no lock; see the package comment.
 func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Selection {
-	cols := c.cols.Load()
+	// In this order: whoever sees a slot as used then sees columns that have it.
 	n := int(c.used.Load())
+	cols := c.cols.Load()
 	sel := Selection{Slots: buf[:0]}
 	if n == 0 {
 		return sel

@@ -37,7 +37,7 @@ type Offer struct {
 	// ACCEPT (master validation of offers).
 	Role string
 	// Free is the sum of the unreserved, non-revocable scalars that any task may
-	// use, in the units of resources.Vector.
+	// use, in the units of resources.Vector; never negative.
 	Free resources.Vector
 	// UnavailableAt is the start of the agent's next maintenance window, zero
 	// if none is scheduled.

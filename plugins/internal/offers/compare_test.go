@@ -1,0 +1,156 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// compare tells the first difference between what the cache says through its
+// exported methods and what the model says.
+func (r *run) compare() error {
+	if err := r.compareAgents(); err != nil {
+		return err
+	}
+	for _, need := range []resources.Vector{{}, {1, 1}, {3, 0, 1}, {0, 2, 0, 1}} {
+		if err := r.compareReaders(need); err != nil {
+			return fmt.Errorf("need %s: %w", need, err)
+		}
+	}
+	if err := fates("offer", fateHeld, r.m.offerFate, r.offerFate, fateVoid); err != nil {
+		return err
+	}
+	return fates("reservation", fateOpen, r.m.podFate, r.podFate, "")
+}
+
+func (r *run) compareAgents() error {
+	views := r.c.View()
+	if len(views) != len(r.m.agents) {
+		return fmt.Errorf("%d agents are in the view, want %d", len(views), len(r.m.agents))
+	}
+	var total resources.Vector
+	count := 0
+	for _, v := range views {
+		a := r.m.agents[v.AgentID]
+		if a == nil {
+			return fmt.Errorf("agent %s is in the view, but was removed", v.AgentID)
+		}
+		got := []any{v.Node, v.Offers, v.Batch, v.Offered, v.Reserved, v.InFlight}
+		want := []any{a.node, idsOf(a.offers), idsOf(a.pods), sumOf(a.offers), sumOf(a.pods), a.inFlight}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return fmt.Errorf("agent %s (-want +got):\n%s", v.AgentID, diff)
+		}
+		if a.free().AnyNegative() {
+			return fmt.Errorf("agent %s is over-committed: free %s", v.AgentID, a.free())
+		}
+		count, total = count+len(a.offers), total.Add(sumOf(a.offers))
+	}
+	if n, sum := r.c.Totals(); n != count || sum != total {
+		return fmt.Errorf("Totals = %d, %s, want %d, %s", n, sum, count, total)
+	}
+	return nil
+}
+
+// compareReaders compares Fits, FreeOf and NodeOf of every agent, and Select from
+// a few starts with a few limits.
+func (r *run) compareReaders(need resources.Vector) error {
+	var want Selection
+	n := 0
+	for name, a := range r.m.agents {
+		i, ok := r.c.Slot(name)
+		if !ok {
+			return fmt.Errorf("agent %s has no slot", name)
+		}
+		verdict, kind := a.verdict(need)
+		if v, k := r.c.Fits(i, &need); v != verdict || k != kind {
+			return fmt.Errorf("agent %s: Fits = %d, %s, want %d, %s", name, v, k, verdict, kind)
+		}
+		usable := verdict == Fitting || verdict == ShortOf
+		if free := r.c.FreeOf(i); usable && free != a.free() || !usable && !free.AnyNegative() {
+			return fmt.Errorf("agent %s: FreeOf = %s, usable %t, want %s", name, free, usable, a.free())
+		}
+		if node := r.c.NodeOf(i); node != a.node {
+			return fmt.Errorf("agent %s: NodeOf = %q, want %q", name, node, a.node)
+		}
+		switch verdict {
+		case Fitting:
+			want.Slots = append(want.Slots, i)
+		case NoOffer:
+			want.NoOffer++
+		case InFlight:
+			want.InFlight++
+		case ShortOf:
+			want.Short[kind]++
+		}
+		n = max(n, int(i)+1)
+	}
+	slices.Sort(want.Slots)
+	for _, start := range []int{0, n / 2, max(0, n-1)} {
+		if err := r.compareSelect(need, start, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) compareSelect(need resources.Vector, start int, want Selection) error {
+	at, _ := slices.BinarySearch(want.Slots, int32(start))
+	turned := slices.Concat(want.Slots[at:], want.Slots[:at])
+	all := r.c.Select(need, start, 0, nil)
+	if !slices.Equal(all.Slots, turned) || all.More || all.Next != start ||
+		all.NoOffer != want.NoOffer || all.InFlight != want.InFlight || all.Short != want.Short {
+		return fmt.Errorf("Select from %d = %+v, want slots %v and %+v", start, all, turned, want)
+	}
+	if len(turned) < 2 {
+		return nil
+	}
+	// In two portions, the second from where the first ended, come the same.
+	half := len(turned) / 2
+	first := r.c.Select(need, start, half, nil)
+	if !first.More || !slices.Equal(first.Slots, turned[:half]) {
+		return fmt.Errorf("Select %d from %d = %v, more %t, want %v and more", half, start, first.Slots, first.More, turned[:half])
+	}
+	second := r.c.Select(need, first.Next, len(turned)-half, nil)
+	if !slices.Equal(second.Slots, turned[half:]) {
+		return fmt.Errorf("Select from %d = %v, want %v", first.Next, second.Slots, turned[half:])
+	}
+	return nil
+}
+
+// fates checks that everything ever taken in is still there or was handed out
+// exactly once, for the reason that the model knows. What is void without a
+// message (the agent or the subscription ended) is handed out never.
+func fates(what, still string, want map[string]string, got map[string][]string, silent string) error {
+	if len(want) != len(got) {
+		return fmt.Errorf("%d of %d %ss are accounted for", len(got), len(want), what)
+	}
+	for id, fate := range want {
+		var once []string
+		if fate != still && fate != silent {
+			once = []string{fate}
+		}
+		if !slices.Equal(got[id], once) {
+			return fmt.Errorf("%s %s is %s, but the cache said %v", what, id, fate, got[id])
+		}
+	}
+	return nil
+}
