@@ -72,6 +72,8 @@ var (
 type offerDecoder struct {
 	names *interner
 	out   []offers.Offer
+	// role is the role of the last offer.
+	role string
 	// ids collects the offer ids of idBatch offers: one string per batch instead of
 	// one per offer. A kept offer so keeps at most a batch of ids alive.
 	ids   []byte
@@ -171,7 +173,7 @@ func (d *offerDecoder) offer(b []byte) (id []byte, err error) {
 		case fieldOfferUnavailability:
 			o.UnavailableAt, err = unavailableAt(value)
 		case fieldOfferAllocationInfo:
-			o.Role, err = d.interned(value)
+			o.Role, err = d.roleOf(value)
 		}
 		if err != nil {
 			return id, err
@@ -213,6 +215,16 @@ func (d *offerDecoder) interned(b []byte) (string, error) {
 		err = fmt.Errorf("%w: an empty id or role", errOffer)
 	}
 	return d.names.intern(value), err
+}
+
+// roleOf reads AllocationInfo. Offers of one role come in a row.
+func (d *offerDecoder) roleOf(b []byte) (string, error) {
+	value, err := consumeValue(b)
+	if err == nil && len(value) > 0 && string(value) == d.role {
+		return d.role, nil
+	}
+	d.role, err = d.interned(b)
+	return d.role, err
 }
 
 // addResource adds one entry of Offer.resources to free if any task may use it:

@@ -24,8 +24,36 @@ import (
 )
 
 // consumeField takes the first field off a message. value is the payload of a
-// length-delimited field and the raw encoding of any other.
+// length-delimited field and the raw encoding of any other. Nearly all fields
+// have a tag of one byte and a length of one or two: those are read here, all
+// others and everything malformed by protowire.
 func consumeField(b []byte) (num protowire.Number, typ protowire.Type, rest, value []byte, err error) {
+	if len(b) >= 3 && b[0] < 0x80 && b[0] >= 8 {
+		num, typ = protowire.Number(b[0]>>3), protowire.Type(b[0]&7)
+		switch typ {
+		case protowire.BytesType:
+			n, start := int(b[1]), 2
+			if n >= 0x80 && b[2] < 0x80 {
+				n, start = n&0x7f|int(b[2])<<7, 3
+			}
+			if (n < 0x80 || start == 3) && n <= len(b)-start {
+				return num, typ, b[start+n:], b[start : start+n], nil
+			}
+		case protowire.VarintType:
+			if b[1] < 0x80 {
+				return num, typ, b[2:], b[1:2], nil
+			}
+		case protowire.Fixed64Type:
+			if len(b) >= 9 {
+				return num, typ, b[9:], b[1:9], nil
+			}
+		}
+	}
+	return consumeAnyField(b)
+}
+
+// consumeAnyField is consumeField for every encoding.
+func consumeAnyField(b []byte) (num protowire.Number, typ protowire.Type, rest, value []byte, err error) {
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
 		return 0, 0, nil, nil, fmt.Errorf("%w: %w", errWire, protowire.ParseError(n))
