@@ -160,7 +160,7 @@ func (o *Options) runDemo(ctx context.Context, c *cluster.Cluster) error {
 	ctx, done := context.WithTimeoutCause(ctx, o.DemoTimeout,
 		fmt.Errorf("the demo did not end within %v (--demo-timeout)", o.DemoTimeout))
 	defer done()
-	return demo.Run(ctx, c, o.out)
+	return demo.Run(ctx, c, o.NeighbourAgents > 0, o.out)
 }
 
 func (o *Options) printUsage(c *cluster.Cluster) {
