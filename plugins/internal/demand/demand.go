@@ -84,6 +84,9 @@ type Demand struct {
 	// unused what was declined although it fits pods: the largest amount of each
 	// kind on one agent.
 	refused, unused limit
+	// emptied tells that since the last REVIVE no pod was left: the ACCEPT of the
+	// last one refused what remained of its offers, as nobody wanted it.
+	emptied bool
 	// anew is set by a pod that could use what was declined before it came.
 	anew bool
 	// called is when Next last asked for a call, revived when for a REVIVE; failed
@@ -136,7 +139,7 @@ func (d *Demand) Add(uid string, need resources.Vector) {
 	}
 	// An unused offer was turned away by the pods that were there, for reasons
 	// which need not be this pod's.
-	d.anew = d.anew || d.unused.mayFit(need)
+	d.anew = d.anew || d.emptied || d.unused.mayFit(need)
 	s.pods++
 	d.idleSince = time.Time{}
 }
@@ -149,7 +152,7 @@ func (d *Demand) Remove(uid string, now time.Time) {
 	}
 	d.drop(uid, p)
 	if len(d.pods) == 0 {
-		d.idleSince = now
+		d.idleSince, d.emptied = now, true
 	}
 }
 
@@ -199,7 +202,7 @@ func (d *Demand) Subscribed(suppressed bool) {
 	// Filters may have survived a fail-over that the master did not notice; only
 	// a REVIVE lifts them.
 	d.anew = true
-	d.refused, d.unused = limit{}, limit{}
+	d.refused, d.unused, d.emptied = limit{}, limit{}, false
 	d.called, d.revived, d.failed = time.Time{}, time.Time{}, false
 }
 
@@ -244,7 +247,7 @@ func (d *Demand) Next(now time.Time) (Action, time.Time) {
 		}
 	}
 	d.asked, d.anew, d.called, d.revived, d.failed = Offering, false, now, now, false
-	d.refused, d.unused = limit{}, limit{}
+	d.refused, d.unused, d.emptied = limit{}, limit{}, false
 	return Revive, time.Time{}
 }
 

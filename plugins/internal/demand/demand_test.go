@@ -1,0 +1,406 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package demand
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+var (
+	start   = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	testCfg = Config{MaxHold: 10 * time.Second, RefuseUnused: 5 * time.Minute, RefuseForeign: time.Hour, IdleGrace: 3 * time.Second}
+)
+
+// amount is a vector of milli-cpus and milli-MiB.
+func amount(cpu, mem int64) resources.Vector {
+	return resources.Vector{resources.CPU: cpu, resources.Memory: mem}
+}
+
+// step is one event of a policy scenario and what Next answers after it.
+type step struct {
+	after time.Duration
+	do    func(*Demand, time.Time)
+	want  Action
+	// again is when Next wants to be asked again, from now; 0: not by time.
+	again time.Duration
+}
+
+func add(uid string, cpu int64) func(*Demand, time.Time) {
+	return func(d *Demand, _ time.Time) { d.Add(uid, amount(cpu, cpu)) }
+}
+
+func remove(uid string) func(*Demand, time.Time) {
+	return func(d *Demand, now time.Time) { d.Remove(uid, now) }
+}
+
+func subscribed(suppressed bool) func(*Demand, time.Time) {
+	return func(d *Demand, _ time.Time) { d.Subscribed(suppressed) }
+}
+
+func failed(a Action) func(*Demand, time.Time) {
+	return func(d *Demand, _ time.Time) { d.Failed(a) }
+}
+
+func disconnected(d *Demand, _ time.Time) { d.Disconnected() }
+func nothing(*Demand, time.Time)          {}
+
+// offer shows one agent's offer to Judge, held for a while.
+func offer(cpu int64, heldFor time.Duration) func(*Demand, time.Time) {
+	return func(d *Demand, now time.Time) {
+		d.Judge(offers.Held{Node: "n", AgentFree: amount(cpu, cpu), Since: now.Add(-heldFor)}, now)
+	}
+}
+
+func TestNext(t *testing.T) {
+	s := time.Second
+	tests := map[string][]step{
+		"nothing without a subscription": {
+			{0, add("a", 1), None, 0},
+			{s, subscribed(true), Revive, 0},
+			{s, disconnected, None, 0},
+			{s, add("b", 2), None, 0},
+			{s, remove("a"), None, 0},
+			{s, remove("b"), None, 0},
+			{10 * s, nothing, None, 0},
+		},
+		"suppressed and idle stays so": {
+			{0, subscribed(true), None, 0},
+			{time.Hour, nothing, None, 0},
+		},
+		"an idle role is suppressed after the grace, once": {
+			{0, subscribed(false), None, 3 * s},
+			{2 * s, nothing, None, s},
+			{s, nothing, Suppress, 0},
+			{s, nothing, None, 0},
+		},
+		"the first pod revives at once, the last one suppresses late": {
+			{0, subscribed(true), None, 0},
+			{5 * s, add("a", 1), Revive, 0},
+			{0, nothing, None, 0},
+			{s, remove("a"), None, 3 * s},
+			{3 * s, nothing, Suppress, 0},
+			{0, add("b", 1), Revive, 0},
+		},
+		"a subscription with pods revives, because filters may live on": {
+			{0, add("a", 1), None, 0},
+			{0, subscribed(false), Revive, 0},
+			{s, nothing, None, 0},
+			{s, disconnected, None, 0},
+			{s, subscribed(false), Revive, 0},
+		},
+		"another shape needs no REVIVE if nothing was declined": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 1), Revive, 0},
+			{5 * s, add("b", 2), None, 0},
+			{5 * s, offer(4, 0), None, 0},
+		},
+		"a decline after the shape came needs no REVIVE": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{5 * s, add("b", 5), None, 0},
+			{5 * s, offer(2, 0), None, 0},
+			{5 * s, nothing, None, 0},
+		},
+		"a new shape that fits what was declined revives": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{5 * s, offer(2, 0), None, 0},
+			{s, add("b", 2), Revive, 0},
+			{s, add("c", 1), None, 0},
+		},
+		"the largest of what was declined counts": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 9), Revive, 0},
+			{5 * s, offer(4, 0), None, 0},
+			{0, offer(2, 0), None, 0},
+			{s, add("b", 4), Revive, 0},
+		},
+		"a new shape that does not fit what was declined waits": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{5 * s, offer(2, 0), None, 0},
+			{s, add("b", 3), None, 0},
+		},
+		"an old shape does not revive what was too small": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{5 * s, offer(2, 0), None, 0},
+			{s, add("b", 4), None, 0},
+		},
+		"a shape that changes is a new one": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{5 * s, offer(2, 0), None, 0},
+			{s, add("a", 2), Revive, 0},
+		},
+		"an offer nobody used is wanted by the next pod of any shape": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{15 * s, offer(8, 10*s), None, 0},
+			{s, add("a", 4), None, 0},
+			{s, add("b", 4), Revive, 0},
+			{s, add("c", 4), None, 0},
+		},
+		"REVIVE at most once a second": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{0, offer(2, 0), None, 0},
+			{s / 4, add("b", 2), None, 3 * s / 4},
+			{s / 2, nothing, None, s / 4},
+			{s / 4, nothing, Revive, 0},
+		},
+		"a decline in the instant of a REVIVE is not forgotten": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{0, offer(2, 0), None, 0},
+			{2 * s, add("b", 1), Revive, 0},
+		},
+		"declined while idle, wanted before it was suppressed": {
+			{0, subscribed(false), None, 3 * s},
+			{0, add("a", 4), Revive, 0},
+			{s, remove("a"), None, 3 * s},
+			{0, func(d *Demand, now time.Time) {
+				offer(4, 0)(d, now.Add(3*time.Second))
+				d.Add("b", amount(4, 4))
+			}, Revive, 0},
+		},
+		"the last ACCEPT refused the rest, the next pod wants it": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{s, remove("a"), None, 3 * s},
+			{s, add("b", 4), Revive, 0},
+			{s, add("c", 4), None, 0},
+		},
+		"a failed REVIVE is repeated after a moment": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{0, failed(Revive), None, s},
+			{s, nothing, Revive, 0},
+			{0, nothing, None, 0},
+			{3 * s, failed(Revive), Revive, 0},
+		},
+		"a failed SUPPRESS is repeated after a moment": {
+			{0, subscribed(false), None, 3 * s},
+			{3 * s, nothing, Suppress, 0},
+			{0, failed(Suppress), None, s},
+			{s / 2, nothing, None, s / 2},
+			{s / 2, nothing, Suppress, 0},
+		},
+		"a failure of an earlier subscription changes nothing without one": {
+			{0, subscribed(true), None, 0},
+			{0, add("a", 4), Revive, 0},
+			{0, disconnected, None, 0},
+			{0, failed(Revive), None, 0},
+			{0, subscribed(true), Revive, 0},
+		},
+	}
+	for name, steps := range tests {
+		t.Run(name, func(t *testing.T) {
+			now := start
+			d := New(testCfg, now)
+			for i, s := range steps {
+				now = now.Add(s.after)
+				s.do(d, now)
+				got, at := d.Next(now)
+				if got != s.want {
+					t.Fatalf("step %d: Next is %q, want %q", i, got, s.want)
+				}
+				var again time.Duration
+				if !at.IsZero() {
+					again = at.Sub(now)
+				}
+				if again != s.again {
+					t.Fatalf("step %d: Next wants to be asked again in %v, want %v", i, again, s.again)
+				}
+			}
+		})
+	}
+}
+
+func TestAskedFollowsTheCalls(t *testing.T) {
+	d := New(testCfg, start)
+	want := func(a Asked) {
+		t.Helper()
+		if d.Asked() != a {
+			t.Fatalf("asked is %s, want %s", d.Asked(), a)
+		}
+	}
+	want(Unknown)
+	d.Subscribed(true)
+	want(Suppressed)
+	d.Add("a", amount(1, 1))
+	d.Next(start)
+	want(Offering)
+	d.Failed(Revive)
+	want(Unknown)
+	d.Subscribed(false)
+	want(Offering)
+	d.Disconnected()
+	want(Unknown)
+}
+
+func TestJudge(t *testing.T) {
+	held := func(node string, cpu int64, since time.Time) offers.Held {
+		return offers.Held{Node: node, AgentFree: amount(cpu, 100), Since: since}
+	}
+	busy := func(d *Demand) { d.Add("a", amount(4, 4)); d.Add("b", amount(2, 200)) }
+	tests := []struct {
+		name  string
+		setup func(*Demand)
+		held  offers.Held
+		after time.Duration
+		want  Reason
+	}{
+		{"no node", busy, held("", 9, start), 0, Foreign},
+		{"no node and idle", func(*Demand) {}, held("", 9, start), 0, Foreign},
+		{"idle within the grace", func(*Demand) {}, held("n", 9, start), 3*time.Second - 1, ""},
+		{"idle after the grace", func(*Demand) {}, held("n", 9, start), 3 * time.Second, Idle},
+		{"fits one shape", busy, held("n", 4, start), 0, ""},
+		{"fits no shape", busy, held("n", 3, start), 0, TooSmall},
+		{"held almost too long", busy, held("n", 4, start), 10*time.Second - 1, ""},
+		{"held too long", busy, held("n", 4, start), 10 * time.Second, Expired},
+		{"too small and held too long", busy, held("n", 3, start), 10 * time.Second, TooSmall},
+		{"parked pods count", func(d *Demand) { busy(d); d.Park("a") }, held("n", 4, start), 0, ""},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			d := New(testCfg, start)
+			tc.setup(d)
+			if got := d.Judge(tc.held, start.Add(tc.after)); got != tc.want {
+				t.Errorf("judged %q, want %q", got, tc.want)
+			}
+		})
+	}
+	d := New(testCfg, start)
+	for _, r := range Reasons {
+		want := testCfg.RefuseUnused
+		if r == Foreign {
+			want = testCfg.RefuseForeign
+		}
+		if got := d.Refuse(r); got != want {
+			t.Errorf("%s is refused for %v, want %v", r, got, want)
+		}
+	}
+}
+
+func TestWake(t *testing.T) {
+	park := func(d *Demand, need resources.Vector, uids ...string) {
+		for _, uid := range uids {
+			d.Add(uid, need)
+			d.Park(uid)
+		}
+	}
+	tests := []struct {
+		name  string
+		setup func(*Demand)
+		free  []resources.Vector
+		want  []string
+	}{
+		{"nobody parked", func(d *Demand) { d.Add("a", amount(1, 1)) }, []resources.Vector{amount(9, 9)}, nil},
+		{"nothing free", func(d *Demand) { park(d, amount(1, 1), "a") }, nil, nil},
+		{"too little", func(d *Demand) { park(d, amount(2, 2), "a") }, []resources.Vector{amount(1, 9), amount(9, 1)}, nil},
+		{"one and a fifth more", func(d *Demand) { park(d, amount(2, 2), "a", "b", "c") }, []resources.Vector{amount(2, 9)}, []string{"a", "b"}},
+		{"five and one more", func(d *Demand) { park(d, amount(1, 1), "a", "b", "c", "d", "e", "f", "g") }, []resources.Vector{amount(3, 3), amount(2, 9)}, []string{"a", "b", "c", "d", "e", "f"}},
+		{"oldest first over all shapes", func(d *Demand) {
+			park(d, amount(1, 1), "a")
+			park(d, amount(2, 2), "b")
+			park(d, amount(1, 1), "c")
+		}, []resources.Vector{amount(9, 9)}, []string{"a", "b", "c"}},
+		{"parked again, queued again", func(d *Demand) {
+			park(d, amount(2, 2), "a", "b", "c")
+			d.Unpark("a")
+			d.Park("a")
+		}, []resources.Vector{amount(2, 2)}, []string{"b", "c"}},
+		{"parked twice is parked once", func(d *Demand) {
+			park(d, amount(2, 2), "a", "b")
+			d.Park("a")
+		}, []resources.Vector{amount(9, 9)}, []string{"a", "b"}},
+		{"a changed pod is not parked", func(d *Demand) {
+			park(d, amount(2, 2), "a", "b")
+			d.Add("a", amount(1, 1))
+		}, []resources.Vector{amount(9, 9)}, []string{"b"}},
+		{"back to its old shape, parked anew", func(d *Demand) {
+			park(d, amount(2, 2), "a", "b", "c")
+			d.Add("a", amount(1, 1))
+			park(d, amount(2, 2), "a")
+		}, []resources.Vector{amount(2, 2)}, []string{"b", "c"}},
+		{"removed and added again", func(d *Demand) {
+			park(d, amount(2, 2), "a", "b", "c")
+			d.Remove("a", start)
+			park(d, amount(2, 2), "a")
+		}, []resources.Vector{amount(2, 2)}, []string{"b", "c"}},
+		{"what is not needed may be less than nothing", func(d *Demand) { park(d, amount(2, 2), "a") },
+			[]resources.Vector{{resources.CPU: 2, resources.Memory: 2, resources.Disk: -5}}, []string{"a"}},
+		{"what is needed may not", func(d *Demand) { park(d, amount(2, 2), "a") }, []resources.Vector{amount(-4, 9)}, nil},
+		{"pods unknown to the demand are not parked", func(d *Demand) { d.Park("x") }, []resources.Vector{amount(9, 9)}, nil},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			d := New(testCfg, start)
+			tc.setup(d)
+			if got := d.Wake(tc.free); !slices.Equal(got, tc.want) {
+				t.Errorf("woke %q, want %q", got, tc.want)
+			}
+			if got := d.Wake(tc.free); slices.ContainsFunc(got, func(u string) bool { return slices.Contains(tc.want, u) }) {
+				t.Errorf("woke a pod twice: %q, then %q", tc.want, got)
+			}
+		})
+	}
+}
+
+func TestParkedQueueStaysBounded(t *testing.T) {
+	d := New(testCfg, start)
+	need := amount(1, 1)
+	d.Add("first", need)
+	d.Park("first")
+	d.Add("restless", need)
+	for range 10_000 {
+		d.Park("restless")
+		d.Unpark("restless")
+	}
+	if n := len(d.shapes[need].queue); n > 64 {
+		t.Errorf("the queue of one parked pod has %d entries", n)
+	}
+	if got := d.Wake([]resources.Vector{need}); !slices.Equal(got, []string{"first"}) {
+		t.Errorf("woke %q, want the one that is parked", got)
+	}
+}
+
+func TestSmallest(t *testing.T) {
+	d := New(testCfg, start)
+	check := func(want resources.Vector) {
+		t.Helper()
+		if got := d.Smallest(); got != want {
+			t.Errorf("smallest is %v, want %v", got, want)
+		}
+	}
+	check(resources.Vector{})
+	d.Add("a", amount(4, 1))
+	d.Add("b", amount(2, 9))
+	check(amount(2, 1))
+	d.Park("a")
+	check(amount(2, 9))
+	d.Park("b")
+	check(resources.Vector{})
+	d.Unpark("a")
+	check(amount(4, 1))
+}
