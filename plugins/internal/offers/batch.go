@@ -211,6 +211,10 @@ func (c *Cache) View() []AgentView {
 	return views
 }
 
+// AnyUnavailable tells, without a lock, whether UnavailableAt is worth asking: it
+// is false if no offer announced maintenance since the last Reset.
+func (c *Cache) AnyUnavailable() bool { return c.maintained.Load() }
+
 // UnavailableAt returns the earliest maintenance start that the slot's offers
 // announce, zero if none.
 func (c *Cache) UnavailableAt(slot int32) time.Time {

@@ -86,6 +86,8 @@ type Cache struct {
 	used atomic.Int32
 	// version counts the offers taken in; see Version.
 	version atomic.Uint64
+	// maintained tells that an offer announced maintenance since the last Reset.
+	maintained atomic.Bool
 
 	mu sync.Mutex
 	// slots by index; nil where vacant. vacant lists indices for reuse.
@@ -133,6 +135,9 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	s.offers = append(s.offers, held{id: o.ID, free: o.Free, since: now, unavailable: o.UnavailableAt})
 	s.offered = s.offered.Add(o.Free)
 	s.inFlight = false
+	if !o.UnavailableAt.IsZero() {
+		c.maintained.Store(true)
+	}
 	c.byOffer[o.ID] = i
 	c.total = c.total.Add(o.Free)
 	c.publish(i)
@@ -225,6 +230,7 @@ func (c *Cache) RemoveAgent(agentID string) (broken []string) {
 func (c *Cache) Reset() (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.maintained.Store(false)
 	for i, s := range c.slots {
 		if s != nil {
 			broken = append(broken, c.drop(int32(i))...)

@@ -38,8 +38,8 @@ type run struct {
 	now    time.Time
 	// offers and pods are the ids in use so far, to pick known ones from.
 	offers, pods []string
-	// handed counts how often the cache handed out an offer or a reservation for
-	// good, by what happened to it.
+	// offerFate and podFate list what the cache said about the end of each offer
+	// and each reservation.
 	offerFate, podFate map[string][]string
 }
 
@@ -279,9 +279,9 @@ func replay(script []byte) error {
 }
 
 func TestCacheAgainstModel(t *testing.T) {
-	runs := 300
+	runs := 40
 	if testing.Short() {
-		runs = 30
+		runs = 8
 	}
 	for seed := range runs {
 		random := rand.New(rand.NewPCG(uint64(seed), 0))

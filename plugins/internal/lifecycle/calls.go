@@ -1,0 +1,259 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+)
+
+// callRetry is how long after a failed call it is made again.
+const callRetry = time.Second
+
+// callQueue makes calls one after another, in the order they were added. It is
+// unbounded: adding never blocks.
+type callQueue struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	calls   []func(context.Context)
+	busy    bool
+	closed  bool
+}
+
+func newCallQueue() *callQueue {
+	q := &callQueue{}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *callQueue) add(f func(context.Context)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.calls = append(q.calls, f)
+		q.changed.Broadcast()
+	}
+}
+
+func (q *callQueue) run(ctx context.Context) {
+	for {
+		q.mu.Lock()
+		q.busy = false
+		q.changed.Broadcast()
+		for len(q.calls) == 0 && !q.closed {
+			q.changed.Wait()
+		}
+		if q.closed {
+			q.mu.Unlock()
+			return
+		}
+		f := q.calls[0]
+		q.calls[0] = nil
+		q.calls = q.calls[1:]
+		q.busy = true
+		q.mu.Unlock()
+		f(ctx)
+	}
+}
+
+// drain waits until every call added so far was made, or the context ends.
+func (q *callQueue) drain(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { q.changed.Broadcast() })
+	defer stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for (len(q.calls) > 0 || q.busy) && !q.closed && ctx.Err() == nil {
+		q.changed.Wait()
+	}
+}
+
+func (q *callQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.calls = nil
+	q.changed.Broadcast()
+}
+
+// enqueue adds a call of the present subscription. The ledger repeats what
+// matters, so a failure is only logged. The mutex is held.
+func (m *Manager) enqueue(name string, call func(context.Context, mesos.Client) error) {
+	generation := m.generation
+	m.calls.add(func(ctx context.Context) {
+		if !m.current(generation) {
+			return
+		}
+		if err := call(ctx, m.session()); err != nil {
+			m.logger.V(2).Info("Call to Mesos failed; it is repeated while it matters", "call", name, "err", err)
+		}
+	})
+}
+
+// ask makes the call that the demand wants. The mutex is held.
+func (m *Manager) ask(action demand.Action) {
+	if action == demand.None {
+		return
+	}
+	generation := m.generation
+	m.calls.add(func(ctx context.Context) {
+		if !m.current(generation) {
+			return
+		}
+		var err error
+		if action == demand.Revive {
+			err = m.session().Revive(ctx)
+		} else {
+			err = m.session().Suppress(ctx)
+		}
+		if err == nil {
+			return
+		}
+		m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", string(action), "err", err)
+		time.AfterFunc(callRetry, func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.generation == generation {
+				m.demand.Failed(action)
+				m.kick()
+			}
+		})
+	})
+}
+
+// declineLocked gives offers back. A failed call is repeated as long as the
+// subscription lasts: otherwise the master would keep them outstanding for us
+// for ever. The mutex is held.
+func (m *Manager) declineLocked(ids []string, refuse time.Duration, reason string) {
+	if len(ids) == 0 {
+		return
+	}
+	metrics.OffersDeclined.WithLabelValues(reason).Add(float64(len(ids)))
+	generation := m.generation
+	var send func(context.Context)
+	send = func(ctx context.Context) {
+		if !m.current(generation) {
+			return
+		}
+		if err := m.session().Decline(ctx, ids, refuse); err != nil {
+			m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", "DECLINE", "offers", len(ids), "err", err)
+			time.AfterFunc(callRetry, func() { m.calls.add(send) })
+		}
+	}
+	m.calls.add(send)
+}
+
+// sweep gives back what the demand does not want to hold. The mutex is held.
+func (m *Manager) sweep(now time.Time) {
+	if !m.subscribed || m.stopping {
+		return
+	}
+	byReason := map[demand.Reason][]string{}
+	var reason demand.Reason
+	m.cache.Sweep(func(h offers.Held) bool {
+		reason = m.demand.Judge(h, now)
+		if reason != "" {
+			byReason[reason] = append(byReason[reason], h.ID)
+		}
+		return reason != ""
+	})
+	for reason, ids := range byReason {
+		m.declineLocked(ids, m.demand.Refuse(reason), string(reason))
+	}
+}
+
+// accept sends one batch. The mutex is held; the call runs on its own.
+func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
+	list := m.ledger.Launching(b.Members, now)
+	if len(list) == 0 {
+		m.declineLocked(b.OfferIDs, 0, "Cancelled")
+		return
+	}
+	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: m.cfg.Demand.RefuseUnused}
+	ids := make([]string, 0, len(list))
+	for _, c := range list {
+		ids = append(ids, c.TaskID)
+		launch.Tasks = append(launch.Tasks, m.task(c))
+		m.refreshDemand(c.Pod.UID, now)
+	}
+	if left, _ := m.demand.Pods(); left > 0 {
+		// More pods wait: have the rest of the agent offered again at once.
+		launch.Refuse = 0
+	}
+	metrics.BatchTasks.Observe(float64(len(ids)))
+	client := m.mesos
+	m.accepts.Go(func() {
+		start := time.Now()
+		err := client.Accept(ctx, launch)
+		m.accepted(b.AgentID, ids, err, start)
+	})
+}
+
+func (m *Manager) accepted(agentID string, ids []string, err error, start time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.cache.Landed(agentID)
+	var call *mesos.CallError
+	switch {
+	case err == nil:
+		metrics.AcceptSeconds.WithLabelValues("accepted").Observe(now.Sub(start).Seconds())
+		m.ledger.Sent(ids, now)
+	case errors.Is(err, mesos.ErrNotSubscribed):
+		metrics.AcceptSeconds.WithLabelValues("disconnected").Observe(now.Sub(start).Seconds())
+		m.ledger.SendFailed(ids, false, claims.CauseDisconnected, now)
+	case errors.As(err, &call) && !call.OutcomeUnknown():
+		metrics.AcceptSeconds.WithLabelValues("refused").Observe(now.Sub(start).Seconds())
+		m.logger.Error(err, "Mesos refused an ACCEPT", "agent", agentID, "tasks", len(ids))
+		m.ledger.SendFailed(ids, false, claims.CauseFailed, now)
+	default:
+		metrics.AcceptSeconds.WithLabelValues("doubtful").Observe(now.Sub(start).Seconds())
+		m.logger.Error(err, "The answer to an ACCEPT never came; asking Mesos about its tasks", "agent", agentID, "tasks", len(ids))
+		m.ledger.SendFailed(ids, true, claims.CauseDisconnected, now)
+	}
+	m.carryOut()
+}
+
+func (m *Manager) task(c *claims.Claim) mesos.Task {
+	return mesos.Task{
+		ID: c.TaskID, Name: c.Pod.Name, Need: c.Need, Command: m.cfg.Command,
+		Labels: []mesos.Label{
+			{Key: LabelNamespace, Value: c.Pod.Namespace},
+			{Key: LabelName, Value: c.Pod.Name},
+			{Key: LabelUID, Value: c.Pod.UID},
+		},
+	}
+}
+
+func (m *Manager) current(generation uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.subscribed && m.generation == generation
+}
+
+func (m *Manager) session() mesos.Client {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mesos
+}

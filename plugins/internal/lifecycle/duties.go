@@ -1,0 +1,196 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+var nodeType = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
+
+// nodeMeta names a node to the event recorder. Node events carry the name as UID,
+// as the kubelet's own do.
+func nodeMeta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, UID: types.UID(name)}
+}
+
+type dutyKind int
+
+const (
+	// evict ends a pod that lost its claim.
+	evict dutyKind = iota
+	// examine looks up the pod of a task that no claim explains.
+	examine
+)
+
+// duty is work that talks to the API server and is repeated until it is done.
+type duty struct {
+	kind            dutyKind
+	namespace, name string
+	uid             string
+	taskID, agentID string
+	// since is when the duty arose, in Unix seconds.
+	since int64
+}
+
+func (m *Manager) runDuties(ctx context.Context) {
+	for {
+		d, shutdown := m.duties.Get()
+		if shutdown {
+			return
+		}
+		err := m.do(ctx, d)
+		if err != nil && ctx.Err() == nil {
+			m.logger.V(2).Info("Will try again", "pod", d.namespace+"/"+d.name, "task", d.taskID, "err", err)
+			m.duties.AddRateLimited(d)
+		} else {
+			m.duties.Forget(d)
+		}
+		m.duties.Done(d)
+	}
+}
+
+func (m *Manager) do(ctx context.Context, d duty) error {
+	if d.kind == examine {
+		return m.examine(ctx, d)
+	}
+	return m.evict(ctx, d)
+}
+
+// lost starts the end of a pod whose task Mesos ended. The mutex is held.
+func (m *Manager) lost(e claims.Evict) {
+	metrics.Evictions.WithLabelValues(string(e.Status.State)).Inc()
+	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,
+		"task", e.TaskID, "state", e.Status.State, "reason", e.Status.Reason, "message", e.Status.Message)
+	if p := m.pods[e.Pod.UID]; p != nil {
+		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict,
+			"Mesos ended the task that held the pod's resources (%s, %s): %s", e.Status.State, e.Status.Reason, e.Status.Message)
+	}
+	m.duties.Add(duty{
+		kind: evict, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
+	})
+}
+
+// evict asks for the pod's eviction until it is gone or on its way out, or its
+// claim is held again. A PodDisruptionBudget may refuse until the deadline; then
+// the pod is deleted, because it runs on resources that are not its own.
+func (m *Manager) evict(ctx context.Context, d duty) error {
+	if !m.stillLost(d.taskID) {
+		return nil
+	}
+	uid := types.UID(d.uid)
+	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot read the pod to evict: %w", err)
+	case pod.UID != uid || pod.DeletionTimestamp != nil:
+		return nil
+	}
+	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}
+	err = m.client.PolicyV1().Evictions(d.namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}, DeleteOptions: &options,
+	})
+	if apierrors.IsTooManyRequests(err) && time.Since(time.Unix(d.since, 0)) >= m.cfg.PDBDeadline {
+		err = m.client.CoreV1().Pods(d.namespace).Delete(ctx, d.name, options)
+	}
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot evict the pod: %w", err)
+	}
+	return nil
+}
+
+func (m *Manager) stillLost(taskID string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.ledger.ByTask(taskID)
+	return c != nil && c.Phase == claims.Lost
+}
+
+// examine asks the API server, not a cache, whether the task's pod is bound by
+// it. If so the task is adopted, if not it is killed.
+func (m *Manager) examine(ctx context.Context, d duty) error {
+	pod, err := m.findPod(ctx, d.uid, d.agentID)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if pod != nil && pod.Spec.NodeName != "" && pod.Annotations[AnnotationTask] == d.taskID &&
+		pod.Status.Phase != v1.PodSucceeded && pod.Status.Phase != v1.PodFailed {
+		need, _ := resources.ForPod(pod, m.cfg.Defaults)
+		m.logger.Info("Adopting a Mesos task", "task", d.taskID, "pod", pod.Namespace+"/"+pod.Name)
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], need, now)
+	} else {
+		m.logger.Info("Killing a Mesos task that no pod is bound by", "task", d.taskID)
+		m.ledger.Disown(d.taskID, now)
+	}
+	m.carryOut()
+	return nil
+}
+
+// findPod looks a pod up by UID, in the API server. The API has no index by UID:
+// a pod that the informer knows is read by its name; any other is searched among
+// the pods of the agent's node, or of the whole cluster if the node is not known.
+func (m *Manager) findPod(ctx context.Context, uid, agentID string) (*v1.Pod, error) {
+	m.mu.Lock()
+	known, node := m.pods[uid], m.nodes.NodeOf(agentID)
+	m.mu.Unlock()
+	if known != nil {
+		pod, err := m.client.CoreV1().Pods(known.pod.Namespace).Get(ctx, known.pod.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || (err == nil && string(pod.UID) != uid) {
+			return nil, nil
+		}
+		return pod, err
+	}
+	options := metav1.ListOptions{Limit: 500}
+	if node != "" {
+		options.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", node).String()
+	}
+	for {
+		list, err := m.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, options)
+		if err != nil {
+			return nil, fmt.Errorf("cannot search the pod of task: %w", err)
+		}
+		for i := range list.Items {
+			if string(list.Items[i].UID) == uid {
+				return &list.Items[i], nil
+			}
+		}
+		if options.Continue = list.Continue; options.Continue == "" {
+			return nil, nil
+		}
+	}
+}

@@ -1,0 +1,202 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// podInfo is what we know of a pod of ours.
+type podInfo struct {
+	pod  *v1.Pod
+	need resources.Vector
+	// pending tells that the pod may be scheduled and claims can be made for it.
+	pending bool
+	// wide tells that the pod wants to see all fitting nodes, not a choice.
+	wide bool
+}
+
+// PodHandler returns the informer handler for pods. mine tells which pods are
+// ours to place.
+func (m *Manager) PodHandler(mine func(*v1.Pod) bool) cache.ResourceEventHandler {
+	return cache.FilteringResourceEventHandler{
+		FilterFunc: func(obj any) bool {
+			pod := podFrom(obj)
+			return pod != nil && mine(pod)
+		},
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc: func(obj any) { m.podChanged(podFrom(obj)) },
+			UpdateFunc: func(was, is any) {
+				if old, pod := podFrom(was), podFrom(is); old.UID != pod.UID {
+					m.podGone(old)
+				}
+				m.podChanged(podFrom(is))
+			},
+			DeleteFunc: func(obj any) { m.podGone(podFrom(obj)) },
+		},
+	}
+}
+
+func podFrom(obj any) *v1.Pod {
+	if t, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = t.Obj
+	}
+	pod, _ := obj.(*v1.Pod)
+	return pod
+}
+
+func (m *Manager) podChanged(pod *v1.Pod) {
+	if pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
+		m.podGone(pod)
+		return
+	}
+	need, err := resources.ForPod(pod, m.cfg.Defaults)
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	uid := string(pod.UID)
+	wide := m.pods[uid] != nil && m.pods[uid].wide
+	m.pods[uid] = &podInfo{
+		pod: pod, need: need, wide: wide,
+		pending: err == nil && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0,
+	}
+	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], need, now)
+	}
+	m.refreshDemand(uid, now)
+	m.carryOut()
+	m.kick()
+}
+
+func (m *Manager) podGone(pod *v1.Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	uid := string(pod.UID)
+	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved {
+		m.cache.Release(c.TaskID)
+	}
+	delete(m.pods, uid)
+	m.ledger.PodGone(uid, now)
+	m.demand.Remove(uid, now)
+	m.carryOut()
+	m.kick()
+}
+
+// refreshDemand makes the demand agree with what the pod is and holds: it wants
+// offers while it is pending and has nothing on its way. The mutex is held.
+func (m *Manager) refreshDemand(uid string, now time.Time) {
+	p := m.pods[uid]
+	if p == nil || !p.pending {
+		m.demand.Remove(uid, now)
+		return
+	}
+	if c := m.ledger.ByPod(uid); c != nil && c.Phase != claims.Reserved && c.Phase != claims.Releasing {
+		m.demand.Remove(uid, now)
+		return
+	}
+	m.demand.Add(uid, p.need)
+}
+
+// NodeHandler returns the informer handler for nodes.
+func (m *Manager) NodeHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { m.nodeChanged(obj.(*v1.Node)) },
+		UpdateFunc: func(_, obj any) { m.nodeChanged(obj.(*v1.Node)) },
+		DeleteFunc: func(obj any) {
+			if t, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = t.Obj
+			}
+			if node, ok := obj.(*v1.Node); ok {
+				m.nodeGone(node.Name)
+			}
+		},
+	}
+}
+
+func (m *Manager) nodeChanged(node *v1.Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.index.Set(node)
+	m.remap(m.nodes.SetNode(node.Name, nodes.HostOf(node)))
+	if agent := m.nodes.AgentOf(node.Name); agent != "" {
+		if slot, ok := m.cache.Slot(agent); ok {
+			m.index.Assign(node.Name, slot)
+		}
+	}
+	m.kick()
+}
+
+func (m *Manager) nodeGone(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.remap(m.nodes.DeleteNode(name))
+	m.index.Delete(name)
+	m.kick()
+}
+
+// remap makes cache and index follow a change of pairs. The mutex is held.
+func (m *Manager) remap(changes []nodes.Change) {
+	for _, c := range changes {
+		if c.Node == "" {
+			if slot, ok := m.cache.Slot(c.AgentID); ok {
+				if node := m.cache.NodeOf(slot); node != "" {
+					m.index.Assign(node, nodes.NoSlot)
+				}
+			}
+		}
+		m.cache.SetNode(c.AgentID, c.Node)
+		if c.Node == "" {
+			continue
+		}
+		if slot, ok := m.cache.Slot(c.AgentID); ok {
+			m.index.Assign(c.Node, slot)
+		}
+	}
+	if len(changes) > 0 || m.nodes.Count().AmbiguousNodes != len(m.reported) {
+		m.reportAmbiguities()
+	}
+}
+
+// reportAmbiguities tells once of each host that several nodes or agents claim,
+// on the nodes themselves. The mutex is held.
+func (m *Manager) reportAmbiguities() {
+	now := map[string]bool{}
+	for _, a := range m.nodes.Ambiguities() {
+		for _, node := range a.Nodes {
+			now[node] = true
+			if m.reported[node] {
+				continue
+			}
+			m.logger.Error(nil, "A node is not used: several nodes or agents claim its host", "node", node, "hostname", a.Hostname, "nodes", a.Nodes, "agents", a.Agents)
+			m.recorder.Eventf(&v1.Node{TypeMeta: nodeType, ObjectMeta: nodeMeta(node)}, nil, v1.EventTypeWarning, EventAgentAmbiguous, actionMap,
+				"Not used for Mesos pods: host %q is claimed by agents %s and nodes %s; give each agent a --hostname of its own, or set the label %s",
+				a.Hostname, strings.Join(a.Agents, ", "), strings.Join(a.Nodes, ", "), nodes.HostnameLabel)
+		}
+	}
+	clear(m.reported)
+	maps.Copy(m.reported, now)
+}

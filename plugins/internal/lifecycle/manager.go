@@ -1,0 +1,260 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package lifecycle joins pods and Mesos tasks: it drives the offer cache, the
+// claims ledger and the demand with what Kubernetes and Mesos report, and carries
+// out what they ask for. All calls to Mesos and all writes to Kubernetes but the
+// binding itself start here.
+//
+// The three state machines are guarded by one mutex that is never held over I/O;
+// the offer cache has a lock of its own, taken inside. Calls to Mesos whose order
+// matters go through one queue; ACCEPTs of different agents run side by side.
+package lifecycle
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+)
+
+// Config holds what the plugin's arguments say about claims and offers.
+type Config struct {
+	Role    string
+	Claims  claims.Config
+	Demand  demand.Config
+	Command []string
+	// Defaults are claimed where a pod requests nothing.
+	Defaults v1.ResourceList
+	// Linger, MaxLinger and MaxTasks say when a batch is sent.
+	Linger, MaxLinger time.Duration
+	MaxTasks          int
+	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
+	// before the pod is deleted.
+	PDBDeadline time.Duration
+}
+
+// Agents lists the cluster's agents, to tell nodes without an offer from nodes
+// without an agent. May be nil.
+type Agents interface {
+	Agents(ctx context.Context) ([]mesos.Agent, error)
+}
+
+// tickEvery is how often the time-driven duties are looked at. Everything that
+// must be quick is driven by events instead.
+const tickEvery = 250 * time.Millisecond
+
+// Manager joins pods and tasks. See the package comment.
+type Manager struct {
+	cfg   Config
+	cache *offers.Cache
+	index *nodes.Index
+
+	client   kubernetes.Interface
+	recorder events.EventRecorder
+	activate func(map[string]*v1.Pod)
+	logger   klog.Logger
+
+	// lastCycle is when the last scheduling cycle began, in Unix nanoseconds.
+	lastCycle atomic.Int64
+	kicked    chan struct{}
+	calls     *callQueue
+	duties    workqueue.TypedRateLimitingInterface[duty]
+	accepts   sync.WaitGroup
+
+	mu      sync.Mutex
+	mesos   mesos.Client
+	agents  Agents
+	ledger  *claims.Ledger
+	demand  *demand.Demand
+	nodes   *nodes.Map
+	pods    map[string]*podInfo
+	waiters map[string]chan claims.Outcome
+	// subscription is the live one; its FrameworkID is kept after it ends.
+	subscription mesos.Subscription
+	subscribed   bool
+	// generation counts subscriptions: calls of an earlier one are pointless.
+	generation uint64
+	// agentsKnown tells that the list of all agents was read in this subscription.
+	agentsKnown bool
+	stopping    bool
+	sweepAt     time.Time
+	reported    map[string]bool
+}
+
+// New returns a manager. Attach it to a session and Run it.
+func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder, activate func(map[string]*v1.Pod), logger klog.Logger) *Manager {
+	now := time.Now()
+	return &Manager{
+		cfg: cfg, cache: offers.NewCache(cfg.Role), index: nodes.NewIndex(),
+		client: client, recorder: recorder, activate: activate, logger: logger,
+		kicked: make(chan struct{}, 1), calls: newCallQueue(),
+		duties:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[duty](200*time.Millisecond, 10*time.Second)),
+		ledger:  claims.NewLedger(cfg.Claims),
+		demand:  demand.New(cfg.Demand, now),
+		nodes:   nodes.NewMap(),
+		pods:    map[string]*podInfo{},
+		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{},
+	}
+}
+
+// Attach gives the manager the session to call. agents may be nil.
+func (m *Manager) Attach(client mesos.Client, agents Agents) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mesos, m.agents = client, agents
+}
+
+// Cache returns the offer cache, for the plugin's hot paths.
+func (m *Manager) Cache() *offers.Cache { return m.cache }
+
+// Index returns the node index, for the plugin's hot paths.
+func (m *Manager) Index() *nodes.Index { return m.index }
+
+// Run works until the context ends. It does not connect to Mesos: the session
+// does, and calls the Manager's Handler methods.
+func (m *Manager) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { m.calls.run(ctx) })
+	wg.Go(func() { m.pollAgents(ctx) })
+	for range 4 {
+		wg.Go(func() { m.runDuties(ctx) })
+	}
+	m.loop(ctx)
+	m.duties.ShutDown()
+	m.calls.close()
+	wg.Wait()
+	m.accepts.Wait()
+}
+
+// loop is the only goroutine that flushes batches and looks at the time.
+func (m *Manager) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.kicked:
+		case <-timer.C:
+		}
+		timer.Reset(m.step(ctx, time.Now()))
+	}
+}
+
+// kick makes the loop look again at once.
+func (m *Manager) kick() {
+	select {
+	case m.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// step does what is due and returns how long nothing will be.
+func (m *Manager) step(ctx context.Context, now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wait := tickEvery
+	sooner := func(at time.Time) {
+		if !at.IsZero() {
+			wait = max(min(wait, at.Sub(now)), 0)
+		}
+	}
+	batches, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy())
+	for _, b := range batches {
+		m.accept(ctx, b, now)
+	}
+	sooner(next)
+	if !now.Before(m.sweepAt) {
+		m.sweepAt = now.Add(tickEvery)
+		m.ledger.Tick(now)
+		m.sweep(now)
+	}
+	sooner(m.sweepAt)
+	if m.subscribed && !m.stopping {
+		action, at := m.demand.Next(now)
+		m.ask(action)
+		sooner(at)
+	}
+	m.carryOut()
+	return wait
+}
+
+func (m *Manager) flushPolicy() offers.FlushPolicy {
+	all, parked := m.demand.Pods()
+	return offers.FlushPolicy{
+		Linger: m.cfg.Linger, MaxLinger: m.cfg.MaxLinger, MaxTasks: m.cfg.MaxTasks,
+		Smallest: m.demand.Smallest(),
+		// Reserved pods are still part of the demand but cannot join again.
+		Drained: all-parked-m.ledger.Count(claims.Reserved) <= 0,
+	}
+}
+
+// Stop gives everything held back before the process ends: no new reservations,
+// offers declined, role suppressed. It returns when the master has been told or
+// the context ends. Tasks stay: their pods do.
+func (m *Manager) Stop(ctx context.Context) {
+	m.mu.Lock()
+	m.stopping = true
+	if m.subscribed {
+		ids := m.cache.Sweep(func(offers.Held) bool { return true })
+		m.declineLocked(ids, m.cfg.Demand.RefuseUnused, "Stopping")
+		m.calls.add(func(ctx context.Context) {
+			if err := m.session().Suppress(ctx); err != nil {
+				m.logger.V(2).Info("Could not suppress offers before stopping", "err", err)
+			}
+		})
+	}
+	m.mu.Unlock()
+	m.calls.drain(ctx)
+}
+
+// carryOut starts what the ledger asks for. The mutex is held; nothing here
+// blocks.
+func (m *Manager) carryOut() {
+	for _, e := range m.ledger.Effects() {
+		switch e := e.(type) {
+		case claims.Settle:
+			m.settled(e)
+		case claims.Kill:
+			m.enqueue("KILL", func(ctx context.Context, c mesos.Client) error {
+				return c.Kill(ctx, mesos.TaskRef{TaskID: e.TaskID, AgentID: e.AgentID})
+			})
+		case claims.Ask:
+			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error {
+				return c.Reconcile(ctx, mesos.TaskRef{TaskID: e.TaskID, AgentID: e.AgentID})
+			})
+		case claims.AskAll:
+			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error { return c.Reconcile(ctx) })
+		case claims.Evict:
+			m.lost(e)
+		case claims.Examine:
+			m.duties.Add(duty{kind: examine, taskID: e.TaskID, agentID: e.AgentID, uid: e.PodUID})
+		}
+	}
+}

@@ -1,0 +1,250 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+var _ mesos.Handler = (*Manager)(nil)
+
+// WantsOffers tells whether pods wait: the session then subscribes with the role
+// not suppressed.
+func (m *Manager) WantsOffers() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all, _ := m.demand.Pods()
+	return all > 0 && !m.stopping
+}
+
+// Subscribed implements mesos.Handler.
+func (m *Manager) Subscribed(s mesos.Subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.generation++
+	m.subscription, m.subscribed = s, true
+	m.void()
+	m.demand.Subscribed(s.Suppressed)
+	m.ledger.Subscribed(now)
+	m.logger.Info("Subscribed to the Mesos master", "master", s.Master, "version", s.Version, "frameworkID", s.FrameworkID, "suppressed", s.Suppressed)
+	m.carryOut()
+	m.kick()
+}
+
+// Disconnected implements mesos.Handler.
+func (m *Manager) Disconnected(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.generation++
+	m.subscribed = false
+	m.void()
+	m.demand.Disconnected()
+	m.ledger.Disconnected()
+	m.carryOut()
+	m.kick()
+}
+
+// void forgets what a subscription told us: offers and agents. Reservations not
+// sent yet fail, without blame. The mutex is held.
+func (m *Manager) void() {
+	for _, id := range m.cache.Reset() {
+		m.ledger.Broken(id, claims.CauseDisconnected)
+	}
+	m.nodes.ClearAgents()
+	m.index.ClearSlots()
+	m.agentsKnown = false
+	clear(m.reported)
+}
+
+// offersAtOnce is how many offers are taken in before others get the mutex: a
+// pod's Reserve never waits for a whole event of ten thousand.
+const offersAtOnce = 128
+
+// Offers implements mesos.Handler.
+func (m *Manager) Offers(list []offers.Offer) {
+	metrics.OffersReceived.Add(float64(len(list)))
+	now := time.Now()
+	slots := make([]int32, 0, len(list))
+	for len(list) > 0 {
+		n := min(offersAtOnce, len(list))
+		slots = m.takeIn(list[:n], slots, now)
+		list = list[n:]
+	}
+	m.mu.Lock()
+	woken := m.wake(slots)
+	m.sweepAt = now
+	m.mu.Unlock()
+	m.kick()
+	m.activatePods(woken)
+}
+
+func (m *Manager) takeIn(list []offers.Offer, slots []int32, now time.Time) []int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range list {
+		o := &list[i]
+		if o.Role != m.cfg.Role {
+			// No pod has this role: nothing of it can be used.
+			m.declineLocked([]string{o.ID}, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
+			continue
+		}
+		slot, fresh := m.cache.Add(o, now)
+		if !fresh {
+			continue
+		}
+		m.agentSeen(o.AgentID, o.Hostname)
+		slots = append(slots, slot)
+	}
+	return slots
+}
+
+// wake names the pods worth trying because of these slots. The mutex is held.
+func (m *Manager) wake(slots []int32) map[string]*v1.Pod {
+	if _, parked := m.demand.Pods(); parked == 0 || len(slots) == 0 {
+		return nil
+	}
+	free := make([]resources.Vector, 0, len(slots))
+	for _, slot := range slots {
+		free = append(free, m.cache.FreeOf(slot))
+	}
+	uids := m.demand.Wake(free)
+	if len(uids) == 0 {
+		return nil
+	}
+	pods := make(map[string]*v1.Pod, len(uids))
+	for _, uid := range uids {
+		if p := m.pods[uid]; p != nil {
+			pods[p.pod.Namespace+"/"+p.pod.Name] = p.pod
+		}
+	}
+	return pods
+}
+
+// activatePods puts pods in front of the scheduler. The mutex must not be held:
+// the scheduling queue has a lock of its own and calls us under it.
+func (m *Manager) activatePods(pods map[string]*v1.Pod) {
+	if len(pods) > 0 {
+		metrics.PodsActivated.Add(float64(len(pods)))
+		m.activate(pods)
+	}
+}
+
+// Rescinded implements mesos.Handler.
+func (m *Manager) Rescinded(offerID string) {
+	metrics.OffersRescinded.Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range m.cache.Remove(offerID) {
+		m.ledger.Broken(id, claims.CauseOfferGone)
+	}
+	m.carryOut()
+}
+
+// Updated implements mesos.Handler.
+func (m *Manager) Updated(s claims.TaskStatus) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ledger.Status(s, time.Now())
+	m.carryOut()
+}
+
+// Failed implements mesos.Handler. An agent that the master gave up is forgotten
+// with its offers; what became of its tasks comes as updates.
+func (m *Manager) Failed(agentID, executorID string, status int32) {
+	if executorID != "" {
+		m.logger.V(2).Info("An executor ended", "agent", agentID, "executor", executorID, "waitStatus", status)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgetAgent(agentID)
+	m.carryOut()
+}
+
+func (m *Manager) forgetAgent(agentID string) {
+	node := m.nodes.NodeOf(agentID)
+	for _, id := range m.cache.RemoveAgent(agentID) {
+		m.ledger.Broken(id, claims.CauseOfferGone)
+	}
+	if node != "" {
+		m.index.Assign(node, nodes.NoSlot)
+	}
+	m.remap(m.nodes.DeleteAgent(agentID))
+}
+
+// agentSeen makes an agent known. The mutex is held.
+func (m *Manager) agentSeen(id, hostname string) {
+	m.remap(m.nodes.SetAgent(id, hostname))
+}
+
+// agentsEvery is how often the list of all agents is read again: it matters for
+// reasons and for agents that never offer, not for placing pods.
+const agentsEvery = time.Minute
+
+func (m *Manager) pollAgents(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	var read uint64
+	var next time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		m.mu.Lock()
+		subscribed, generation, agents := m.subscribed, m.generation, m.agents
+		m.mu.Unlock()
+		if !subscribed || agents == nil || (generation == read && time.Now().Before(next)) {
+			continue
+		}
+		read, next = generation, time.Now().Add(agentsEvery)
+		list, err := agents.Agents(ctx)
+		if err != nil {
+			m.logger.V(2).Info("Cannot read the list of Mesos agents; nodes without offers cannot be told from nodes without an agent", "err", err)
+			continue
+		}
+		m.agentsListed(generation, list)
+	}
+}
+
+func (m *Manager) agentsListed(generation uint64, list []mesos.Agent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.generation != generation {
+		return
+	}
+	for _, a := range list {
+		if a.Active {
+			m.cache.AddAgent(a.ID, a.Hostname)
+			m.agentSeen(a.ID, a.Hostname)
+		}
+	}
+	m.agentsKnown = true
+}

@@ -1,0 +1,46 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+// Labels of our tasks in Mesos.
+const (
+	LabelNamespace = "kube-mesos.io/pod-namespace"
+	LabelName      = "kube-mesos.io/pod-name"
+	LabelUID       = "kube-mesos.io/pod-uid"
+)
+
+// Annotations of our pods, written by the binding itself.
+const (
+	// AnnotationTask is the id of the placeholder task that holds the pod's resources.
+	AnnotationTask = "kube-mesos.io/task-id"
+	// AnnotationAgent is the Mesos agent that runs it.
+	AnnotationAgent = "kube-mesos.io/agent-id"
+	// AnnotationFramework is the framework that owns it.
+	AnnotationFramework = "kube-mesos.io/framework-id"
+	// AnnotationRole is the Mesos role that its resources are allocated to.
+	AnnotationRole = "kube-mesos.io/role"
+)
+
+// Reasons and actions of the events we record on pods and nodes.
+const (
+	EventLaunchFailed   = "MesosLaunchFailed"
+	EventTaskLost       = "MesosTaskLost"
+	EventAgentAmbiguous = "MesosAgentAmbiguous"
+	actionLaunch        = "Launching"
+	actionEvict         = "Evicting"
+	actionMap           = "Mapping"
+)

@@ -1,0 +1,247 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// ErrNotConnected refuses work while there is no subscription.
+var ErrNotConnected = errors.New("the Mesos master is not connected")
+
+// Cycle is what a scheduling cycle of a pod starts from.
+type Cycle struct {
+	// Connected tells whether a subscription is live.
+	Connected bool
+	// Seen is the offers' version, for Park.
+	Seen uint64
+	// Wide tells that the pod failed on a choice of nodes and wants all of them.
+	Wide bool
+}
+
+// Begin notes that a scheduling cycle of the pod begins: open batches linger for
+// it, and the pod is not asleep any more.
+func (m *Manager) Begin(pod *v1.Pod) Cycle {
+	m.lastCycle.Store(time.Now().UnixNano())
+	seen := m.cache.Version()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.demand.Unpark(string(pod.UID))
+	p := m.pods[string(pod.UID)]
+	return Cycle{Connected: m.subscribed && !m.stopping, Seen: seen, Wide: p != nil && p.wide}
+}
+
+// Widen makes the pod's next cycles see all fitting nodes, and tries it again.
+func (m *Manager) Widen(pod *v1.Pod) {
+	m.mu.Lock()
+	if p := m.pods[string(pod.UID)]; p != nil {
+		p.wide = true
+	}
+	m.mu.Unlock()
+	m.Retry(pod)
+}
+
+// Retry tries the pod again as soon as the scheduler is free.
+func (m *Manager) Retry(pod *v1.Pod) {
+	m.activatePods(map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
+}
+
+// Reserve promises need of the node's offers to the pod and returns the id of
+// the task that will hold it. The error is ErrNotConnected, offers.ErrNoOffer, an
+// *offers.ShortError, or says that the pod holds a claim already.
+func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (string, error) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.subscribed || m.stopping {
+		return "", ErrNotConnected
+	}
+	slot := m.index.LookupName(node)
+	agent := m.nodes.AgentOf(node)
+	if slot == nodes.NoSlot || agent == "" {
+		return "", offers.ErrNoOffer
+	}
+	id, err := m.ledger.Open(podOf(pod), node, agent, m.cfg.Role, need, now)
+	if err != nil {
+		return "", err
+	}
+	if err := m.cache.Reserve(slot, id, need, now); err != nil {
+		m.ledger.Cancel(id, now)
+		return "", err
+	}
+	m.waiters[id] = make(chan claims.Outcome, 1)
+	m.kick()
+	return id, nil
+}
+
+// Cancel gives a claim up: resources still in an offer are free again, a task
+// that may exist is killed. It may be called at any time and more than once.
+func (m *Manager) Cancel(taskID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	c := m.ledger.ByTask(taskID)
+	if m.ledger.Cancel(taskID, now) {
+		m.cache.Release(taskID)
+	}
+	delete(m.waiters, taskID)
+	if c != nil {
+		m.refreshDemand(c.Pod.UID, now)
+	}
+	m.carryOut()
+	m.kick()
+}
+
+// Await returns how the launch of a reserved task ended. Exactly one caller may
+// wait for a task.
+func (m *Manager) Await(ctx context.Context, taskID string) (claims.Outcome, error) {
+	m.mu.Lock()
+	ch := m.waiters[taskID]
+	m.mu.Unlock()
+	if ch == nil {
+		return claims.Outcome{Cause: claims.CausePodGone}, nil
+	}
+	select {
+	case outcome := <-ch:
+		return outcome, nil
+	case <-ctx.Done():
+		return claims.Outcome{}, context.Cause(ctx)
+	}
+}
+
+// Binding is what the pod's binding says about its claim.
+type Binding struct{ TaskID, AgentID, FrameworkID, Role string }
+
+// Annotations returns the binding as pod annotations.
+func (b Binding) Annotations() map[string]string {
+	return map[string]string{
+		AnnotationTask: b.TaskID, AnnotationAgent: b.AgentID,
+		AnnotationFramework: b.FrameworkID, AnnotationRole: b.Role,
+	}
+}
+
+// Confirmed returns what to write into the binding, and false unless the claim
+// is held at this moment: no pod is bound on less.
+func (m *Manager) Confirmed(taskID string) (Binding, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.ledger.ByTask(taskID)
+	if c == nil || c.Phase != claims.Held {
+		return Binding{}, false
+	}
+	return Binding{TaskID: c.TaskID, AgentID: c.AgentID, FrameworkID: m.subscription.FrameworkID, Role: c.Role}, true
+}
+
+// Bound notes a successful binding before the informer tells of it.
+func (m *Manager) Bound(taskID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.ledger.ByTask(taskID); c != nil {
+		m.ledger.PodBound(c.Pod, c.Node, c.TaskID, c.AgentID, c.Role, c.Need, time.Now())
+		m.carryOut()
+	}
+}
+
+// Park notes that the pod found too little in the offers and waits for more.
+// seen is the cache's version from before the pod looked: if offers came since,
+// the pod is woken at once.
+func (m *Manager) Park(pod *v1.Pod, seen uint64) {
+	m.mu.Lock()
+	m.demand.Park(string(pod.UID))
+	missed := m.cache.Version() != seen
+	if missed {
+		m.demand.Unpark(string(pod.UID))
+	}
+	m.mu.Unlock()
+	if missed {
+		m.Retry(pod)
+	}
+}
+
+// Shortage counts the nodes by what keeps them from being used, beside what the
+// offers' own columns say.
+type Shortage struct {
+	NoOffer, NotAgent, Ambiguous int
+}
+
+// Shortage tells about the nodes that no offer stands for. NotAgent is zero as
+// long as we do not know all agents.
+func (m *Manager) Shortage() Shortage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.nodes.Count()
+	s := Shortage{Ambiguous: c.AmbiguousNodes}
+	rest := c.Nodes - c.Pairs - c.AmbiguousNodes
+	if m.agentsKnown {
+		s.NotAgent = rest
+	} else {
+		s.NoOffer = rest
+	}
+	return s
+}
+
+// settled hands an outcome to whoever waits for it, and tells the pod's users of
+// a failure that they should know of. The mutex is held.
+func (m *Manager) settled(s claims.Settle) {
+	if ch := m.waiters[s.TaskID]; ch != nil {
+		select {
+		case ch <- s.Outcome:
+		default:
+		}
+	}
+	if s.Outcome.OK {
+		metrics.Launches.WithLabelValues("Held").Inc()
+		return
+	}
+	metrics.Launches.WithLabelValues(string(s.Outcome.Cause)).Inc()
+	m.cache.Release(s.TaskID)
+	m.refreshDemand(s.Pod.UID, time.Now())
+	p := m.pods[s.Pod.UID]
+	if p == nil || s.Outcome.Cause == claims.CausePodGone {
+		return
+	}
+	m.logger.V(2).Info("Launch failed", "pod", s.Pod.Namespace+"/"+s.Pod.Name, "task", s.TaskID,
+		"cause", s.Outcome.Cause, "state", s.Outcome.Status.State, "reason", s.Outcome.Status.Reason, "message", s.Outcome.Status.Message)
+	if !s.Outcome.Cause.Blameless() {
+		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventLaunchFailed, actionLaunch, "%s", launchNote(s.Outcome))
+	}
+}
+
+func launchNote(o claims.Outcome) string {
+	switch {
+	case o.Cause == claims.CauseTimeout:
+		return "Mesos did not start the placeholder task in time; it is killed and the pod is tried again"
+	case o.Status.State == "":
+		return "Mesos refused the placeholder task; the pod is tried again"
+	}
+	return fmt.Sprintf("Mesos did not run the placeholder task (%s, %s): %s", o.Status.State, o.Status.Reason, o.Status.Message)
+}
+
+func podOf(pod *v1.Pod) claims.Pod {
+	return claims.Pod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)}
+}

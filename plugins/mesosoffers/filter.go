@@ -1,0 +1,189 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesosoffers
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// narrowLimit is the largest number of fitting nodes that PreFilter names one by
+// one. The framework copies the set, which costs 50 ns a name; above this, looking
+// at each node in Filter is cheaper than naming it.
+const narrowLimit = 512
+
+// practicallyAll is the share of nodes, in thousandths, above which Filter is
+// skipped: Reserve, which is the authority anyway, finds the rare miss.
+const practicallyAll = 995
+
+// slotBuffers saves the garbage of one slice per scheduling cycle.
+var slotBuffers = sync.Pool{New: func() any { b := make([]int32, 0, 1024); return &b }}
+
+// PreFilter implements framework.PreFilterPlugin: it reads the offers once. Few
+// fitting nodes are named one by one, so that no other plugin looks at the rest;
+// of many, a pod without wishes gets a choice; practically all are left to
+// Reserve. A pod that nothing fits waits for an offer: it must not preempt others
+// because of an offer that is merely late.
+func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod, infos []fwk.NodeInfo) (*framework.PreFilterResult, *fwk.Status) {
+	p.runtime.onCycle()
+	begun := p.manager.Begin(pod)
+	need, err := resources.ForPod(pod, p.args.DefaultRequests)
+	if err != nil {
+		var unsupported *resources.UnsupportedResourceError
+		if errors.As(err, &unsupported) {
+			metrics.Rejections.WithLabelValues("PreFilter", "UnsupportedResource").Inc()
+			return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
+		}
+		return nil, fwk.AsStatus(err)
+	}
+	s := &state{need: need, seen: begun.Seen}
+	cycle.Write(stateKey, s)
+	if !begun.Connected {
+		metrics.Rejections.WithLabelValues("PreFilter", "NotConnected").Inc()
+		p.manager.Park(pod, begun.Seen)
+		return nil, reject(fwk.UnschedulableAndUnresolvable, p.runtime.notConnected())
+	}
+	limit := 0
+	if !begun.Wide && p.args.Offers.CandidateLimit > 0 && simple(pod) {
+		limit = int(p.args.Offers.CandidateLimit)
+	}
+	buf := slotBuffers.Get().(*[]int32)
+	sel := p.manager.Cache().Select(need, int(p.next.Load()), limit, *buf)
+	*buf = sel.Slots[:0]
+	defer slotBuffers.Put(buf)
+	switch n := len(sel.Slots); {
+	case n == 0:
+		message := shortageMessage(&sel, p.manager.Shortage())
+		klog.FromContext(ctx).V(4).Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", need.String(), "reasons", message)
+		metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
+		p.manager.Park(pod, begun.Seen)
+		return nil, reject(fwk.UnschedulableAndUnresolvable, message)
+	case sel.More:
+		p.next.Store(int64(sel.Next))
+		s.mode = modeLimited
+	case n <= narrowLimit:
+		s.mode = modeNarrowed
+	case n*1000 >= len(infos)*practicallyAll:
+		return nil, fwk.NewStatus(fwk.Skip)
+	default:
+		return nil, nil
+	}
+	return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
+}
+
+// names returns the slots' nodes. A slot that lost its node since the scan is left
+// out.
+func (p *Plugin) names(slots []int32) sets.Set[string] {
+	cache := p.manager.Cache()
+	names := make(sets.Set[string], len(slots))
+	for _, slot := range slots {
+		if name := cache.NodeOf(slot); name != "" {
+			names[name] = sets.Empty{}
+		}
+	}
+	return names
+}
+
+// PreFilterExtensions implements framework.PreFilterPlugin.
+func (p *Plugin) PreFilterExtensions() framework.PreFilterExtensions { return p }
+
+// AddPod implements framework.PreFilterExtensions. A pod assumed on the node that
+// has no claim yet (a nominated pod) will need its part of the node's offers.
+func (p *Plugin) AddPod(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, added fwk.PodInfo, info fwk.NodeInfo) *fwk.Status {
+	return p.assume(cycle, added.GetPod(), info, 1)
+}
+
+// RemovePod implements framework.PreFilterExtensions. What a pod assumed gone
+// holds of the agent returns to Mesos and, as a rule, is offered to us again.
+func (p *Plugin) RemovePod(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, removed fwk.PodInfo, info fwk.NodeInfo) *fwk.Status {
+	return p.assume(cycle, removed.GetPod(), info, -1)
+}
+
+func (p *Plugin) assume(cycle fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo, sign int) *fwk.Status {
+	if !p.runtime.mine(pod) {
+		return nil
+	}
+	s, err := getState(cycle)
+	if err != nil {
+		return fwk.AsStatus(err)
+	}
+	need, err := resources.ForPod(pod, p.args.DefaultRequests)
+	if err != nil {
+		// Such a pod never had a claim.
+		return nil
+	}
+	if s.overlay == nil {
+		s.overlay = map[string]resources.Vector{}
+	}
+	node := nodeNameOf(info)
+	if sign > 0 {
+		s.overlay[node] = s.overlay[node].Add(need)
+	} else {
+		s.overlay[node] = s.overlay[node].Sub(need)
+	}
+	return nil
+}
+
+// Filter implements framework.FilterPlugin: one look at the node's columns, no
+// lock, no allocation on success.
+func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) *fwk.Status {
+	s, err := getState(cycle)
+	if err != nil {
+		return fwk.AsStatus(err)
+	}
+	node := info.Node()
+	if s.overlay == nil {
+		if s.mode != modeFull {
+			return nil
+		}
+		verdict, kind := p.manager.Cache().Fits(p.manager.Index().Lookup(node), &s.need)
+		if verdict == 0 {
+			return nil
+		}
+		return reject(fwk.UnschedulableAndUnresolvable, reasonOf(verdict, kind))
+	}
+	need := s.need.Add(s.overlay[node.Name])
+	verdict, kind := p.manager.Cache().Fits(p.manager.Index().Lookup(node), &need)
+	if verdict == 0 {
+		return nil
+	}
+	return reject(fwk.UnschedulableAndUnresolvable, reasonOf(verdict, kind))
+}
+
+// PostFilter implements framework.PostFilterPlugin. It changes nothing in the
+// cluster: a pod that failed on a choice of nodes is tried again on all of them,
+// and one that failed on all waits for other offers.
+func (p *Plugin) PostFilter(_ context.Context, cycle fwk.CycleState, pod *v1.Pod, _ framework.NodeToStatusReader) (*framework.PostFilterResult, *fwk.Status) {
+	if s, err := getState(cycle); err == nil {
+		if s.mode == modeLimited {
+			p.manager.Widen(pod)
+		} else {
+			p.manager.Park(pod, s.seen)
+		}
+	}
+	return nil, fwk.NewStatus(fwk.Unschedulable)
+}

@@ -1,0 +1,304 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesosoffers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
+	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+)
+
+// Runtime is what all profiles of one scheduler process share: one session with
+// the Mesos master and one ledger of claims. Factories run once per profile and on
+// every replica before leader election, so building a plugin starts nothing; Lead
+// does.
+type Runtime struct {
+	onFirstCycle atomic.Bool
+	led          atomic.Bool
+
+	mu       sync.Mutex
+	args     *config.MesosOffersArgs
+	manager  *lifecycle.Manager
+	session  *mesos.Session
+	profiles sets.Set[string]
+	synced   []cache.InformerSynced
+	logger   klog.Logger
+	// life is the scheduler's context, given to the factories.
+	life    context.Context
+	stopped bool
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	fatal   chan error
+	failure atomic.Pointer[error]
+}
+
+// NewRuntime returns a runtime whose session starts when Lead is called.
+func NewRuntime() *Runtime {
+	return &Runtime{profiles: sets.New[string](), fatal: make(chan error, 1)}
+}
+
+// New is the plugin's factory. The first profile builds what all share; the args
+// of later profiles must be the same.
+func (r *Runtime) New(ctx context.Context, obj runtime.Object, handle framework.Handle) (framework.Plugin, error) {
+	args, err := getArgs(obj)
+	if err != nil {
+		return nil, err
+	}
+	if err := validation.ValidateMesosOffersArgs(nil, args).ToAggregate(); err != nil {
+		return nil, fmt.Errorf("plugin %s: invalid arguments: %w", Name, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if profile, ok := handle.(interface{ ProfileName() string }); ok {
+		r.profiles.Insert(profile.ProfileName())
+	}
+	if r.manager == nil {
+		if err := r.build(ctx, args, handle); err != nil {
+			return nil, fmt.Errorf("plugin %s: %w", Name, err)
+		}
+	} else if !reflect.DeepEqual(args, r.args) {
+		return nil, fmt.Errorf("plugin %s: its arguments differ between profiles; all profiles of a process share one Mesos session, give them the same arguments", Name)
+	}
+	if args.Session.Start == config.SessionStartImmediately {
+		go r.Lead()
+	}
+	return &Plugin{runtime: r, manager: r.manager, handle: handle, args: args}, nil
+}
+
+// build makes the manager and the session. The mutex is held.
+func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handle framework.Handle) error {
+	r.logger = klog.LoggerWithName(klog.FromContext(ctx), "mesos")
+	r.life, r.args = ctx, args
+	manager := lifecycle.New(managerConfig(args), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
+		handle.Activate(r.logger, pods)
+	}, r.logger)
+	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)
+	if err != nil {
+		return err
+	}
+	manager.Attach(session, session)
+	informers := handle.SharedInformerFactory().Core().V1()
+	pods, err := informers.Pods().Informer().AddEventHandler(manager.PodHandler(r.mine))
+	if err != nil {
+		return fmt.Errorf("cannot watch pods: %w", err)
+	}
+	nodes, err := informers.Nodes().Informer().AddEventHandler(manager.NodeHandler())
+	if err != nil {
+		return fmt.Errorf("cannot watch nodes: %w", err)
+	}
+	r.synced = []cache.InformerSynced{pods.HasSynced, nodes.HasSynced}
+	r.manager, r.session = manager, session
+	metrics.Register(manager)
+	return nil
+}
+
+func managerConfig(args *config.MesosOffersArgs) lifecycle.Config {
+	return lifecycle.Config{
+		Role:   args.Framework.Role,
+		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
+		Demand: demand.Config{
+			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
+			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
+		},
+		Command: args.Placeholder.Command, Defaults: args.DefaultRequests,
+		Linger: args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
+		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline,
+	}
+}
+
+// pdbDeadline is how long a PodDisruptionBudget may keep a pod whose task is lost.
+const pdbDeadline = 5 * time.Minute
+
+func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manager *lifecycle.Manager) mesos.Config {
+	f := args.Framework
+	hostname := f.Hostname
+	if hostname == "" {
+		hostname, _ = os.Hostname()
+	}
+	return mesos.Config{
+		Masters: args.Masters,
+		Framework: mesos.FrameworkInfo{
+			Name: f.Name, User: f.User, Principal: f.Principal, Hostname: hostname, WebUIURL: f.WebUIURL,
+			Roles: []string{f.Role}, FailoverTimeout: f.FailoverTimeout.Duration,
+		},
+		IDs:               lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),
+		StartUnsuppressed: manager.WantsOffers,
+		CallTimeout:       args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
+		MaxRecordBytes: args.Session.MaxRecordBytes, BackoffInitial: args.Session.BackoffInitial.Duration,
+		BackoffMax: args.Session.BackoffMax.Duration, Observer: observer{},
+	}
+}
+
+// mine tells whether a pod is for one of the profiles that use the plugin.
+func (r *Runtime) mine(pod *v1.Pod) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.profiles.Has(pod.Spec.SchedulerName)
+}
+
+// startOnCycle makes the first scheduling cycle start the session.
+func (r *Runtime) startOnCycle() { r.onFirstCycle.Store(true) }
+
+// onCycle notes a scheduling cycle, which only a leader runs.
+func (r *Runtime) onCycle() {
+	if r.onFirstCycle.Load() && !r.led.Load() {
+		r.Lead()
+	}
+}
+
+// Lead starts the session: this process leads. It returns at once and may be
+// called again. A standby must not call it: two processes subscribed as one
+// framework would throw each other out.
+func (r *Runtime) Lead() {
+	if r.led.Swap(true) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.manager == nil || r.stopped {
+		return
+	}
+	ctx, cancel := context.WithCancel(klog.NewContext(r.life, r.logger))
+	r.cancel = cancel
+	r.running.Go(func() { r.manager.Run(ctx) })
+	r.running.Go(func() {
+		// The ledger must know the bound pods before Mesos tells of their tasks.
+		if !cache.WaitForCacheSync(ctx.Done(), r.synced...) {
+			return
+		}
+		if err := r.session.Run(ctx); err != nil {
+			r.fail(err)
+		}
+	})
+}
+
+func (r *Runtime) fail(err error) {
+	r.failure.Store(&err)
+	r.logger.Error(err, "The Mesos session ended for good; this process must not schedule any more")
+	select {
+	case r.fatal <- err:
+	default:
+	}
+}
+
+// Fatal delivers the error after which the process must end: another instance
+// took over our framework, or the master removed it.
+func (r *Runtime) Fatal() <-chan error { return r.fatal }
+
+// Stop ends the session in good order: offers are declined, the role suppressed,
+// the connection closed. The framework stays registered, and its tasks run on. It
+// returns when that is done or ctx ends.
+func (r *Runtime) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	manager, session, cancel := r.manager, r.session, r.cancel
+	r.stopped = true
+	r.mu.Unlock()
+	if cancel == nil {
+		return nil
+	}
+	manager.Stop(ctx)
+	err := session.Close(ctx)
+	cancel()
+	done := make(chan struct{})
+	go func() { r.running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return err
+}
+
+// Ready tells why pods cannot be placed now, nil if they can. A process that does
+// not lead has no session and is ready to take over.
+func (r *Runtime) Ready() error {
+	if failure := r.failure.Load(); failure != nil {
+		return *failure
+	}
+	if !r.led.Load() {
+		return nil
+	}
+	r.mu.Lock()
+	session := r.session
+	r.mu.Unlock()
+	if session == nil {
+		return errors.New("the Mesos session is not set up")
+	}
+	status := session.Status()
+	if status.State == mesos.StateSubscribed {
+		return nil
+	}
+	if status.LastError != "" {
+		return fmt.Errorf("Mesos session is %s since %s: %s", status.State, status.Since.Format(time.RFC3339), status.LastError)
+	}
+	return fmt.Errorf("Mesos session is %s since %s", status.State, status.Since.Format(time.RFC3339))
+}
+
+// notConnected is the reason told to pods while there is no subscription.
+func (r *Runtime) notConnected() string {
+	if err := r.failure.Load(); err != nil && errors.Is(*err, mesos.ErrFailedOver) {
+		return "another scheduler instance took over the Mesos framework"
+	} else if err != nil {
+		return "the Mesos master removed our framework"
+	}
+	return reasonNotConnected
+}
+
+// observer counts the session's traffic.
+type observer struct{}
+
+// CallDone implements mesos.Observer.
+func (observer) CallDone(call, result string, took time.Duration) {
+	metrics.Calls.WithLabelValues(call, result).Observe(took.Seconds())
+}
+
+// EventReceived implements mesos.Observer.
+func (observer) EventReceived(event string, bytes int) {
+	metrics.Events.WithLabelValues(event).Inc()
+	metrics.EventBytes.Add(float64(bytes))
+}
+
+// StateChanged implements mesos.Observer.
+func (observer) StateChanged(state mesos.State, _ error) {
+	for _, s := range mesos.States {
+		v := 0.0
+		if s == state {
+			v = 1
+		}
+		metrics.SessionState.WithLabelValues(string(s)).Set(v)
+	}
+}
