@@ -1,0 +1,390 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"fmt"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+// agent is a registered agent as the master knows it.
+type agent struct {
+	id         string
+	host       *host
+	hostname   string
+	url        *mesos.URL
+	attributes []mesos.Attribute
+	domain     *mesos.DomainInfo
+	total      Resources
+	allocated  Resources // tasks, executors and offers, without allocation roles
+	free       Resources
+	freeStale  bool
+	gpus       bool
+
+	connected   bool
+	deactivated bool
+	lostTimer   uint64 // voids ping timeouts of an earlier silence
+
+	offers map[string]*offer
+	tasks  map[taskKey]*task
+	kills  map[taskKey]bool // KILLs to deliver when it comes back
+
+	registered, reregistered time.Time
+}
+
+// lostAgent is an agent the master has given up.
+type lostAgent struct {
+	hostname string
+	gone     bool
+	since    time.Time
+}
+
+// recoveredAgent is an agent known from the registry after a fail-over that has
+// not come back yet.
+type recoveredAgent struct {
+	hostname string
+	host     *host
+}
+
+func (a *agent) offerable() bool { return a.connected && !a.deactivated }
+
+// freeRes is what nobody holds or is offered.
+func (a *agent) freeRes() Resources {
+	if a.freeStale {
+		a.free = a.total.sub(a.allocated)
+		a.freeStale = false
+	}
+	return a.free
+}
+
+// admit puts an agent on the books; used for every way to (re)register.
+func (m *Master) admit(h *host) *agent {
+	a := &agent{
+		id: h.agentID, host: h, hostname: h.hostname, url: h.url(), attributes: h.attributes, domain: h.domain,
+		total: h.total, free: h.total, connected: true, gpus: h.total.scalar("gpus") > 0,
+		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]bool{},
+		registered: m.now, reregistered: m.now,
+	}
+	m.agents[a.id] = a
+	m.order = append(m.order, a)
+	m.changeTotal(a.total, 1)
+	h.connected = true
+	m.allocateSoon()
+	return a
+}
+
+func (m *Master) changeTotal(rs Resources, sign int64) {
+	for i := range rs {
+		if rs[i].Kind == Scalar {
+			m.alloc.total[rs[i].Name] += sign * rs[i].Milli
+		}
+	}
+	m.alloc.orderStale = true
+}
+
+// register is an agent's first registration or its return, whatever the master
+// knows of it.
+func (m *Master) register(h *host) {
+	if h.agentID == "" {
+		h.agentID = fmt.Sprintf("%s-S%d", m.id, m.agentSeq)
+		m.agentSeq++
+		m.admit(h)
+		return
+	}
+	if a := m.agents[h.agentID]; a != nil {
+		m.reregisterKnown(a)
+		return
+	}
+	lost := m.lost[h.agentID]
+	if lost != nil && lost.gone {
+		return // the agent is told to shut down
+	}
+	delete(m.lost, h.agentID)
+	delete(m.recovered, h.agentID)
+	m.readmit(h, lost != nil)
+}
+
+// reregisterKnown is the return of an agent whose connection broke: KILLs it
+// missed are delivered, tasks it does not know are dropped
+// (Mesos master.cpp ___reregisterSlave, reconcileKnownSlave).
+func (m *Master) reregisterKnown(a *agent) {
+	h := a.host
+	a.connected, h.connected = true, true
+	a.lostTimer++
+	a.reregistered = m.now
+	m.allocateAtTick()
+	for _, key := range sortedTaskKeys(a.tasks) {
+		t := a.tasks[key]
+		if h.tasks[key] == nil && !terminal(t.state) {
+			h.reportUnknown(m, t.fw, t)
+		}
+	}
+	for key := range a.kills {
+		if a.tasks[key] != nil {
+			h.kill(m, key)
+		}
+	}
+	clear(a.kills)
+	h.resendAll(m)
+	m.resendForFrameworks(a)
+}
+
+// resendForFrameworks is the UpdateFrameworkMessage a re-registered agent gets
+// for each connected framework it knows; it repeats its updates once more, as
+// recorded after a master restart.
+func (m *Master) resendForFrameworks(a *agent) {
+	for _, fw := range sortedKeys(a.host.frameworks) {
+		if f := m.frameworks[fw]; f != nil && f.connected {
+			a.host.updateFramework(m, f)
+			a.host.resendAll(m)
+			return
+		}
+	}
+}
+
+// readmit takes back an agent the master had given up (unreachable) or not seen
+// since its fail-over. Tasks are taken over from the agent; after unreachability
+// each is reported with AGENT_REREGISTERED.
+func (m *Master) readmit(h *host, wasUnreachable bool) {
+	a := m.admit(h)
+	for _, fw := range sortedKeys(h.frameworks) {
+		if m.frameworks[fw] != nil || m.wasCompleted(fw) {
+			continue
+		}
+		f := m.newFramework(fw, h.frameworks[fw])
+		f.recovered = true
+		m.setRoles(f, rolesOf(f.info), nil)
+	}
+	for _, key := range sortedExecKeys(h.executors) {
+		e := h.executors[key]
+		if f := m.frameworks[key.fw]; f != nil && !e.command && !e.ended {
+			m.addExecutor(f, a, e.info, e.role, e.res)
+		}
+	}
+	for _, key := range sortedTaskKeys(h.tasks) {
+		rt := h.tasks[key]
+		f := m.frameworks[key.fw]
+		if f == nil {
+			h.shutdownFramework(m, key.fw)
+			continue
+		}
+		m.takeOver(a, f, rt, wasUnreachable)
+	}
+	h.resendAll(m)
+	m.resendForFrameworks(a)
+}
+
+func (m *Master) takeOver(a *agent, f *framework, rt *runTask, wasUnreachable bool) {
+	f.dropUnreachable(rt.key.id)
+	t := &task{
+		id: rt.key.id, name: rt.info.Name, fw: f, agentID: a.id, role: rt.role, res: rt.res, info: rt.info,
+		state: rt.latest, statusState: rt.sentState, statusUUID: rt.sentUUID, statuses: rt.statuses, launched: rt.since,
+	}
+	if !rt.executor.command {
+		t.executorID = rt.executor.info.ExecutorID.Value
+	}
+	m.addTask(t, a)
+	if !wasUnreachable {
+		return
+	}
+	status := m.masterStatus(t.id, a.id, t.state, mesos.REASON_AGENT_REREGISTERED, "Unreachable agent re-reregistered")
+	status.ContainerStatus = rt.containerStatus()
+	m.send(f, status)
+}
+
+func (m *Master) wasCompleted(fw string) bool {
+	for _, c := range m.completed {
+		if c.id == fw {
+			return true
+		}
+	}
+	return false
+}
+
+// connectionLost is the break of an agent's socket (Mesos master.cpp
+// exited(UPID)): offers are rescinded, tasks of frameworks without checkpointing
+// are lost at once. The pings that now fail make it unreachable later.
+func (m *Master) connectionLost(a *agent) {
+	if !a.connected {
+		return
+	}
+	a.connected, a.host.connected = false, false
+	m.rescindAgent(a)
+	for _, key := range sortedTaskKeys(a.tasks) {
+		t := a.tasks[key]
+		if t.fw.info.GetCheckpoint() {
+			continue
+		}
+		if !terminal(t.state) {
+			status := m.masterStatus(t.id, a.id, mesos.TASK_LOST, mesos.REASON_AGENT_DISCONNECTED, "Agent "+a.hostname+" disconnected")
+			status.ExecutorID = executorIDOf(t)
+			m.send(t.fw, status)
+			m.updateTask(t, status, mesos.TASK_LOST)
+		}
+		m.completeTask(t)
+	}
+	for _, f := range m.frameworks {
+		if f.info.GetCheckpoint() {
+			continue
+		}
+		for key := range f.executors {
+			if key.agent == a.id {
+				m.removeExecutor(f, key)
+			}
+		}
+	}
+	m.armPingTimeout(a)
+}
+
+// armPingTimeout makes the agent unreachable unless it is heard of again.
+func (m *Master) armPingTimeout(a *agent) {
+	a.lostTimer++
+	token := a.lostTimer
+	m.after(m.cfg.AgentPingTimeout, func() {
+		if m.agents[a.id] == a && a.lostTimer == token {
+			m.markUnreachable(a)
+		}
+	})
+}
+
+func (m *Master) rescindAgent(a *agent) {
+	for _, id := range sortedKeys(a.offers) {
+		m.discardOffer(a.offers[id], true)
+	}
+}
+
+// markUnreachable gives an agent up: UPDATEs, then RESCINDs, then FAILURE, as
+// recorded (Mesos master.cpp _markUnreachable).
+func (m *Master) markUnreachable(a *agent) {
+	unreachable := &mesos.TimeInfo{Nanoseconds: m.now.UnixNano()}
+	for _, key := range sortedTaskKeys(a.tasks) {
+		t := a.tasks[key]
+		if terminal(t.state) {
+			m.completeTask(t)
+			continue
+		}
+		state := t.fw.oneOf(mesos.TASK_UNREACHABLE)
+		status := m.masterStatus(t.id, a.id, state, mesos.REASON_AGENT_REMOVED, "health check timed out")
+		status.ExecutorID = executorIDOf(t)
+		status.UnreachableTime = unreachable
+		m.send(t.fw, status)
+		m.updateTask(t, status, mesos.TASK_UNREACHABLE)
+		m.setUnreachable(t)
+	}
+	m.removeAgent(a, &lostAgent{hostname: a.hostname, since: m.now})
+	m.broadcastFailure(a.id)
+}
+
+// removeAgent takes an agent off the books; its tasks must be dealt with before.
+func (m *Master) removeAgent(a *agent, lost *lostAgent) {
+	m.rescindAgent(a)
+	for _, f := range m.frameworks {
+		for key := range f.executors {
+			if key.agent == a.id {
+				m.removeExecutor(f, key)
+			}
+		}
+	}
+	m.clearAgentFilters(a.id)
+	a.connected, a.host.connected = false, false
+	a.lostTimer++
+	delete(m.agents, a.id)
+	for i, x := range m.order {
+		if x == a {
+			m.order = append(m.order[:i:i], m.order[i+1:]...)
+			break
+		}
+	}
+	m.changeTotal(a.total, -1)
+	if lost != nil {
+		m.lost[a.id] = lost
+	}
+}
+
+// broadcastFailure tells all frameworks that an agent is lost, whether or not
+// they have anything there.
+func (m *Master) broadcastFailure(agentID string) {
+	for _, id := range sortedKeys(m.frameworks) {
+		m.emit(m.frameworks[id], &scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{
+			AgentID: &mesos.AgentID{Value: agentID},
+		}})
+	}
+}
+
+// markGone is MARK_AGENT_GONE: the agent can never come back
+// (Mesos master.cpp _markGone). It returns false for an unknown agent.
+func (m *Master) markGone(agentID string) bool {
+	lost := m.lost[agentID]
+	switch {
+	case lost != nil && lost.gone:
+		return true
+	case lost != nil:
+		lost.gone = true
+		for _, fw := range sortedKeys(m.frameworks) {
+			f := m.frameworks[fw]
+			for _, id := range sortedKeys(f.unreachable) {
+				if t := f.unreachable[id]; t.agentID == agentID {
+					m.sendGone(t)
+					f.dropUnreachable(id)
+					f.completed = append(f.completed, t)
+				}
+			}
+		}
+		return true
+	}
+	if r := m.recovered[agentID]; r != nil {
+		delete(m.recovered, agentID)
+		m.lost[agentID] = &lostAgent{hostname: r.hostname, gone: true, since: m.now}
+		m.broadcastFailure(agentID)
+		return true
+	}
+	a := m.agents[agentID]
+	if a == nil {
+		return false
+	}
+	for _, key := range sortedTaskKeys(a.tasks) {
+		if t := a.tasks[key]; !terminal(t.state) {
+			m.sendGone(t)
+		}
+		m.completeTask(a.tasks[key])
+	}
+	m.removeAgent(a, &lostAgent{hostname: a.hostname, gone: true, since: m.now})
+	m.broadcastFailure(agentID)
+	a.host.stop(m)
+	return true
+}
+
+func (m *Master) sendGone(t *task) {
+	reason := mesos.REASON_AGENT_REMOVED
+	if t.fw.partitionAware() {
+		reason = mesos.REASON_AGENT_REMOVED_BY_OPERATOR
+	}
+	status := m.masterStatus(t.id, t.agentID, t.fw.oneOf(mesos.TASK_GONE_BY_OPERATOR), reason, "Agent has been marked gone")
+	status.ExecutorID = executorIDOf(t)
+	m.send(t.fw, status)
+	m.updateTask(t, status, mesos.TASK_GONE_BY_OPERATOR)
+}
+
+func executorIDOf(t *task) *mesos.ExecutorID {
+	if t.executorID == "" {
+		return nil
+	}
+	return &mesos.ExecutorID{Value: t.executorID}
+}

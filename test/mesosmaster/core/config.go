@@ -1,0 +1,118 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import "time"
+
+// Config holds what a real master and its agents get by flags, and what the
+// emulated agents do. Zero values mean the defaults of Mesos.
+type Config struct {
+	// AllocationInterval is the time between two allocation runs
+	// (--allocation_interval, default 1 s).
+	AllocationInterval time.Duration
+	// HeartbeatInterval is the time between HEARTBEAT events (fixed at 15 s in
+	// Mesos).
+	HeartbeatInterval time.Duration
+	// AgentPingTimeout is how long an agent may be silent before it is marked
+	// unreachable (--agent_ping_timeout x --max_agent_ping_timeouts, 75 s).
+	AgentPingTimeout time.Duration
+	// AgentReregisterTimeout is how long agents have to come back after a master
+	// fail-over (--agent_reregister_timeout, 10 min).
+	AgentReregisterTimeout time.Duration
+	// AgentReregisterDelay is how long a live agent takes to find a new master,
+	// and a restarted agent to recover and register (recorded: 2-3 s).
+	AgentReregisterDelay time.Duration
+	// UpdateRetryMin and UpdateRetryMax bound the interval at which an agent
+	// repeats an unacknowledged update (10 s doubling to 10 min).
+	UpdateRetryMin, UpdateRetryMax time.Duration
+	// LaunchDelay is the time from the agent's receipt of a task to its start.
+	LaunchDelay time.Duration
+	// KillDelay is the time from KILL to the end of the task.
+	KillDelay time.Duration
+	// ExecutorIdleTimeout is how long a custom executor without tasks lives on;
+	// zero means until it is shut down.
+	ExecutorIdleTimeout time.Duration
+	// OfferTimeout rescinds offers held longer (--offer_timeout); zero: never.
+	OfferTimeout time.Duration
+	// MinAllocatable are the sets of quantities, in thousandths by resource name,
+	// one of which an offer must hold (--min_allocatable_resources,
+	// default cpus:0.01|mem:32).
+	MinAllocatable []map[string]int64
+	// Roles is the whitelist of --roles; nil allows every role.
+	Roles []string
+	// Weights are the weights of roles, default 1.
+	Weights map[string]float64
+	// KeepGPUsForAll offers agents with GPUs also to frameworks without
+	// GPU_RESOURCES (--filter_gpu_resources=false).
+	KeepGPUsForAll bool
+	// Seed seeds the ids and the order in which agents are visited.
+	Seed int64
+	// Hostname, IP and Port are the master's address as told to frameworks.
+	Hostname, IP string
+	Port         int
+	// Region and Zone are the master's fault domain, empty for none.
+	Region, Zone string
+}
+
+// AgentConfig describes one emulated agent.
+type AgentConfig struct {
+	Hostname string
+	// Resources is the text form of the agent's --resources flag.
+	Resources string
+	// Attributes are name and value; values are TEXT, SCALAR if they are numbers,
+	// RANGES if they have the form [a-b, ...].
+	Attributes map[string]string
+	// Region and Zone are the agent's fault domain, empty for none.
+	Region, Zone string
+}
+
+func (c *Config) defaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&c.AllocationInterval, time.Second)
+	set(&c.HeartbeatInterval, 15*time.Second)
+	set(&c.AgentPingTimeout, 75*time.Second)
+	set(&c.AgentReregisterTimeout, 10*time.Minute)
+	set(&c.AgentReregisterDelay, 2*time.Second)
+	set(&c.UpdateRetryMin, 10*time.Second)
+	set(&c.UpdateRetryMax, 10*time.Minute)
+	if c.MinAllocatable == nil {
+		c.MinAllocatable = []map[string]int64{{"cpus": 10}, {"mem": 32000}}
+	}
+	if c.Hostname == "" {
+		c.Hostname = "localhost"
+	}
+	if c.IP == "" {
+		c.IP = "127.0.0.1"
+	}
+	if c.Port == 0 {
+		c.Port = 5050
+	}
+}
+
+// Bounds of a real master's memory (Mesos master/constants.hpp).
+const (
+	maxCompletedFrameworks = 50
+	maxCompletedTasks      = 1000
+	maxUnreachableTasks    = 1000
+	defaultRefuse          = 5 * time.Second
+	maxRefuse              = 365 * 24 * time.Hour
+	commandExecutorLingers = time.Second
+)

@@ -1,0 +1,338 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"fmt"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// AddAgent adds a machine with an agent that registers at once, and returns the
+// agent's id. A host name is unique.
+func (m *Master) AddAgent(now time.Time, c AgentConfig) (string, error) {
+	m.enter(now)
+	if c.Hostname == "" {
+		return "", fmt.Errorf("agent without host name: set AgentConfig.Hostname")
+	}
+	if m.hosts[c.Hostname] != nil {
+		return "", fmt.Errorf("agent %q exists already: choose another host name", c.Hostname)
+	}
+	h, err := m.newHost(c)
+	if err != nil {
+		return "", err
+	}
+	h.running = true
+	m.hosts[c.Hostname] = h
+	m.hostOrder = append(m.hostOrder, h)
+	if !m.down {
+		m.register(h)
+	}
+	return h.agentID, nil
+}
+
+func (m *Master) host(hostname string) (*host, error) {
+	h := m.hosts[hostname]
+	if h == nil {
+		return nil, fmt.Errorf("no agent on host %q", hostname)
+	}
+	return h, nil
+}
+
+// KillAgent ends an agent process (not its tasks): the master sees the socket
+// break at once and gives the agent up after the ping timeout.
+func (m *Master) KillAgent(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	h.running = false
+	h.lives++
+	for _, rt := range h.tasks {
+		rt.retryGen++
+	}
+	if a := m.agents[h.agentID]; a != nil {
+		m.connectionLost(a)
+		m.killUncheckpointed(h)
+	}
+	return nil
+}
+
+// killUncheckpointed ends what does not survive its agent process: tasks of
+// frameworks without checkpointing.
+func (m *Master) killUncheckpointed(h *host) {
+	for key, rt := range h.tasks {
+		if info := h.frameworks[key.fw]; info != nil && !info.GetCheckpoint() {
+			rt.retryGen++
+			delete(h.tasks, key)
+		}
+	}
+	for key := range h.executors {
+		if info := h.frameworks[key.fw]; info != nil && !info.GetCheckpoint() {
+			delete(h.executors, key)
+		}
+	}
+}
+
+// CrashHost is KillAgent plus the death of everything on the machine.
+func (m *Master) CrashHost(now time.Time, hostname string) error {
+	if err := m.KillAgent(now, hostname); err != nil {
+		return err
+	}
+	for _, rt := range m.hosts[hostname].tasks {
+		if rt.phase != ended {
+			rt.diedDown = true
+		}
+	}
+	for _, e := range m.hosts[hostname].executors {
+		e.ended = true
+	}
+	return nil
+}
+
+// PartitionAgent cuts an agent off without any socket breaking.
+func (m *Master) PartitionAgent(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	h.partitioned = true
+	if a := m.agents[h.agentID]; a != nil && a.connected {
+		m.armPingTimeout(a)
+	}
+	return nil
+}
+
+// MarkUnreachable lets the master give an agent up now; the agent is cut off
+// until ReturnAgent.
+func (m *Master) MarkUnreachable(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	if h.running {
+		h.partitioned = true
+	}
+	if a := m.agents[h.agentID]; a != nil {
+		m.markUnreachable(a)
+	}
+	return nil
+}
+
+// MarkGone is the operator's MARK_AGENT_GONE: the agent is shut down and can
+// never come back.
+func (m *Master) MarkGone(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	if h.agentID == "" || !m.markGone(h.agentID) {
+		return fmt.Errorf("agent on host %q is not known to the master", hostname)
+	}
+	return nil
+}
+
+// ReturnAgent ends a partition at once, or starts a dead agent process, which
+// registers after the re-registration delay.
+func (m *Master) ReturnAgent(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	if h.running {
+		h.partitioned = false
+		if a := m.agents[h.agentID]; a != nil && a.connected {
+			a.lostTimer++
+			h.resendAll(m)
+			return nil
+		}
+		if !m.down {
+			m.register(h)
+		}
+		return nil
+	}
+	h.running, h.partitioned = true, false
+	h.lives++
+	for _, key := range sortedExecKeys(h.executors) {
+		if h.executors[key].ended {
+			delete(h.executors, key)
+		}
+	}
+	h.recoverTasks(m)
+	m.registerLater(h)
+	return nil
+}
+
+// RestartAgent is a stop and start of the agent process in place.
+func (m *Master) RestartAgent(now time.Time, hostname string) error {
+	if err := m.KillAgent(now, hostname); err != nil {
+		return err
+	}
+	return m.ReturnAgent(now, hostname)
+}
+
+func (m *Master) registerLater(h *host) {
+	lives := h.lives
+	m.after(m.cfg.AgentReregisterDelay, func() {
+		if !m.down && h.running && !h.partitioned && !h.connected && h.lives == lives {
+			m.register(h)
+		}
+	})
+}
+
+// SetDeactivated stops or resumes offers from an agent; stopping rescinds them
+// (Mesos DEACTIVATE_AGENT, REACTIVATE_AGENT).
+func (m *Master) SetDeactivated(now time.Time, hostname string, off bool) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	a := m.agents[h.agentID]
+	if a == nil {
+		return fmt.Errorf("agent on host %q is not registered", hostname)
+	}
+	a.deactivated = off
+	if off {
+		m.rescindAgent(a)
+	} else {
+		m.allocateAtTick()
+	}
+	return nil
+}
+
+// FailOver is the death of the master and the election of a new one at once.
+func (m *Master) FailOver(now time.Time) {
+	m.Down(now)
+	m.Up(now)
+}
+
+// Down is the death of the master: streams break, its memory is gone. Machines
+// and their tasks live on.
+func (m *Master) Down(now time.Time) {
+	m.enter(now)
+	if m.down {
+		return
+	}
+	for id, a := range m.agents {
+		m.recovered[id] = &recoveredAgent{a.hostname, a.host}
+	}
+	for _, stream := range sortedKeys(m.byStream) {
+		m.out = append(m.out, Output{Stream: stream, Close: true, Abort: true})
+	}
+	registry, lost := m.recovered, m.lost
+	m.elect(now)
+	m.down = true
+	m.recovered, m.lost = registry, lost
+	for _, h := range m.hostOrder {
+		h.connected = false
+	}
+}
+
+// Up is the election of a new master that knows only the registry: the ids of
+// agents registered, unreachable and gone. Agents come back after the
+// re-registration delay; those that do not are given up after the timeout.
+func (m *Master) Up(now time.Time) {
+	m.enter(now)
+	if !m.down {
+		return
+	}
+	m.down = false
+	m.begun = now
+	for _, h := range m.hostOrder {
+		if h.running && !h.partitioned {
+			m.registerLater(h)
+		}
+	}
+	if len(m.recovered) > 0 {
+		m.after(m.cfg.AgentReregisterTimeout, m.giveUpRecovered)
+	}
+}
+
+// giveUpRecovered marks agents unreachable that never came back after a
+// fail-over (Mesos master.cpp recoveredSlavesTimeout).
+func (m *Master) giveUpRecovered() {
+	for _, id := range sortedKeys(m.recovered) {
+		m.lost[id] = &lostAgent{hostname: m.recovered[id].hostname, since: m.now}
+		delete(m.recovered, id)
+		m.broadcastFailure(id)
+	}
+}
+
+// EndTask ends a task of its own accord, as a process that exits with status
+// zero (finished) or not (failed).
+func (m *Master) EndTask(now time.Time, taskID string, exitStatus int) error {
+	m.enter(now)
+	h, rt, err := m.runningTask(taskID)
+	if err != nil {
+		return err
+	}
+	state := mesos.TASK_FINISHED
+	if exitStatus != 0 {
+		state = mesos.TASK_FAILED
+	}
+	h.finish(m, rt, h.executorStatus(m, rt, state, fmt.Sprintf("Command exited with status %d", exitStatus)))
+	return nil
+}
+
+// TakeTask ends a task by the agent's own decision, with state and reason of the
+// test's choice, for example TASK_GONE and REASON_CONTAINER_PREEMPTED.
+func (m *Master) TakeTask(now time.Time, taskID string, state mesos.TaskState, reason mesos.TaskStatus_Reason, message string) error {
+	m.enter(now)
+	h, rt, err := m.runningTask(taskID)
+	if err != nil {
+		return err
+	}
+	if !terminal(state) {
+		return fmt.Errorf("task %q: %s is not a terminal state", taskID, state)
+	}
+	h.finish(m, rt, h.agentStatus(m, rt, state, reason, message))
+	return nil
+}
+
+// ExitExecutor ends an executor with a raw wait status; its tasks fail.
+func (m *Master) ExitExecutor(now time.Time, hostname, executorID string, status int32) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	for _, key := range sortedExecKeys(h.executors) {
+		if key.id == executorID {
+			h.exitExecutor(m, h.executors[key], status)
+			return nil
+		}
+	}
+	return fmt.Errorf("no executor %q on host %q", executorID, hostname)
+}
+
+func (m *Master) runningTask(id string) (*host, *runTask, error) {
+	for _, h := range m.hostOrder {
+		for key, rt := range h.tasks {
+			if key.id == id && rt.phase != ended {
+				return h, rt, nil
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("no task %q on any agent", id)
+}

@@ -1,0 +1,248 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// upgraded returns the reservation stack of a resource in either format: the
+// stack itself, or the one that role and reservation of the older format mean.
+func upgraded(r *mesos.Resource) []mesos.Resource_ReservationInfo {
+	if len(r.Reservations) > 0 {
+		return r.Reservations
+	}
+	role := "*"
+	if r.Role != nil {
+		role = *r.Role
+	}
+	if role == "*" && r.Reservation == nil {
+		return nil
+	}
+	if r.Reservation == nil {
+		t := mesos.Resource_ReservationInfo_STATIC
+		return []mesos.Resource_ReservationInfo{{Type: &t, Role: &role}}
+	}
+	t := mesos.Resource_ReservationInfo_DYNAMIC
+	return []mesos.Resource_ReservationInfo{{
+		Type: &t, Role: &role, Principal: r.Reservation.Principal, Labels: r.Reservation.Labels,
+	}}
+}
+
+// flavorOf extracts the flavour of a resource. Two resources have equal keys
+// exactly if their canonical encodings without value and allocation are equal.
+func flavorOf(r *mesos.Resource) Flavor {
+	stack := upgraded(r)
+	if len(stack) == 0 && r.Disk == nil && r.Revocable == nil && r.ProviderID == nil && r.Shared == nil {
+		return Flavor{}
+	}
+	scalar := mesos.SCALAR
+	tmpl := &mesos.Resource{
+		Type: &scalar, Reservations: slices.Clone(stack), Disk: r.Disk,
+		Revocable: r.Revocable, ProviderID: r.ProviderID, Shared: r.Shared,
+	}
+	key, err := tmpl.Marshal()
+	if err != nil {
+		return Flavor{key: fmt.Sprintf("unencodable %v", err), tmpl: tmpl}
+	}
+	return Flavor{key: string(key), tmpl: tmpl}
+}
+
+// fromProto converts without validating; validateProto comes first for input.
+func fromProto(r *mesos.Resource) Resource {
+	out := Resource{Name: r.Name, Flavor: flavorOf(r), Alloc: r.GetAllocationInfo().GetRole()}
+	switch r.GetType() {
+	case mesos.RANGES:
+		out.Kind = RangeSet
+		for _, x := range r.GetRanges().GetRange() {
+			out.Ranges = append(out.Ranges, Range{x.Begin, x.End})
+		}
+		out.Ranges = sortRanges(out.Ranges)
+	case mesos.SET:
+		out.Kind = ItemSet
+		out.Items = r.GetSet().GetItem()
+	default:
+		out.Milli = milliOf(r.GetScalar().GetValue())
+	}
+	return out
+}
+
+func fromProtos(list []mesos.Resource) Resources {
+	var out Resources
+	for i := range list {
+		out = out.add(Resources{fromProto(&list[i])})
+	}
+	return out
+}
+
+// invalid says why Mesos rejects the form of one resource, nil if it does not
+// (Mesos common/resources.cpp Resources::validate).
+func invalid(r *mesos.Resource) error {
+	if r.Name == "" {
+		return errors.New("Empty resource name") //nolint:staticcheck // the master's words
+	}
+	err := invalidValue(r)
+	if err == nil {
+		return nil
+	}
+	res := fromProto(r)
+	return fmt.Errorf("Resource '%s' is invalid: %w", res.String(), err) //nolint:staticcheck // the master's words
+}
+
+func invalidValue(r *mesos.Resource) error {
+	switch r.GetType() {
+	case mesos.SCALAR:
+		if r.Scalar == nil || r.Ranges != nil || r.Set != nil {
+			return errors.New("Invalid scalar resource") //nolint:staticcheck // the master's words
+		}
+		if r.Scalar.Value < 0 {
+			return errors.New("Invalid scalar resource: value <= 0") //nolint:staticcheck // the master's words
+		}
+	case mesos.RANGES:
+		if r.Scalar != nil || r.Ranges == nil || r.Set != nil {
+			return errors.New("Invalid ranges resource") //nolint:staticcheck // the master's words
+		}
+		return invalidRanges(r.Ranges.Range)
+	case mesos.SET:
+		if r.Scalar != nil || r.Ranges != nil || r.Set == nil {
+			return errors.New("Invalid set resource") //nolint:staticcheck // the master's words
+		}
+		seen := map[string]bool{}
+		for _, s := range r.Set.Item {
+			if seen[s] {
+				return errors.New("Invalid set resource: duplicated elements") //nolint:staticcheck // the master's words
+			}
+			seen[s] = true
+		}
+	default:
+		return errors.New("Unsupported resource type") //nolint:staticcheck // the master's words
+	}
+	return nil
+}
+
+func invalidRanges(list []mesos.Value_Range) error {
+	for i, x := range list {
+		if x.Begin > x.End {
+			return errors.New("Invalid ranges resource: begin > end") //nolint:staticcheck // the master's words
+		}
+		for _, y := range list[:i] {
+			if x.Begin <= y.End && y.Begin <= x.End {
+				return errors.New("Invalid ranges resource: overlapping ranges") //nolint:staticcheck // the master's words
+			}
+		}
+	}
+	return nil
+}
+
+// wireForm is how resources appear to one framework, by its capabilities.
+type wireForm struct {
+	allocation bool // MULTI_ROLE: allocation_info is shown
+	refined    bool // RESERVATION_REFINEMENT: the reservation stack is shown
+	roles      bool // the pre-refinement role even where refined (operator endpoints)
+}
+
+// toProto renders rs for the wire.
+func (rs Resources) toProto(form wireForm) []mesos.Resource {
+	out := make([]mesos.Resource, len(rs))
+	for i := range rs {
+		rs[i].fill(&out[i], form)
+	}
+	return out
+}
+
+var (
+	scalarType = mesos.SCALAR
+	rangesType = mesos.RANGES
+	setType    = mesos.SET
+	starRole   = "*"
+)
+
+func (r *Resource) fill(out *mesos.Resource, form wireForm) {
+	out.Name = r.Name
+	switch r.Kind {
+	case Scalar:
+		out.Type = &scalarType
+		out.Scalar = &mesos.Value_Scalar{Value: float64(r.Milli) / 1000}
+	case RangeSet:
+		out.Type = &rangesType
+		out.Ranges = &mesos.Value_Ranges{Range: make([]mesos.Value_Range, len(r.Ranges))}
+		for i, x := range r.Ranges {
+			out.Ranges.Range[i] = mesos.Value_Range{Begin: x.Begin, End: x.End}
+		}
+	default:
+		out.Type = &setType
+		out.Set = &mesos.Value_Set{Item: r.Items}
+	}
+	if form.allocation && r.Alloc != "" {
+		role := r.Alloc
+		out.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
+	}
+	if t := r.Flavor.tmpl; t != nil {
+		out.Disk, out.Revocable, out.ProviderID, out.Shared = t.Disk, t.Revocable, t.ProviderID, t.Shared
+	}
+	r.fillReservation(out, form)
+}
+
+func (r *Resource) fillReservation(out *mesos.Resource, form wireForm) {
+	t := r.Flavor.tmpl
+	reserved := t != nil && len(t.Reservations) > 0
+	if form.refined {
+		if reserved {
+			out.Reservations = t.Reservations
+		}
+		if form.roles {
+			out.Role = &starRole
+		}
+		return
+	}
+	out.Role = &starRole
+	if !reserved {
+		return
+	}
+	last := &t.Reservations[len(t.Reservations)-1]
+	out.Role = last.Role
+	if last.GetType() == mesos.Resource_ReservationInfo_DYNAMIC {
+		out.Reservation = &mesos.Resource_ReservationInfo{Principal: last.Principal, Labels: last.Labels}
+	}
+}
+
+func diskText(d *mesos.Resource_DiskInfo) string {
+	text := ""
+	if s := d.Source; s != nil {
+		text = s.Type.String()
+		if s.Path != nil && s.Path.Root != nil {
+			text += ":" + *s.Path.Root
+		}
+		if s.Mount != nil && s.Mount.Root != nil {
+			text += ":" + *s.Mount.Root
+		}
+	}
+	if p := d.Persistence; p != nil {
+		if text != "" {
+			text += ","
+		}
+		text += p.ID
+		if d.Volume != nil {
+			text += ":" + d.Volume.ContainerPath
+		}
+	}
+	return text
+}

@@ -1,0 +1,212 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// validRole says why a role name is refused (Mesos common/roles.cpp).
+func validRole(role string) error {
+	switch {
+	case role == "*":
+		return nil
+	case role == "":
+		return errors.New("Role names cannot be the empty string") //nolint:staticcheck // the master's words
+	case strings.HasPrefix(role, "/"):
+		return fmt.Errorf("Role '%s' cannot start with a slash", role) //nolint:staticcheck // the master's words
+	case strings.HasSuffix(role, "/"):
+		return fmt.Errorf("Role '%s' cannot end with a slash", role) //nolint:staticcheck // the master's words
+	case strings.Contains(role, "//"):
+		return fmt.Errorf("Role '%s' cannot contain two adjacent slashes", role) //nolint:staticcheck // the master's words
+	}
+	for _, c := range strings.Split(role, "/") {
+		switch {
+		case c == "." || c == ".." || c == "*":
+			return fmt.Errorf("Role '%s' cannot include '%s' as a component", role, c) //nolint:staticcheck // the master's words
+		case strings.HasPrefix(c, "-"):
+			return fmt.Errorf("Role component '%s' is invalid because it starts with a dash", c) //nolint:staticcheck // the master's words
+		case strings.ContainsAny(c, "\x09\x0a\x0b\x0c\x0d\x20\x7f"):
+			return fmt.Errorf("Role component '%s' is invalid because it contains backspace or whitespace", c) //nolint:staticcheck // the master's words
+		}
+	}
+	return nil
+}
+
+// validID says why a task, executor, framework or agent id is refused
+// (Mesos common/validation.cpp validateID).
+func validID(id string) error {
+	switch {
+	case id == "":
+		return errors.New("ID must not be empty") //nolint:staticcheck // the master's words
+	case len(id) > 255:
+		return errors.New("ID must not be greater than 255 characters") //nolint:staticcheck // the master's words
+	case id == "." || id == "..":
+		return fmt.Errorf("'%s' is disallowed", id)
+	}
+	for i := range len(id) {
+		if c := id[i]; c < 0x20 || c == 0x7f || c == '/' || c == '\\' {
+			return fmt.Errorf("'%s' contains invalid characters", id)
+		}
+	}
+	return nil
+}
+
+// rolesOf are the roles a FrameworkInfo subscribes to, in its order.
+func rolesOf(info *mesos.FrameworkInfo) []string {
+	if capable(info, mesos.FrameworkInfo_Capability_MULTI_ROLE) {
+		return info.Roles
+	}
+	if info.Role == nil {
+		return []string{"*"}
+	}
+	return []string{*info.Role}
+}
+
+func capable(info *mesos.FrameworkInfo, c mesos.FrameworkInfo_Capability_Type) bool {
+	for i := range info.Capabilities {
+		if info.Capabilities[i].Type == c {
+			return true
+		}
+	}
+	return false
+}
+
+// validFrameworkInfo says why a FrameworkInfo is refused
+// (Mesos master/validation.cpp framework::validate; texts of a recorded master).
+func validFrameworkInfo(info *mesos.FrameworkInfo) error {
+	if err := validFrameworkRoles(info); err != nil {
+		return err
+	}
+	if id := info.GetID().GetValue(); id != "" {
+		if err := validID(id); err != nil {
+			return err
+		}
+	}
+	for _, role := range sortedKeys(info.OfferFilters) {
+		f := info.OfferFilters[role]
+		if err := validOfferFilters(&f); err != nil {
+			return err
+		}
+	}
+	if t := info.GetFailoverTimeout(); math.IsNaN(t) || math.Abs(t) > float64(math.MaxInt64)/float64(time.Second) {
+		return fmt.Errorf("The framework failover_timeout (%s) is invalid", cxxFloat(t)) //nolint:staticcheck // the master's words
+	}
+	return nil
+}
+
+func validFrameworkRoles(info *mesos.FrameworkInfo) error {
+	if !capable(info, mesos.FrameworkInfo_Capability_MULTI_ROLE) {
+		if len(info.Roles) > 0 {
+			return errors.New("'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable")
+		}
+		if info.Role == nil {
+			return nil
+		}
+		if err := validRole(*info.Role); err != nil {
+			return fmt.Errorf("'FrameworkInfo.role' is not a valid role: %w", err)
+		}
+		return nil
+	}
+	if info.Role != nil {
+		return errors.New("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable")
+	}
+	seen, twice := map[string]bool{}, map[string]bool{}
+	for _, r := range info.Roles {
+		if seen[r] {
+			twice[r] = true
+		}
+		seen[r] = true
+	}
+	if len(twice) > 0 {
+		return fmt.Errorf("'FrameworkInfo.roles' contains duplicate items: %s", braces(sortedKeys(twice)))
+	}
+	for _, r := range info.Roles {
+		if err := validRole(r); err != nil {
+			return fmt.Errorf("'FrameworkInfo.roles' contains invalid role: %w", err)
+		}
+	}
+	return nil
+}
+
+func validOfferFilters(f *mesos.OfferFilters) error {
+	if f.MinAllocatableResources == nil {
+		return nil
+	}
+	for _, q := range f.MinAllocatableResources.Quantities {
+		if len(q.Quantities) == 0 {
+			return errors.New("Resource quantities must contain at least one quantity") //nolint:staticcheck // the master's words
+		}
+		for _, name := range sortedKeys(q.Quantities) {
+			v := q.Quantities[name].Value
+			switch {
+			case math.IsNaN(v) || math.IsInf(v, 0):
+				return fmt.Errorf("Invalid resource quantity for '%s': Only finite values are supported", name) //nolint:staticcheck // the master's words
+			case v < 0:
+				return fmt.Errorf("Invalid resource quantity for '%s': Negative values not supported", name) //nolint:staticcheck // the master's words
+			}
+		}
+	}
+	return nil
+}
+
+// validSuppressed checks that only subscribed roles are suppressed.
+func validSuppressed(info *mesos.FrameworkInfo, suppressed []string) error {
+	subscribed := map[string]bool{}
+	for _, r := range rolesOf(info) {
+		subscribed[r] = true
+	}
+	unknown := map[string]bool{}
+	for _, r := range suppressed {
+		if !subscribed[r] {
+			unknown[r] = true
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("Suppressed roles %s are not contained in the set of roles", braces(sortedKeys(unknown))) //nolint:staticcheck // the master's words
+	}
+	return nil
+}
+
+// cxxFloat writes a number as a C++ stream does by default: six digits.
+func cxxFloat(x float64) string {
+	return strings.Replace(fmt.Sprintf("%.6g", x), "+Inf", "inf", 1)
+}
+
+// braces renders a set as stout does: "{ a, b }".
+func braces(items []string) string {
+	if len(items) == 0 {
+		return "{}"
+	}
+	return "{ " + strings.Join(items, ", ") + " }"
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,290 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// TaskSnapshot is a task in the master's books, terminal ones only until their
+// last update is acknowledged.
+type TaskSnapshot struct {
+	TaskID, Name           string
+	FrameworkID, Framework string // id and name
+	AgentID, Hostname      string
+	ExecutorID, Role       string
+	State                  string // as "TASK_RUNNING"
+	CPUs, MemMB, DiskMB    float64
+	Ports                  Ranges
+	Revocable              bool
+	Labels                 map[string]string
+	Launched               time.Time
+}
+
+// OfferSnapshot is an outstanding offer.
+type OfferSnapshot struct {
+	ID, FrameworkID, AgentID, Hostname, Role string
+	CPUs, MemMB, DiskMB                      float64
+	Resources                                string // Mesos text form
+	Since                                    time.Time
+}
+
+// FrameworkSnapshot is a framework the master knows and has not completed.
+type FrameworkSnapshot struct {
+	ID, Name                     string
+	Connected, Active, Recovered bool
+	Roles, SuppressedRoles       []string
+	Offers, Tasks                int
+	Filters                      int // live decline filters
+	StreamID                     string
+	FailoverTimeout              time.Duration
+}
+
+// AgentSnapshot is a machine, whatever the master knows of it.
+type AgentSnapshot struct {
+	Hostname, AgentID string
+	// State is registered, deactivated, disconnected, recovered, unreachable,
+	// gone or unknown.
+	State                string
+	Running, Partitioned bool
+	Total, Allocated     string // Mesos text form; Allocated includes offers
+	Tasks                int    // alive on the machine
+}
+
+func (m *Master) hostnameOf(agentID string) string {
+	if a := m.agents[agentID]; a != nil {
+		return a.hostname
+	}
+	if l := m.lost[agentID]; l != nil {
+		return l.hostname
+	}
+	return ""
+}
+
+// Tasks lists tasks by framework and id: those in the master's books, and
+// unreachable ones.
+func (m *Master) Tasks() []TaskSnapshot {
+	var out []TaskSnapshot
+	for _, fw := range sortedKeys(m.frameworks) {
+		f := m.frameworks[fw]
+		for _, id := range sortedKeys(f.tasks) {
+			out = append(out, m.taskSnapshot(f.tasks[id]))
+		}
+		for _, id := range sortedKeys(f.unreachable) {
+			out = append(out, m.taskSnapshot(f.unreachable[id]))
+		}
+	}
+	return out
+}
+
+func (m *Master) taskSnapshot(t *task) TaskSnapshot {
+	s := TaskSnapshot{
+		TaskID: t.id, Name: t.name, FrameworkID: t.fw.id, Framework: t.fw.info.Name, AgentID: t.agentID,
+		Hostname: m.hostnameOf(t.agentID), ExecutorID: t.executorID, Role: t.role, State: t.state.String(),
+		CPUs: units(t.res, "cpus"), MemMB: units(t.res, "mem"), DiskMB: units(t.res, "disk"), Ports: t.res.ranges("ports"),
+		Labels: map[string]string{}, Launched: t.launched,
+	}
+	for i := range t.res {
+		s.Revocable = s.Revocable || t.res[i].Flavor.revocable()
+	}
+	for _, l := range t.info.GetLabels().GetLabels() {
+		s.Labels[l.Key] = l.GetValue()
+	}
+	return s
+}
+
+func units(rs Resources, name string) float64 { return float64(rs.scalar(name)) / 1000 }
+
+// Offers lists outstanding offers in the order they were made.
+func (m *Master) Offers() []OfferSnapshot {
+	list := make([]*offer, 0, len(m.offers))
+	for _, o := range m.offers {
+		list = append(list, o)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].seq < list[j].seq })
+	out := make([]OfferSnapshot, len(list))
+	for i, o := range list {
+		out[i] = OfferSnapshot{
+			ID: o.id, FrameworkID: o.fw.id, AgentID: o.agent.id, Hostname: o.agent.hostname, Role: o.role,
+			CPUs: units(o.res, "cpus"), MemMB: units(o.res, "mem"), DiskMB: units(o.res, "disk"),
+			Resources: o.res.withAlloc("").String(), Since: o.at,
+		}
+	}
+	return out
+}
+
+// Frameworks lists frameworks by id.
+func (m *Master) Frameworks() []FrameworkSnapshot {
+	out := make([]FrameworkSnapshot, 0, len(m.frameworks))
+	for _, id := range sortedKeys(m.frameworks) {
+		f := m.frameworks[id]
+		n := 0
+		for _, list := range f.filters {
+			n += len(list)
+		}
+		out = append(out, FrameworkSnapshot{
+			ID: f.id, Name: f.info.Name, Connected: f.connected, Active: f.active, Recovered: f.recovered,
+			Roles: sortedKeys(f.roles), SuppressedRoles: sortedKeys(f.suppressed), Offers: len(f.offers), Tasks: len(f.tasks),
+			Filters: n, StreamID: f.stream, FailoverTimeout: f.failoverTimeout(),
+		})
+	}
+	return out
+}
+
+// Agents lists machines in the order they were added.
+func (m *Master) Agents() []AgentSnapshot {
+	out := make([]AgentSnapshot, 0, len(m.hostOrder))
+	for _, h := range m.hostOrder {
+		s := AgentSnapshot{
+			Hostname: h.hostname, AgentID: h.agentID, State: m.agentState(h), Running: h.running,
+			Partitioned: h.partitioned, Total: h.total.String(),
+		}
+		if a := m.agents[h.agentID]; a != nil {
+			s.Allocated = a.allocated.String()
+		}
+		for _, rt := range h.tasks {
+			if rt.phase != ended && !rt.diedDown {
+				s.Tasks++
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (m *Master) agentState(h *host) string {
+	a, l := m.agents[h.agentID], m.lost[h.agentID]
+	switch {
+	case a != nil && a.deactivated:
+		return "deactivated"
+	case a != nil && a.connected:
+		return "registered"
+	case a != nil:
+		return "disconnected"
+	case l != nil && l.gone:
+		return "gone"
+	case l != nil:
+		return "unreachable"
+	case m.recovered[h.agentID] != nil:
+		return "recovered"
+	}
+	return "unknown"
+}
+
+// CheckInvariants recomputes the books from scratch: on every agent, tasks,
+// executors and offers sum up to what is booked and to no more than there is;
+// nothing is offered of an agent that is not there; the allocator's sums agree.
+func (m *Master) CheckInvariants() error {
+	for _, a := range m.order {
+		if err := m.checkAgent(a); err != nil {
+			return fmt.Errorf("agent %s on %s: %w", a.id, a.hostname, err)
+		}
+	}
+	for id, o := range m.offers {
+		if m.agents[o.agent.id] != o.agent || o.fw.offers[id] != o || m.frameworks[o.fw.id] != o.fw {
+			return fmt.Errorf("offer %s: its agent or framework does not know it", id)
+		}
+		if !o.fw.connected || !o.agent.connected {
+			return fmt.Errorf("offer %s is outstanding although framework or agent is not connected", id)
+		}
+	}
+	return m.checkShares()
+}
+
+func (m *Master) checkAgent(a *agent) error {
+	var sum Resources
+	take := func(what string, rs Resources) error {
+		plain := rs.withAlloc("")
+		for i := range plain {
+			at := sum.find(&plain[i])
+			if plain[i].Kind != RangeSet || at < 0 {
+				continue
+			}
+			free := plain[i].Ranges.minus(sum[at].Ranges)
+			if free.count() != plain[i].Ranges.count() {
+				return fmt.Errorf("%s of %s are held by something else too", plain[i].String(), what)
+			}
+		}
+		sum = sum.add(plain)
+		return nil
+	}
+	for _, t := range a.tasks {
+		if m.frameworks[t.fw.id] != t.fw || t.fw.tasks[t.id] != t {
+			return fmt.Errorf("task %s is not its framework's", t.id)
+		}
+		if t.charged == (terminal(t.state) || t.state == mesos.TASK_UNREACHABLE) {
+			return fmt.Errorf("task %s in %s: charged is %t", t.id, t.state, t.charged)
+		}
+		if t.charged {
+			if err := take("task "+t.id, t.res); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range m.frameworks {
+		for key, e := range f.executors {
+			if key.agent == a.id {
+				if err := take("executor "+key.id, e.res); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, o := range a.offers {
+		if err := take("offer "+o.id, o.res); err != nil {
+			return err
+		}
+	}
+	if !sum.contains(a.allocated) || !a.allocated.contains(sum) {
+		return fmt.Errorf("booked are %s, held are %s", a.allocated, sum)
+	}
+	if !a.total.contains(sum) {
+		return fmt.Errorf("held are %s of only %s", sum, a.total)
+	}
+	return nil
+}
+
+// checkShares compares what the sorters believe with what agents have booked.
+func (m *Master) checkShares() error {
+	want := map[string]int64{}
+	for _, a := range m.order {
+		for i := range a.allocated {
+			if a.allocated[i].Kind == Scalar {
+				want[a.allocated[i].Name] += a.allocated[i].Milli
+			}
+		}
+	}
+	have := map[string]int64{}
+	for _, n := range m.alloc.root.children {
+		for name, v := range n.all.milli {
+			have[name] += v
+		}
+	}
+	for name := range have {
+		want[name] += 0
+	}
+	for name, v := range want {
+		if have[name] != v {
+			return fmt.Errorf("sorters hold %d thousandths of %s, agents %d", have[name], name, v)
+		}
+	}
+	return nil
+}
