@@ -131,35 +131,54 @@ type Held struct {
 	Since           time.Time
 }
 
+// sweepSlots is how many slots Sweep looks at under one lock: few enough that a
+// Reserve in between waits for some ten microseconds only.
+const sweepSlots = 64
+
 // Sweep shows every offer that no open batch needs and takes out those for
-// which drop says so; it returns their ids, to be declined.
-func (c *Cache) Sweep(drop func(Held) bool) []string {
+// which drop says so; it returns their ids, to be declined. It lets others in
+// between, so of offers that come meanwhile it may show some. drop is called
+// under the lock and must not call the cache.
+func (c *Cache) Sweep(drop func(Held) bool) (ids []string) {
+	for from, left := 0, true; left; from += sweepSlots {
+		ids, left = c.sweepPart(from, drop, ids)
+	}
+	return ids
+}
+
+// sweepPart sweeps the slots from index from on. It reports whether more follow.
+func (c *Cache) sweepPart(from int, drop func(Held) bool, ids []string) ([]string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var ids []string
-	for i, s := range c.slots {
-		if s == nil || len(s.offers) == 0 || len(s.members) > 0 {
+	end := min(from+sweepSlots, len(c.slots))
+	for i := from; i < end; i++ {
+		if s := c.slots[i]; s != nil && len(s.offers) > 0 && len(s.members) == 0 {
+			ids = c.sweepSlot(int32(i), drop, ids)
+		}
+	}
+	return ids, end < len(c.slots)
+}
+
+// sweepSlot sweeps slot i, which has no open batch. The lock is held.
+func (c *Cache) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
+	s := c.slots[i]
+	view := Held{AgentID: s.agent, Hostname: s.hostname, Node: s.node, AgentFree: s.free()}
+	kept := s.offers[:0]
+	for _, h := range s.offers {
+		view.ID, view.Free, view.Since = h.id, h.free, h.since
+		if !drop(view) {
+			kept = append(kept, h)
 			continue
 		}
-		view := Held{AgentID: s.agent, Hostname: s.hostname, Node: s.node, AgentFree: s.free()}
-		kept := s.offers[:0]
-		for _, h := range s.offers {
-			view.ID, view.Free, view.Since = h.id, h.free, h.since
-			if !drop(view) {
-				kept = append(kept, h)
-				continue
-			}
-			ids = append(ids, h.id)
-			s.offered = s.offered.Sub(h.free)
-			c.total = c.total.Sub(h.free)
-			delete(c.byOffer, h.id)
-		}
-		if len(kept) == len(s.offers) {
-			continue
-		}
+		ids = append(ids, h.id)
+		s.offered = s.offered.Sub(h.free)
+		c.total = c.total.Sub(h.free)
+		delete(c.byOffer, h.id)
+	}
+	if len(kept) < len(s.offers) {
 		clear(s.offers[len(kept):])
 		s.offers = kept
-		c.publish(int32(i))
+		c.publish(i)
 	}
 	return ids
 }

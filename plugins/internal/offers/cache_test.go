@@ -382,3 +382,25 @@ func TestReleaseGivesBack(t *testing.T) {
 	}
 	mustAudit(t, c)
 }
+
+func TestVersionChangesWithWhatCame(t *testing.T) {
+	c := withNodes("a")
+	steps := []struct {
+		name    string
+		do      func()
+		changes bool
+	}{
+		{name: "an offer", do: func() { c.Add(offerOf("o1", "a", cm(4, 4)), epoch) }, changes: true},
+		{name: "the same offer", do: func() { c.Add(offerOf("o1", "a", cm(4, 4)), epoch) }},
+		{name: "another node", do: func() { c.SetNode("a", "n") }, changes: true},
+		{name: "the same node", do: func() { c.SetNode("a", "n") }},
+		{name: "a rescind", do: func() { c.Remove("o1") }},
+	}
+	for _, step := range steps {
+		before := c.Version()
+		step.do()
+		if changed := c.Version() != before; changed != step.changes {
+			t.Errorf("%s: version changed %t, want %t", step.name, changed, step.changes)
+		}
+	}
+}

@@ -41,6 +41,9 @@ const (
 	slotOffered
 )
 
+// idle tells the states apart by their two bits; this breaks when they change.
+var _ = [1]struct{}{}[slotVacant|(slotNoOffer^1)|(slotInFlight^2)|(slotOffered^3)]
+
 // columns is what the lock-free readers see: one array per resource, indexed by
 // slot, so that a scan touches only the resources that a pod asks for. An entry
 // is what can be reserved now (offered minus reserved). Only the holder of the
@@ -78,25 +81,33 @@ func (c *columns) grown() *columns {
 	return g
 }
 
+// put writes slot i. CPU is hidden first and shown last, so that whoever sees CPU
+// of a slot that just became usable sees its other resources too.
 func (c *columns) put(i int32, state slotState, free resources.Vector) {
-	for k := range c.free {
-		v := free[k]
-		if state != slotOffered {
-			v = hidden
+	if state != slotOffered {
+		for k := range c.free {
+			c.free[k][i].Store(hidden)
 		}
-		c.free[k][i].Store(v)
+	} else {
+		for k := len(c.free) - 1; k >= 0; k-- {
+			c.free[k][i].Store(free[k])
+		}
 	}
 	c.state[i].Store(uint32(state))
 }
 
-// fits reports whether slot i has at least need.
-func (c *columns) fits(i int32, need *resources.Vector) bool {
-	for k := range c.free {
-		if c.free[k][i].Load() < need[k] {
-			return false
-		}
+// idle counts the first n slots that are nodes without an offer, and of them
+// apart those whose offers are in flight.
+func (c *columns) idle(n int) (noOffer, inFlight int) {
+	var low, high, both int
+	for i := range c.state[:n] {
+		// Without branches, by the two bits of the state: see scan.
+		state := c.state[i].Load()
+		low += int(state & 1)
+		high += int(state >> 1)
+		both += int(state & (state >> 1))
 	}
-	return true
+	return low - both, high - both
 }
 
 // short names the first resource that slot i lacks.

@@ -47,41 +47,79 @@ func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Sel
 	if start >= n || start < 0 {
 		start = 0
 	}
-	cpu, mem := cols.free[resources.CPU][:n], cols.free[resources.Memory][:n]
-	needCPU, needMem := need[resources.CPU], need[resources.Memory]
-	rest := need
-	rest[resources.CPU], rest[resources.Memory] = 0, 0
-	more := !rest.IsZero()
-	for seen, i := 0, start; seen < n; seen++ {
-		if cpu[i].Load() >= needCPU && mem[i].Load() >= needMem && (!more || cols.fits(int32(i), &need)) {
-			sel.Slots = append(sel.Slots, int32(i))
-			if len(sel.Slots) == limit {
-				sel.More = seen+1 < n
-				sel.Next = (i + 1) % n
-				return sel
-			}
-		} else {
-			sel.count(cols, int32(i), &need)
-		}
-		if i++; i == n {
-			i = 0
+	sc := scan{cols: cols, need: need.Max(resources.Vector{}), limit: limit, slots: sel.Slots}
+	sc.more = sc.need[resources.Disk] > 0 || sc.need[resources.GPU] > 0
+	end := sc.run(start, n)
+	if !sc.full() {
+		if end = sc.run(0, start); end == 0 {
+			end = n
 		}
 	}
-	sel.Next = start
+	seen := end - start
+	if end <= start {
+		seen += n
+	}
+	sel.Slots, sel.Next = sc.slots, start
+	if sc.full() {
+		sel.More, sel.Next = seen < n, end%n
+	}
+	sel.Short = sc.rest
+	sel.Short[resources.CPU] += sc.shortCPU - sc.hidden
+	sel.Short[resources.Memory] += sc.misses - sc.shortCPU
+	if sc.hidden > 0 && !sel.More {
+		sel.NoOffer, sel.InFlight = cols.idle(n)
+	}
 	return sel
 }
 
-func (s *Selection) count(cols *columns, i int32, need *resources.Vector) {
-	switch slotState(cols.state[i].Load()) {
-	case slotNoOffer:
-		s.NoOffer++
-	case slotInFlight:
-		s.InFlight++
-	case slotOffered:
-		if kind, short := cols.short(i, need); short {
-			s.Short[kind]++
+// scan is the inner part of Select. What fits not is counted without a branch for
+// each reason, because their mix is random and a wrong guess of the processor
+// costs more than the rest of the loop.
+type scan struct {
+	cols  *columns
+	need  resources.Vector
+	more  bool
+	limit int
+	slots []int32
+	// misses lack cpu or memory; shortCPU of them lack cpu, and hidden of those
+	// have nothing to be chosen. rest lack only what comes after memory.
+	misses, shortCPU, hidden int
+	rest                     [resources.NumKinds]int
+}
+
+func (sc *scan) full() bool { return sc.limit > 0 && len(sc.slots) >= sc.limit }
+
+// run looks at the slots from at on, up to end, and returns where it stopped.
+func (sc *scan) run(at, end int) int {
+	cpu, mem := sc.cols.free[resources.CPU][:end], sc.cols.free[resources.Memory][:end]
+	needCPU, needMem := sc.need[resources.CPU], sc.need[resources.Memory]
+	misses, shortCPU, hidden := 0, 0, 0
+	i := at
+	for ; i < end; i++ {
+		has := cpu[i].Load()
+		// Neither difference overflows: what is free is at least -1, needs are at
+		// least 0. So a negative sign means short.
+		overCPU, overMem := has-needCPU, mem[i].Load()-needMem
+		if overCPU|overMem < 0 {
+			misses++
+			shortCPU += int(uint64(overCPU) >> 63)
+			hidden += int(uint64(has) >> 63)
+			continue
+		}
+		if sc.more {
+			if kind, short := sc.cols.short(int32(i), &sc.need); short {
+				sc.rest[kind]++
+				continue
+			}
+		}
+		sc.slots = append(sc.slots, int32(i))
+		if sc.full() {
+			i++
+			break
 		}
 	}
+	sc.misses, sc.shortCPU, sc.hidden = sc.misses+misses, sc.shortCPU+shortCPU, sc.hidden+hidden
+	return i
 }
 
 // Verdict is what Fits answers about one node.
