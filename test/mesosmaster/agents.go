@@ -25,8 +25,18 @@ import (
 )
 
 // AddAgent adds a machine whose agent registers at once, and returns its agent
-// id. Host names are unique.
-func (m *Master) AddAgent(a AgentConfig) (agentID string, err error) {
+// id. Host names are unique. It panics on a configuration that does not parse,
+// which is a mistake in the test's source; RegisterAgent returns the error.
+func (m *Master) AddAgent(a AgentConfig) (agentID string) {
+	agentID, err := m.RegisterAgent(a)
+	if err != nil {
+		panic(err)
+	}
+	return agentID
+}
+
+// RegisterAgent is AddAgent for configurations that come from users.
+func (m *Master) RegisterAgent(a AgentConfig) (agentID string, err error) {
 	m.do(func(c *core.Master, now time.Time) { agentID, err = c.AddAgent(now, a) })
 	return agentID, err
 }

@@ -52,16 +52,6 @@ type (
 	AgentSnapshot = core.AgentSnapshot
 )
 
-// Config configures a Master. The embedded core.Config holds the flags of master
-// and agents; zero values mean the defaults of Mesos.
-type Config struct {
-	core.Config
-	// Agents are the agents present from the start.
-	Agents []AgentConfig
-	// CallLog is how many call records are kept, the newest; default 100,000.
-	CallLog int
-}
-
 // Master is an emulated master. All methods may be called from any goroutine.
 type Master struct {
 	cfg Config
@@ -96,12 +86,12 @@ func New(cfg Config) *Master {
 // NewMaster is New for configurations that come from users.
 func NewMaster(cfg Config) (*Master, error) {
 	if cfg.CallLog == 0 {
-		cfg.CallLog = 100_000
+		cfg.CallLog = defaultCallLog
 	}
 	m := &Master{cfg: cfg, streams: map[string]*stream{}}
 	m.calls.limit = cfg.CallLog
 	now := time.Now()
-	m.core = core.New(cfg.Config, now)
+	m.core = core.New(cfg.core(), now)
 	for _, a := range cfg.Agents {
 		if _, err := m.core.AddAgent(now, a); err != nil {
 			return nil, fmt.Errorf("mesosmaster: %w", err)

@@ -29,7 +29,6 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
-	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
 
 // Options are the command's flags.
@@ -119,7 +118,7 @@ func (o *Options) Run(ctx context.Context) error {
 		seed = time.Now().UnixNano()
 	}
 	m, err := mesosmaster.NewMaster(mesosmaster.Config{
-		Config: core.Config{AllocationInterval: o.AllocationInterval, LaunchDelay: o.LaunchDelay, KillDelay: o.KillDelay, Seed: seed},
+		AllocationInterval: o.AllocationInterval, LaunchDelay: o.LaunchDelay, KillDelay: o.KillDelay, Seed: seed,
 		Agents: list,
 	})
 	if err != nil {

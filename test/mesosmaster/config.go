@@ -1,0 +1,83 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesosmaster
+
+import (
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
+)
+
+const defaultCallLog = 100_000
+
+// Config configures a Master: what a real master and its agents get by flags, and
+// what the emulated agents do. Zero values mean the defaults of Mesos.
+type Config struct {
+	// AllocationInterval is --allocation_interval, default 1 s.
+	AllocationInterval time.Duration
+	// HeartbeatInterval is the time between HEARTBEAT events, 15 s in Mesos.
+	HeartbeatInterval time.Duration
+	// Seed seeds ids and the order in which agents are visited.
+	Seed int64
+	// Agents are the agents present from the start.
+	Agents []AgentConfig
+	// LaunchDelay is the time from the agent's receipt of a task to its start.
+	LaunchDelay time.Duration
+	// KillDelay is the time from KILL to the end of the task.
+	KillDelay time.Duration
+	// ExecutorIdleTimeout is how long a custom executor without tasks lives on;
+	// zero: until it is shut down.
+	ExecutorIdleTimeout time.Duration
+	// AgentPingTimeout is how long an agent may be silent before it is marked
+	// unreachable, default 75 s (5 pings of 15 s).
+	AgentPingTimeout time.Duration
+	// AgentReregisterTimeout is how long agents may take to come back after a
+	// master fail-over, default 10 min.
+	AgentReregisterTimeout time.Duration
+	// AgentReregisterDelay is how long agents take to find a new master, or to
+	// register after their own restart; default 2 s.
+	AgentReregisterDelay time.Duration
+	// UpdateRetryMin and UpdateRetryMax bound the interval between repetitions of
+	// an unacknowledged update, default 10 s and 10 min.
+	UpdateRetryMin, UpdateRetryMax time.Duration
+	// OfferTimeout is --offer_timeout; zero: offers never time out.
+	OfferTimeout time.Duration
+	// MinAllocatable is --min_allocatable_resources: sets of thousandths by
+	// resource name; default cpus:0.01|mem:32.
+	MinAllocatable []map[string]int64
+	// Roles is the whitelist of --roles; nil allows all.
+	Roles []string
+	// Weights are the weights of roles, default 1.
+	Weights map[string]float64
+	// KeepGPUsForAll is --filter_gpu_resources=false.
+	KeepGPUsForAll bool
+	// Region and Zone are the master's fault domain, empty for none.
+	Region, Zone string
+	// CallLog is how many call records are kept, the newest; default 100,000.
+	CallLog int
+}
+
+func (c *Config) core() core.Config {
+	return core.Config{
+		AllocationInterval: c.AllocationInterval, HeartbeatInterval: c.HeartbeatInterval, Seed: c.Seed,
+		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
+		AgentPingTimeout: c.AgentPingTimeout, AgentReregisterTimeout: c.AgentReregisterTimeout,
+		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
+		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
+		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone,
+	}
+}
