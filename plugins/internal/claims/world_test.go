@@ -1,0 +1,457 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// check recounts the ledger.
+func check(t *testing.T, l *Ledger) {
+	t.Helper()
+	counts := map[Phase]int{}
+	var held resources.Vector
+	for id, c := range l.byTask {
+		counts[c.Phase]++
+		if c.Phase.holds() {
+			held = held.Add(c.Need)
+		}
+		lives := l.byPod[c.Pod.UID] == c
+		if c.TaskID != id || l.orphans[id] != nil {
+			t.Fatalf("claim %+v is filed as %s, or an orphan too", c, id)
+		}
+		if !lives && c.Phase != Releasing {
+			t.Fatalf("no pod lives by %+v, and it is not released", c)
+		}
+		if !lives && c.Bound {
+			t.Fatalf("no pod lives by the bound %+v", c)
+		}
+		if c.Phase == Releasing && c.next.IsZero() && (c.sent || c.doubtful) {
+			t.Fatalf("nothing will ever kill %+v", c)
+		}
+		if c.Phase == Unreachable && c.next.IsZero() {
+			t.Fatalf("nothing will ever ask about %+v", c)
+		}
+	}
+	for uid, c := range l.byPod {
+		if l.byTask[c.TaskID] != c || c.Pod.UID != uid {
+			t.Fatalf("pod %s lives by %+v, which is unknown", uid, c)
+		}
+	}
+	for _, p := range Phases {
+		if l.Count(p) != counts[p] {
+			t.Fatalf("%d claims are %s, counted %d", counts[p], p, l.Count(p))
+		}
+	}
+	if l.Claimed() != held {
+		t.Fatalf("claimed is %v, want %v", l.Claimed(), held)
+	}
+}
+
+// world is a simple Mesos master, a Kubernetes and the caller between them, who
+// obeys the effects of the ledger.
+type world struct {
+	t   *testing.T
+	l   *Ledger
+	now time.Time
+	in  []byte
+
+	// tasks are those that the master knows, by their state; accepted are the ids
+	// it ever took.
+	tasks    map[string]TaskState
+	launched map[string]bool
+	// flying are ACCEPTs without answer; slow are those that were given up and may
+	// arrive yet.
+	flying, slow []string
+	// old are statuses sent before, which may come again in any order.
+	old []TaskStatus
+	// pods are the living ones; their binding names a task, or none.
+	pods map[string]string
+	// open are the tasks whose launch must be settled, once.
+	open map[string]bool
+	// evicted are pods to be deleted, examine the tasks to look up.
+	evicted []string
+	examine []Examine
+	serial  int
+	used    map[string]bool
+}
+
+func newWorld(t *testing.T, in []byte) *world {
+	return &world{
+		t: t, l: NewLedger(testCfg), now: start, in: in, tasks: map[string]TaskState{}, launched: map[string]bool{},
+		pods: map[string]string{}, open: map[string]bool{}, used: map[string]bool{},
+	}
+}
+
+func (w *world) byte(n int) int {
+	if len(w.in) == 0 {
+		return 0
+	}
+	b := int(w.in[0])
+	w.in = w.in[1:]
+	return b % n
+}
+
+// pick returns one of the ids, by name so that runs repeat.
+func pick[V any](w *world, m map[string]V) (string, bool) {
+	if len(m) == 0 {
+		return "", false
+	}
+	at := w.byte(256)
+	best, found := "", -1
+	for id := range m {
+		h := 0
+		for _, r := range id {
+			h = h*31 + int(r)
+		}
+		if d := (h&0xff ^ at) & 0xff; found < 0 || d < found || d == found && id < best {
+			best, found = id, d
+		}
+	}
+	return best, true
+}
+
+func (w *world) send(s TaskStatus) {
+	w.old = append(w.old, s)
+	w.l.Status(s, w.now)
+}
+
+func (w *world) answer(id string) {
+	s := TaskStatus{TaskID: id, AgentID: "a", State: w.tasks[id], Reason: "REASON_RECONCILIATION", Source: "SOURCE_MASTER"}
+	if s.State == "" {
+		s.State = []TaskState{TaskGone, TaskUnknown}[w.byte(2)]
+	}
+	w.send(s)
+}
+
+// obey carries the effects out. A lossy master answers no calls.
+func (w *world) obey(lossy bool) {
+	for _, e := range w.l.Effects() {
+		switch e := e.(type) {
+		case Settle:
+			if !w.open[e.TaskID] {
+				w.t.Fatalf("%s is settled twice, or was never opened", e.TaskID)
+			}
+			delete(w.open, e.TaskID)
+		case Kill:
+			if c := w.l.ByTask(e.TaskID); c != nil && c.Phase == Held && c.Bound {
+				w.t.Fatalf("KILL of the held claim of a bound pod %+v", c)
+			}
+			if lossy {
+				continue
+			}
+			if w.tasks[e.TaskID] == "" || w.tasks[e.TaskID] == TaskUnreachable {
+				w.answer(e.TaskID)
+				continue
+			}
+			delete(w.tasks, e.TaskID)
+			w.send(TaskStatus{TaskID: e.TaskID, AgentID: "a", State: TaskKilled})
+		case Ask:
+			if !lossy {
+				w.answer(e.TaskID)
+			}
+		case AskAll:
+			for id, s := range w.tasks {
+				if !lossy && s != TaskUnreachable {
+					w.answer(id)
+				}
+			}
+		case Evict:
+			if w.pods[e.Pod.UID] == e.TaskID {
+				w.evicted = append(w.evicted, e.Pod.UID)
+			}
+		case Examine:
+			w.examine = append(w.examine, e)
+		}
+	}
+}
+
+func (w *world) launch(id string) {
+	if !w.launched[id] {
+		w.launched[id], w.tasks[id] = true, TaskStaging
+	}
+}
+
+func (w *world) newPod() {
+	uid := fmt.Sprint("u", w.serial)
+	if w.byte(3) > 0 || w.serial == 0 {
+		w.serial++
+		w.pods[uid] = ""
+	} else if other, ok := pick(w, w.pods); ok {
+		uid = other
+	}
+	if w.pods[uid] != "" {
+		return
+	}
+	id, err := w.l.Open(Pod{"ns", uid, uid}, "n", "a", "r", resources.Vector{int64(1 + w.byte(5))}, w.now)
+	if err != nil {
+		return
+	}
+	if w.used[id] {
+		w.t.Fatalf("task id %s is given out twice", id)
+	}
+	w.used[id], w.open[id] = true, true
+}
+
+func (w *world) step() {
+	switch w.byte(20) {
+	case 0, 1:
+		w.newPod()
+	case 2, 3: // an ACCEPT goes out
+		id, _ := pick(w, w.l.byTask)
+		for _, c := range w.l.Launching([]string{id}, w.now) {
+			w.flying = append(w.flying, c.TaskID)
+		}
+	case 4, 5, 6: // and is answered, or not
+		w.accepted()
+	case 7, 8, 9: // tasks progress
+		if id, ok := pick(w, w.tasks); ok {
+			w.progress(id)
+		}
+	case 10: // news comes again
+		if len(w.old) > 0 {
+			w.l.Status(w.old[w.byte(256)%len(w.old)], w.now)
+		}
+	case 11: // bind what is held; the caller may hear of a failure or not
+		if id, ok := pick(w, w.l.byTask); ok {
+			w.bind(id)
+		}
+	case 12: // give up
+		if id, ok := pick(w, w.l.byTask); ok {
+			if w.l.Cancel(id, w.now) {
+				delete(w.open, id)
+			}
+		}
+	case 13:
+		if uid, ok := pick(w, w.pods); ok {
+			w.deletePod(uid)
+		}
+	case 14:
+		w.l.Broken(first(pick(w, w.l.byTask)), CauseOfferGone)
+	case 15:
+		w.l.Disconnected()
+	case 16:
+		w.l.Subscribed(w.now)
+	case 17: // a slow ACCEPT arrives after all
+		if len(w.slow) > 0 {
+			w.launch(w.slow[0])
+			w.slow = w.slow[1:]
+		}
+	case 18:
+		w.look()
+	case 19:
+		w.now = w.now.Add(time.Duration(w.byte(20)) * time.Second)
+		w.l.Tick(w.now)
+	}
+	w.obey(w.byte(4) == 0)
+	check(w.t, w.l)
+}
+
+func first(id string, _ bool) string { return id }
+
+func (w *world) accepted() {
+	if len(w.flying) == 0 {
+		return
+	}
+	id := w.flying[0]
+	w.flying = w.flying[1:]
+	switch w.byte(5) {
+	case 0:
+		w.l.SendFailed([]string{id}, false, CauseDisconnected, w.now)
+	case 1:
+		w.slow = append(w.slow, id)
+		w.l.SendFailed([]string{id}, true, CauseDisconnected, w.now)
+	case 2: // the task is seen before the answer, which is lost
+		w.launch(id)
+		w.progress(id)
+		w.l.SendFailed([]string{id}, true, CauseDisconnected, w.now)
+	case 3: // an offer was gone
+		w.send(TaskStatus{TaskID: id, State: TaskDropped, Reason: "REASON_INVALID_OFFERS", Source: "SOURCE_MASTER"})
+		w.l.Sent([]string{id}, w.now)
+	default:
+		w.launch(id)
+		w.l.Sent([]string{id}, w.now)
+	}
+}
+
+func (w *world) progress(id string) {
+	states := []TaskState{TaskStarting, TaskRunning, TaskRunning, TaskRunning, TaskUnreachable, TaskFailed, TaskGone, TaskKilling}
+	s := states[w.byte(len(states))]
+	w.tasks[id] = s
+	if s.Terminal() {
+		delete(w.tasks, id)
+	}
+	if w.byte(8) > 0 {
+		w.send(TaskStatus{TaskID: id, AgentID: "a", State: s})
+	}
+}
+
+func (w *world) bind(id string) {
+	c := w.l.ByTask(id)
+	if _, lives := w.pods[c.Pod.UID]; !lives || c.Phase != Held || w.pods[c.Pod.UID] != "" {
+		return
+	}
+	w.pods[c.Pod.UID] = id
+	if w.byte(3) == 0 { // "failed", yet it took effect
+		w.l.Cancel(id, w.now)
+	}
+	w.seen(c.Pod.UID)
+}
+
+func (w *world) seen(uid string) {
+	if id := w.pods[uid]; id != "" {
+		w.l.PodBound(Pod{"ns", uid, uid}, "n", id, "a", "r", resources.Vector{1}, w.now)
+	}
+}
+
+func (w *world) deletePod(uid string) {
+	delete(w.pods, uid)
+	w.l.PodGone(uid, w.now)
+}
+
+// look is the caller's work: evictions, look-ups, the news of bound pods.
+func (w *world) look() {
+	for _, uid := range w.evicted {
+		w.deletePod(uid)
+	}
+	for _, e := range w.examine {
+		if e.PodUID != "" && w.pods[e.PodUID] == e.TaskID {
+			w.seen(e.PodUID)
+		} else {
+			w.l.Disown(e.TaskID, w.now)
+		}
+	}
+	w.evicted, w.examine = nil, nil
+	if uid, ok := pick(w, w.pods); ok {
+		w.seen(uid)
+	}
+}
+
+// restart replaces the ledger by an empty one, as a new leader begins with. That
+// takes a moment, in which no task ids are given out.
+func (w *world) restart() {
+	w.now = w.now.Add(time.Second)
+	w.l = NewLedger(testCfg)
+	w.flying, w.evicted, w.examine = nil, nil, nil
+	clear(w.open)
+	for uid := range w.pods {
+		w.seen(uid)
+	}
+	w.l.Subscribed(w.now)
+	w.obey(false)
+	check(w.t, w.l)
+}
+
+// settle lets the master answer everything and the caller do his work, for some
+// minutes.
+func (w *world) settle() {
+	w.l.Subscribed(w.now)
+	for range 120 {
+		for len(w.flying) > 0 {
+			w.accepted()
+		}
+		for len(w.slow) > 0 {
+			w.launch(w.slow[0])
+			w.slow = w.slow[1:]
+		}
+		w.look()
+		for uid := range w.pods {
+			w.seen(uid)
+		}
+		for id, s := range w.tasks {
+			if s == TaskStaging || s == TaskStarting {
+				w.tasks[id] = TaskRunning
+				w.send(TaskStatus{TaskID: id, AgentID: "a", State: TaskRunning})
+			} else if s == TaskUnreachable { // the agent is back
+				w.tasks[id] = TaskRunning
+				w.send(TaskStatus{TaskID: id, AgentID: "a", State: TaskRunning, Reason: "REASON_AGENT_REREGISTERED"})
+			}
+		}
+		w.now = w.now.Add(5 * time.Second)
+		w.l.Tick(w.now)
+		for range 3 {
+			w.obey(false)
+		}
+		check(w.t, w.l)
+	}
+}
+
+func (w *world) run() {
+	for len(w.in) > 0 {
+		if w.byte(200) == 7 {
+			w.restart()
+		}
+		w.step()
+	}
+	w.settle()
+	// Every bound pod holds its task, and nothing else is bound.
+	for uid, id := range w.pods {
+		if c := w.l.ByTask(id); id != "" && (c == nil || c.Phase != Held || !c.Bound || w.tasks[id] == "") {
+			w.t.Fatalf("pod %s is bound by %s: claim %+v, task %q", uid, id, c, w.tasks[id])
+		}
+	}
+	w.end()
+}
+
+// end takes all pods away: nothing may be left, in the ledger or at the master.
+func (w *world) end() {
+	for uid := range w.pods {
+		w.deletePod(uid)
+	}
+	w.l.All(func(c *Claim) { w.l.PodGone(c.Pod.UID, w.now) })
+	w.settle()
+	w.l.All(func(c *Claim) { w.t.Errorf("left in the ledger: %+v", c) })
+	if w.l.Orphans() > 0 || len(w.l.byPod) > 0 || w.l.Claimed() != (resources.Vector{}) {
+		w.t.Errorf("left are %d orphans, %d pods, %v", w.l.Orphans(), len(w.l.byPod), w.l.Claimed())
+	}
+	if len(w.tasks) > 0 {
+		w.t.Errorf("left at the master: %v", w.tasks)
+	}
+	if len(w.open) > 0 {
+		w.t.Errorf("never settled: %v", w.open)
+	}
+}
+
+func TestLedgerInRandomWorlds(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		in := make([]byte, 0, 2048)
+		for range 2048 / 8 {
+			in = binary.LittleEndian.AppendUint64(in, r.Uint64())
+		}
+		newWorld(t, in).run()
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func FuzzLedger(f *testing.F) {
+	f.Add([]byte{1, 0, 1, 3, 1, 2, 0, 1, 1, 4, 4, 1, 7, 0, 1, 1, 1, 11, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > 4096 {
+			return
+		}
+		newWorld(t, in).run()
+	})
+}
