@@ -91,35 +91,38 @@ func (sc *scan) full() bool { return sc.limit > 0 && len(sc.slots) >= sc.limit }
 
 // run looks at the slots from at on, up to end, and returns where it stopped.
 func (sc *scan) run(at, end int) int {
-	cpu, mem := sc.cols.free[resources.CPU][:end], sc.cols.free[resources.Memory][:end]
+	// Sliced so that the compiler needs no bounds check inside the loop.
+	cpu := sc.cols.free[resources.CPU][at:end]
+	mem := sc.cols.free[resources.Memory][at:end][:len(cpu)]
 	needCPU, needMem := sc.need[resources.CPU], sc.need[resources.Memory]
 	misses, shortCPU, hidden := 0, 0, 0
-	i := at
-	for ; i < end; i++ {
-		has := cpu[i].Load()
+	stopped := end
+	for j := range cpu {
+		has := cpu[j].Load()
 		// Neither difference overflows: what is free is at least -1, needs are at
 		// least 0. So a negative sign means short.
-		overCPU, overMem := has-needCPU, mem[i].Load()-needMem
+		overCPU, overMem := has-needCPU, mem[j].Load()-needMem
 		if overCPU|overMem < 0 {
 			misses++
 			shortCPU += int(uint64(overCPU) >> 63)
 			hidden += int(uint64(has) >> 63)
 			continue
 		}
+		i := int32(at + j)
 		if sc.more {
-			if kind, short := sc.cols.short(int32(i), &sc.need); short {
+			if kind, short := sc.cols.short(i, &sc.need); short {
 				sc.rest[kind]++
 				continue
 			}
 		}
-		sc.slots = append(sc.slots, int32(i))
+		sc.slots = append(sc.slots, i)
 		if sc.full() {
-			i++
+			stopped = at + j + 1
 			break
 		}
 	}
 	sc.misses, sc.shortCPU, sc.hidden = sc.misses+misses, sc.shortCPU+shortCPU, sc.hidden+hidden
-	return i
+	return stopped
 }
 
 // Verdict is what Fits answers about one node.
