@@ -19,9 +19,13 @@ package mesos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // Agent is one agent that the master knows, whether it offers us anything or not.
@@ -37,34 +41,62 @@ type Agent struct {
 // be enough for it.
 const agentsPath = "/slaves"
 
+// getAgents is the name of that request in errors and metrics.
+const getAgents = "GET " + agentsPath
+
 // Agents lists the agents registered with the master that holds the
 // subscription. The answer of a big cluster is big (some 2 KB of JSON for each
-// agent): ask seldom. The error is ErrNotSubscribed, a *CallError or the context's.
+// agent): ask seldom. A refusal says nothing about the subscription, which goes
+// on. The error is ErrNotSubscribed, a *CallError or the context's.
 func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
-	s.mu.Lock()
-	sub := s.current
-	s.mu.Unlock()
-	if sub == nil {
-		return nil, ErrNotSubscribed
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
-	defer cancel()
-	req, err := s.request(ctx, sub, nil)
+	sub, err := s.begin()
 	if err != nil {
 		return nil, err
 	}
-	req.Method, req.Body, req.ContentLength = http.MethodGet, nil, 0
-	req.URL.Path = agentsPath
-	req.Header.Del("Content-Type")
-	req.Header.Del(headerStreamID)
+	defer s.inflight.Done()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	defer context.AfterFunc(sub.ctx, cancel)()
+	agents, status, err := s.fetchAgents(ctx, sub)
+	if err == nil {
+		s.observeCall(getAgents, strconv.Itoa(status), started)
+		return agents, nil
+	}
+	if sub.ctx.Err() != nil {
+		err = context.Cause(sub.ctx)
+	}
+	var refusal *CallError
+	if errors.As(err, &refusal) && refusal.Type == getAgents {
+		s.observeCall(getAgents, strconv.Itoa(refusal.Status), started)
+		return nil, refusal
+	}
+	s.observeCall(getAgents, failureName(err), started)
+	// A read changes nothing, so its outcome is never in doubt: Sent stays false.
+	return nil, &CallError{Type: getAgents, Err: err}
+}
+
+// fetchAgents asks for the list and reads it.
+func (s *Session) fetchAgents(ctx context.Context, sub *subscription) ([]Agent, int, error) {
+	url := strings.TrimSuffix(sub.endpoint, schedulerPath) + agentsPath
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, 0, err
+	}
 	req.Header.Set("Accept", "application/json")
+	if err := s.authorize(req); err != nil {
+		return nil, 0, err
+	}
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return nil, &CallError{Type: "GET " + agentsPath, Err: err}
+		return nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &CallError{Type: "GET " + agentsPath, Status: resp.StatusCode, Body: readText(resp.Body)}
+		return nil, 0, &CallError{Type: getAgents, Status: resp.StatusCode, Body: readText(resp.Body), Sent: true}
 	}
 	var answer struct {
 		Slaves []struct {
@@ -74,11 +106,11 @@ func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
 		} `json:"slaves"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, s.cfg.MaxRecordBytes)).Decode(&answer); err != nil {
-		return nil, fmt.Errorf("the master's list of agents cannot be read: %w", err)
+		return nil, 0, fmt.Errorf("the master's list of agents cannot be read: %w", err)
 	}
 	agents := make([]Agent, 0, len(answer.Slaves))
 	for _, a := range answer.Slaves {
 		agents = append(agents, Agent{ID: a.ID, Hostname: a.Hostname, Active: a.Active})
 	}
-	return agents, nil
+	return agents, resp.StatusCode, nil
 }

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -193,8 +194,17 @@ type exchanged struct {
 }
 
 // sent tells whether bytes may have left. A transport that does not report how
-// far it came counts as having sent.
-func (x *exchanged) sent() bool { return x.got.Load() || !x.asked.Load() }
+// far it came counts as having sent, unless it could not even connect.
+func (x *exchanged) sent() bool {
+	if x.got.Load() {
+		return true
+	}
+	var op *net.OpError
+	if errors.As(x.err, &op) && op.Op == "dial" {
+		return false
+	}
+	return !x.asked.Load()
+}
 
 // exchange sends one call and reads its answer.
 func (s *Session) exchange(ctx context.Context, sub *subscription, body []byte) *exchanged {
@@ -236,18 +246,24 @@ func (s *Session) request(ctx context.Context, sub *subscription, body []byte) (
 	}
 	req.Header.Set("Content-Type", mediaTypeProtobuf)
 	req.Header.Set("Accept", mediaTypeProtobuf)
-	req.Header.Set("User-Agent", "kube-mesos")
 	if sub.streamID != "" {
 		req.Header.Set(headerStreamID, sub.streamID)
 	}
-	if s.cfg.Authorization != nil {
-		value, err := s.cfg.Authorization()
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the credentials: %w", err)
-		}
-		req.Header.Set("Authorization", value)
+	return req, s.authorize(req)
+}
+
+// authorize says who asks.
+func (s *Session) authorize(req *http.Request) error {
+	req.Header.Set("User-Agent", "kube-mesos")
+	if s.cfg.Authorization == nil {
+		return nil
 	}
-	return req, nil
+	value, err := s.cfg.Authorization()
+	if err != nil {
+		return fmt.Errorf("cannot read the credentials: %w", err)
+	}
+	req.Header.Set("Authorization", value)
+	return nil
 }
 
 // acknowledge sends one acknowledgement. What fails is not tried again: the agent

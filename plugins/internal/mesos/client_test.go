@@ -21,10 +21,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -556,15 +558,23 @@ func TestClose(t *testing.T) {
 }
 
 func TestForeignTransportCountsAsSent(t *testing.T) {
-	s, err := NewSession(withIDs(testConfig("m1")), &recorder{}, WithTransport(roundTripperFunc(func(*http.Request) (*http.Response, error) {
-		return nil, io.ErrUnexpectedEOF
-	})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := s.exchange(t.Context(), &subscription{endpoint: "http://m1/"}, nil)
-	if !x.sent() {
-		t.Error("a transport that reports nothing counts as not having sent")
+	for name, test := range map[string]struct {
+		err  error
+		sent bool
+	}{
+		"broken":  {io.ErrUnexpectedEOF, true},
+		"refused": {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false},
+		"reset":   {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, true},
+	} {
+		s, err := NewSession(withIDs(testConfig("m1")), &recorder{}, WithTransport(roundTripperFunc(func(*http.Request) (*http.Response, error) {
+			return nil, test.err
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := s.exchange(t.Context(), &subscription{endpoint: "http://m1/"}, nil); x.sent() != test.sent {
+			t.Errorf("%s counts as sent: %v", name, x.sent())
+		}
 	}
 }
 

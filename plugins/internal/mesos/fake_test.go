@@ -120,7 +120,9 @@ type fakeMaster struct {
 	// onSubscribe answers SUBSCRIBE without a stream if it returns true.
 	onSubscribe func(http.ResponseWriter, *http.Request) bool
 	// onCall answers other calls; nil, or status 0, means as a master would.
-	onCall  func(seenCall) (int, string)
+	onCall func(seenCall) (int, string)
+	// onGet answers reads.
+	onGet   func(http.ResponseWriter, *http.Request)
 	streams chan *fakeStream
 
 	mu    sync.Mutex
@@ -152,6 +154,9 @@ func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	call := &scheduler.Call{}
 	switch {
+	case r.Method == http.MethodGet && m.onGet != nil:
+		m.onGet(w, r)
+		return
 	case r.Method != http.MethodPost || r.URL.Path != schedulerPath:
 		http.Error(w, "404 Not Found.", http.StatusNotFound)
 		return

@@ -1,0 +1,95 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesos
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestAgentsAreListed(t *testing.T) {
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		want   []Agent
+		failed bool
+	}{
+		{
+			name: "some", status: 200,
+			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051},{"id":"S1","hostname":"node-2","active":false}],"recovered_slaves":[]}`,
+			want: []Agent{{"S0", "node-1", true}, {"S1", "node-2", false}},
+		},
+		{name: "none", status: 200, body: `{"slaves":[]}`, want: []Agent{}},
+		{name: "forbidden", status: 403, body: "", failed: true},
+		{name: "no JSON", status: 200, body: "<html>", failed: true},
+		{name: "cut", status: 200, body: `{"slaves":[{"id":"S0"`, failed: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *memNet) {
+				m, r, _ := live(t, n, func(_ *rig, c *Config) {
+					c.Authorization = func() (string, error) { return "token=x", nil }
+				})
+				m.onGet = func(w http.ResponseWriter, req *http.Request) {
+					if req.URL.Path != "/slaves" || req.Header.Get("Authorization") != "token=x" || req.Header.Get(headerStreamID) != "" || req.ContentLength != 0 {
+						t.Errorf("request is %s %s with %v", req.Method, req.URL, req.Header)
+					}
+					w.WriteHeader(test.status)
+					_, _ = w.Write([]byte(test.body))
+				}
+				got, err := r.session.Agents(t.Context())
+				var call *CallError
+				if test.failed != errors.As(err, &call) || !slices.Equal(got, test.want) || (call != nil && call.OutcomeUnknown()) {
+					t.Errorf("got %v, %v", got, err)
+				}
+				r.handler.wants(t, "subscribed fw at m1:5050")
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestAgentsWithoutAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, n *memNet) {
+		m, r, st := live(t, n, nil)
+		hold := make(chan struct{})
+		m.onGet = func(http.ResponseWriter, *http.Request) { <-hold }
+		started := time.Now()
+		if _, err := r.session.Agents(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(started) != 5*time.Second {
+			t.Errorf("got %v after %v", err, time.Since(started))
+		}
+		result := make(chan error, 1)
+		go func() {
+			_, err := r.session.Agents(t.Context())
+			result <- err
+		}()
+		st.end()
+		if err := <-result; !errors.Is(err, errStreamEnded) {
+			t.Errorf("the end of the subscription gives %v", err)
+		}
+		if _, err := r.session.Agents(t.Context()); !errors.Is(err, ErrNotSubscribed) {
+			t.Errorf("without a subscription: %v", err)
+		}
+		close(hold)
+		r.stop()
+	})
+}
