@@ -215,6 +215,10 @@ func (r *Runtime) fail(err error) {
 	}
 }
 
+// ErrTakenOver is delivered by Fatal when another instance subscribed as our
+// framework: it leads now, and this process must end.
+var ErrTakenOver = mesos.ErrFailedOver
+
 // Fatal delivers the error after which the process must end: another instance
 // took over our framework, or the master removed it.
 func (r *Runtime) Fatal() <-chan error { return r.fatal }

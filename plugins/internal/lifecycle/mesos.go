@@ -52,7 +52,6 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.void()
 	m.demand.Subscribed(s.Suppressed)
 	m.ledger.Subscribed(now)
-	m.logger.Info("Subscribed to the Mesos master", "master", s.Master, "version", s.Version, "frameworkID", s.FrameworkID, "suppressed", s.Suppressed)
 	m.carryOut()
 	m.kick()
 }

@@ -1,0 +1,41 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package mesosoffers
+
+import (
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+)
+
+// Gate makes the scheduler start the Mesos session with the first pod it asks its
+// queue for: it asks as soon as it leads, even if there is no pod, and never
+// before. Call it before the scheduler runs. The returned function tells whether
+// this process leads.
+func (r *Runtime) Gate(sched *scheduler.Scheduler) (leads func() bool) {
+	next := sched.NextPod
+	first := true
+	sched.NextPod = func(logger klog.Logger) (*framework.QueuedPodInfo, error) {
+		if first {
+			first = false
+			logger.Info("This replica leads, starting the Mesos session")
+			r.Lead()
+		}
+		return next(logger)
+	}
+	return r.led.Load
+}

@@ -1,0 +1,217 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+)
+
+// Host names the i-th node and its agent.
+func Host(i int) string { return fmt.Sprintf("node-%03d", i) }
+
+// AddNode makes a ready node with plenty of everything.
+func (c *Cluster) AddNode(name string) {
+	c.T.Helper()
+	capacity := v1.ResourceList{
+		v1.ResourceCPU: resource.MustParse("64"), v1.ResourceMemory: resource.MustParse("256Gi"),
+		v1.ResourceEphemeralStorage: resource.MustParse("1Ti"), v1.ResourcePods: resource.MustParse("1000"),
+	}
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	created, err := c.Client.CoreV1().Nodes().Create(c.T.Context(), node, metav1.CreateOptions{})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	c.nodes = append(c.nodes, name)
+	created.Status = v1.NodeStatus{Capacity: capacity, Allocatable: capacity, Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}}
+	if _, err := c.Client.CoreV1().Nodes().UpdateStatus(c.T.Context(), created, metav1.UpdateOptions{}); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// AddPod makes a pod for our scheduler that asks for cpu and memory.
+func (c *Cluster) AddPod(name, cpu, memory string, change ...func(*v1.Pod)) *v1.Pod {
+	c.T.Helper()
+	zero := int64(0)
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.Namespace},
+		Spec: v1.PodSpec{
+			SchedulerName: SchedulerName, TerminationGracePeriodSeconds: &zero,
+			Containers: []v1.Container{{Name: "main", Image: "none", Resources: v1.ResourceRequirements{
+				Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu), v1.ResourceMemory: resource.MustParse(memory)}}}},
+		},
+	}
+	for _, f := range change {
+		f(pod)
+	}
+	created, err := c.Client.CoreV1().Pods(c.Namespace).Create(c.T.Context(), pod, metav1.CreateOptions{})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return created
+}
+
+// Pod reads a pod from the API server; nil if there is none.
+func (c *Cluster) Pod(name string) *v1.Pod {
+	c.T.Helper()
+	list, err := c.Client.CoreV1().Pods(c.Namespace).List(c.T.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	if len(list.Items) == 0 {
+		return nil
+	}
+	return &list.Items[0]
+}
+
+// Pods reads all pods of the test.
+func (c *Cluster) Pods() []v1.Pod {
+	c.T.Helper()
+	list, err := c.Client.CoreV1().Pods(c.Namespace).List(c.T.Context(), metav1.ListOptions{})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return list.Items
+}
+
+// DeletePod deletes a pod at once.
+func (c *Cluster) DeletePod(name string) {
+	c.T.Helper()
+	zero := int64(0)
+	if err := c.Client.CoreV1().Pods(c.Namespace).Delete(c.T.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &zero}); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// FinishPod plays the kubelet of a pod that ran to its end.
+func (c *Cluster) FinishPod(name string) {
+	c.T.Helper()
+	pod := c.Pod(name)
+	pod.Status.Phase = v1.PodSucceeded
+	if _, err := c.Client.CoreV1().Pods(c.Namespace).UpdateStatus(c.T.Context(), pod, metav1.UpdateOptions{}); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// Eventually waits until check returns "" and fails the test with what it last
+// returned if it never does.
+func (c *Cluster) Eventually(what string, check func() string) {
+	c.T.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		problem := check()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.T.Fatalf("%s: still not so after %v: %s", what, patience, problem)
+		}
+		// Polling is how an outside observer sees two systems agree; nothing is
+		// synchronised by this pause.
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// WaitBound waits until the pods are bound.
+func (c *Cluster) WaitBound(names ...string) {
+	c.T.Helper()
+	c.Eventually("pods bound", func() string {
+		var missing []string
+		for _, name := range names {
+			if pod := c.Pod(name); pod == nil || pod.Spec.NodeName == "" {
+				missing = append(missing, name)
+			}
+		}
+		return strings.Join(missing, ", ")
+	})
+}
+
+// LiveTasks returns the tasks that hold resources at the Mesos master.
+func (c *Cluster) LiveTasks() []mesosmaster.TaskSnapshot {
+	var live []mesosmaster.TaskSnapshot
+	for _, task := range c.Mesos.Tasks() {
+		switch task.State {
+		case "TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING":
+			live = append(live, task)
+		}
+	}
+	return live
+}
+
+// WaitSettled waits until pods and tasks agree: every bound pod that has not ended
+// has exactly the task its annotation names, running on its node with at least its
+// requests, and there is no other task.
+func (c *Cluster) WaitSettled() {
+	c.T.Helper()
+	c.Eventually("pods and tasks agree", c.Disagreement)
+	if err := c.Mesos.CheckInvariants(); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// Disagreement says how pods and tasks differ, "" if they agree.
+func (c *Cluster) Disagreement() string {
+	tasks := map[string]mesosmaster.TaskSnapshot{}
+	for _, task := range c.LiveTasks() {
+		tasks[task.TaskID] = task
+	}
+	var problems []string
+	for _, pod := range c.Pods() {
+		if pod.Spec.NodeName == "" || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
+			continue
+		}
+		id := pod.Annotations["kube-mesos.io/task-id"]
+		task, ok := tasks[id]
+		delete(tasks, id)
+		requests := pod.Spec.Containers[0].Resources.Requests
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("pod %s is bound without a task (%q)", pod.Name, id))
+		case task.Hostname != pod.Spec.NodeName:
+			problems = append(problems, fmt.Sprintf("pod %s is on %s, its task on %s", pod.Name, pod.Spec.NodeName, task.Hostname))
+		case task.CPUs*1000 < float64(requests.Cpu().MilliValue())-0.5 || task.MemMB*(1<<20) < float64(requests.Memory().Value())-1:
+			problems = append(problems, fmt.Sprintf("pod %s has too small a task: cpus %v, mem %v", pod.Name, task.CPUs, task.MemMB))
+		}
+	}
+	for id := range tasks {
+		problems = append(problems, "task without a pod: "+id)
+	}
+	return strings.Join(problems, "; ")
+}
+
+// WaitIdle waits until we are suppressed and hold no offer.
+func (c *Cluster) WaitIdle() {
+	c.T.Helper()
+	c.Eventually("idle at Mesos", func() string {
+		if n := len(c.Mesos.OutstandingOffers()); n > 0 {
+			return fmt.Sprintf("%d offers held", n)
+		}
+		for _, f := range c.Mesos.Frameworks() {
+			if f.Connected && len(f.SuppressedRoles) == 0 {
+				return "not suppressed"
+			}
+		}
+		return ""
+	})
+}
