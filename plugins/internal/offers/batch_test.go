@@ -305,3 +305,21 @@ func TestViewAndUnavailableAt(t *testing.T) {
 		t.Errorf("View (-want +got):\n%s", diff)
 	}
 }
+
+func TestAnyUnavailable(t *testing.T) {
+	c := withNodes("a")
+	mustAdd(t, c, offerOf("o1", "a", cm(1, 1)))
+	if c.AnyUnavailable() {
+		t.Error("true though no offer announced maintenance")
+	}
+	o := offerOf("o2", "a", cm(1, 1))
+	o.UnavailableAt = epoch
+	mustAdd(t, c, o)
+	if !c.AnyUnavailable() {
+		t.Error("false though an offer announced maintenance")
+	}
+	c.Reset()
+	if c.AnyUnavailable() {
+		t.Error("true after Reset")
+	}
+}
