@@ -19,7 +19,9 @@ package claims
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +47,8 @@ type world struct {
 	old []TaskStatus
 	// pods are the living ones; their binding names a task, or none.
 	pods map[string]string
+	// given are tasks given up before their pod was seen bound.
+	given map[string]bool
 	// open are the tasks whose launch must be settled, once.
 	open map[string]bool
 	// evicted are pods to be deleted, examine the tasks to look up.
@@ -57,7 +61,7 @@ type world struct {
 func newWorld(t *testing.T, in []byte) *world {
 	return &world{
 		t: t, l: NewLedger(testCfg), now: start, in: in, tasks: map[string]TaskState{}, launched: map[string]bool{},
-		pods: map[string]string{}, open: map[string]bool{}, used: map[string]bool{},
+		pods: map[string]string{}, open: map[string]bool{}, given: map[string]bool{}, used: map[string]bool{},
 	}
 }
 
@@ -70,23 +74,14 @@ func (w *world) byte(n int) int {
 	return b % n
 }
 
-// pick returns one of the ids, by name so that runs repeat.
+// names returns the keys in order, so that runs repeat.
+func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
 func pick[V any](w *world, m map[string]V) (string, bool) {
 	if len(m) == 0 {
 		return "", false
 	}
-	at := w.byte(256)
-	best, found := "", -1
-	for id := range m {
-		h := 0
-		for _, r := range id {
-			h = h*31 + int(r)
-		}
-		if d := (h&0xff ^ at) & 0xff; found < 0 || d < found || d == found && id < best {
-			best, found = id, d
-		}
-	}
-	return best, true
+	return names(m)[w.byte(256)%len(m)], true
 }
 
 func (w *world) send(s TaskStatus) {
@@ -112,8 +107,8 @@ func (w *world) obey(lossy bool) {
 			}
 			delete(w.open, e.TaskID)
 		case Kill:
-			if c := w.l.ByTask(e.TaskID); c != nil && c.Phase == Held && c.Bound {
-				w.t.Fatalf("KILL of the held claim of a bound pod %+v", c)
+			if c := w.l.ByTask(e.TaskID); c != nil && w.pods[c.Pod.UID] == e.TaskID && !w.given[e.TaskID] {
+				w.t.Fatalf("KILL of the task of a bound pod %+v", c)
 			}
 			if lossy {
 				continue
@@ -129,8 +124,8 @@ func (w *world) obey(lossy bool) {
 				w.answer(e.TaskID)
 			}
 		case AskAll:
-			for id, s := range w.tasks {
-				if !lossy && s != TaskUnreachable {
+			for _, id := range names(w.tasks) {
+				if s := w.tasks[id]; !lossy && s != TaskUnreachable {
 					w.answer(id)
 				}
 			}
@@ -272,6 +267,7 @@ func (w *world) bind(id string) {
 	w.pods[c.Pod.UID] = id
 	if w.byte(3) == 0 { // "failed", yet it took effect
 		w.l.Cancel(id, w.now)
+		w.given[id] = true
 	}
 	w.seen(c.Pod.UID)
 }
@@ -312,7 +308,7 @@ func (w *world) restart() {
 	w.l = NewLedger(testCfg)
 	w.flying, w.evicted, w.examine = nil, nil, nil
 	clear(w.open)
-	for uid := range w.pods {
+	for _, uid := range names(w.pods) {
 		w.seen(uid)
 	}
 	w.l.Subscribed(w.now)
@@ -333,10 +329,11 @@ func (w *world) settle() {
 			w.slow = w.slow[1:]
 		}
 		w.look()
-		for uid := range w.pods {
+		for _, uid := range names(w.pods) {
 			w.seen(uid)
 		}
-		for id, s := range w.tasks {
+		for _, id := range names(w.tasks) {
+			s := w.tasks[id]
 			if s == TaskStaging || s == TaskStarting {
 				w.tasks[id] = TaskRunning
 				w.send(TaskStatus{TaskID: id, AgentID: "a", State: TaskRunning})
@@ -373,7 +370,7 @@ func (w *world) run() {
 
 // end takes all pods away: nothing may be left, in the ledger or at the master.
 func (w *world) end() {
-	for uid := range w.pods {
+	for _, uid := range names(w.pods) {
 		w.deletePod(uid)
 	}
 	w.l.All(func(c *Claim) { w.l.PodGone(c.Pod.UID, w.now) })
