@@ -50,6 +50,9 @@ var slotBuffers = sync.Pool{New: func() any { b := make([]int32, 0, 1024); retur
 // because of an offer that is merely late.
 func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod, infos []fwk.NodeInfo) (*framework.PreFilterResult, *fwk.Status) {
 	p.runtime.onCycle()
+	if problem := p.profile.check(p.handle, klog.FromContext(ctx), pod); problem != "" {
+		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
+	}
 	begun := p.manager.Begin(pod)
 	need, err := resources.ForPod(pod, p.args.DefaultRequests)
 	if err != nil {

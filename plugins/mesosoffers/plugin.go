@@ -56,6 +56,8 @@ type Plugin struct {
 	args    *config.MesosOffersArgs
 	// next is where the next choice of candidates starts.
 	next atomic.Int64
+	// profile is the check of the profile that this instance serves.
+	profile profileCheck
 }
 
 var (
