@@ -138,6 +138,7 @@ func (c *Cluster) writeCertificates() error {
 	for name, subject := range map[string]pki.Subject{
 		string(components.Etcd):      {User: "etcd", Server: true},
 		"etcd-client":                {User: "kube-apiserver"},
+		"front-proxy":                {User: components.FrontProxyUser},
 		string(components.APIServer): {User: "kube-apiserver", Server: true, ServiceIPs: []net.IP{net.IPv4(10, 96, 0, 1)}},
 		string(components.ControllerManager): {
 			User: "system:kube-controller-manager", Server: true,

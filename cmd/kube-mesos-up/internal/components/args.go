@@ -29,6 +29,9 @@ const (
 	PodCIDR     = "10.244.0.0/16"
 )
 
+// FrontProxyUser is the only name that may speak for others.
+const FrontProxyUser = "front-proxy-client"
+
 // Ports are the TCP ports on 127.0.0.1 the components listen on.
 type Ports struct {
 	EtcdClient        int `json:"etcdClient"`
@@ -119,6 +122,15 @@ func (s Settings) apiServer() []string {
 		"--etcd-cafile=" + s.pki("ca.crt"),
 		"--etcd-certfile=" + s.pki("etcd-client.crt"),
 		"--etcd-keyfile=" + s.pki("etcd-client.key"),
+		// Who may speak for others, as an aggregating apiserver does. Without it
+		// every component that delegates authentication complains for ever.
+		"--requestheader-client-ca-file=" + s.pki("ca.crt"),
+		"--requestheader-allowed-names=" + FrontProxyUser,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + s.pki("front-proxy.crt"),
+		"--proxy-client-key-file=" + s.pki("front-proxy.key"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=" + s.pki("service-accounts.pub"),
