@@ -102,19 +102,28 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 // Cancel gives a claim up: resources still in an offer are free again, a task
 // that may exist is killed. It may be called at any time and more than once.
 func (m *Manager) Cancel(taskID string) {
+	woken := m.cancel(taskID)
+	m.kick()
+	m.activatePods(woken)
+}
+
+// cancel gives the claim up and returns the pods that may have what it frees.
+func (m *Manager) cancel(taskID string) (woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	c := m.ledger.ByTask(taskID)
-	if m.ledger.Cancel(taskID, now) {
-		m.cache.Release(taskID)
+	if m.ledger.Cancel(taskID, now) && m.cache.Release(taskID) {
+		if slot, ok := m.cache.Slot(c.AgentID); ok {
+			woken = m.wake([]int32{slot})
+		}
 	}
 	delete(m.waiters, taskID)
 	if c != nil {
 		m.refreshDemand(c.Pod.UID, now)
 	}
 	m.carryOut()
-	m.kick()
+	return woken
 }
 
 // Await returns how the launch of a reserved task ended. Exactly one caller may
