@@ -193,6 +193,10 @@ func (d *Demand) Has(uid string) bool { return d.pods[uid] != nil }
 // Asked returns what the master was last asked for.
 func (d *Demand) Asked() Asked { return d.asked }
 
+// Reopen notes that something declined for long may be of use after all, whatever
+// the pods' needs: the role is revived if pods wait.
+func (d *Demand) Reopen() { d.anew = len(d.pods) > 0 }
+
 // Subscribed notes how the role stands at the start of a subscription.
 func (d *Demand) Subscribed(suppressed bool) {
 	d.subscribed, d.asked = true, Offering

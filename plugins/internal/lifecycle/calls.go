@@ -158,6 +158,9 @@ func (m *Manager) declineLocked(ids []string, refuse time.Duration, reason strin
 		}
 		if err := m.session().Decline(ctx, ids, refuse); err != nil {
 			m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", "DECLINE", "offers", len(ids), "err", err)
+			// Repeated without a filter: by now a REVIVE may have gone out that this
+			// one would take back in part.
+			refuse = 0
 			time.AfterFunc(callRetry, func() { m.calls.add(send) })
 		}
 	}
@@ -176,6 +179,9 @@ func (m *Manager) sweep(now time.Time) {
 		if reason != "" {
 			byReason[reason] = append(byReason[reason], h.ID)
 		}
+		if reason == demand.Foreign {
+			m.foreign[h.AgentID] = true
+		}
 		return reason != ""
 	})
 	for reason, ids := range byReason {
@@ -190,7 +196,9 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 		m.declineLocked(b.OfferIDs, 0, "Cancelled")
 		return
 	}
-	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: m.cfg.Demand.RefuseUnused}
+	// What the tasks leave over is kept away only until the role is suppressed: the
+	// filter may take effect after the REVIVE of the next pod.
+	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: min(m.cfg.Demand.RefuseUnused, m.cfg.Demand.IdleGrace)}
 	ids := make([]string, 0, len(list))
 	for _, c := range list {
 		ids = append(ids, c.TaskID)

@@ -108,11 +108,13 @@ func (m *Manager) evict(ctx context.Context, d duty) error {
 	uid := types.UID(d.uid)
 	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err), err == nil && pod.UID != uid:
+		// The informer told of the pod's end before it told, late, of its binding.
+		m.forgetPod(d.uid)
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot read the pod to evict: %w", err)
-	case pod.UID != uid || pod.DeletionTimestamp != nil:
+	case pod.DeletionTimestamp != nil:
 		return nil
 	}
 	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}

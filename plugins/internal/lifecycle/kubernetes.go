@@ -92,18 +92,26 @@ func (m *Manager) podChanged(pod *v1.Pod) {
 }
 
 func (m *Manager) podGone(pod *v1.Pod) {
+	woken := m.forgetPod(string(pod.UID))
+	m.kick()
+	m.activatePods(woken)
+}
+
+// forgetPod releases whatever the pod holds and returns the pods that may have it.
+func (m *Manager) forgetPod(uid string) (woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	uid := string(pod.UID)
-	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved {
-		m.cache.Release(c.TaskID)
-	}
 	delete(m.pods, uid)
+	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved && m.cache.Release(c.TaskID) {
+		if slot, ok := m.cache.Slot(c.AgentID); ok {
+			woken = m.wake([]int32{slot})
+		}
+	}
 	m.ledger.PodGone(uid, now)
 	m.demand.Remove(uid, now)
 	m.carryOut()
-	m.kick()
+	return woken
 }
 
 // refreshDemand makes the demand agree with what the pod is and holds: it wants
@@ -174,6 +182,10 @@ func (m *Manager) remap(changes []nodes.Change) {
 		}
 		if slot, ok := m.cache.Slot(c.AgentID); ok {
 			m.index.Assign(c.Node, slot)
+		}
+		if m.foreign[c.AgentID] {
+			delete(m.foreign, c.AgentID)
+			m.demand.Reopen()
 		}
 	}
 	if len(changes) > 0 || m.nodes.Count().AmbiguousNodes != len(m.reported) {

@@ -105,6 +105,11 @@ type Manager struct {
 	stopping    bool
 	sweepAt     time.Time
 	reported    map[string]bool
+	// foreign holds the agents whose offers were declined for long because they
+	// are no usable node.
+	foreign map[string]bool
+	// rewakeAt is when sleeping pods are next shown the offers in hand.
+	rewakeAt time.Time
 }
 
 // New returns a manager. Attach it to a session and Run it.
@@ -119,7 +124,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		demand:  demand.New(cfg.Demand, now),
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
-		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{},
+		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{}, foreign: map[string]bool{},
 	}
 }
 
@@ -163,7 +168,9 @@ func (m *Manager) loop(ctx context.Context) {
 		case <-m.kicked:
 		case <-timer.C:
 		}
-		timer.Reset(m.step(ctx, time.Now()))
+		wait, woken := m.step(ctx, time.Now())
+		m.activatePods(woken)
+		timer.Reset(wait)
 	}
 }
 
@@ -175,11 +182,11 @@ func (m *Manager) kick() {
 	}
 }
 
-// step does what is due and returns how long nothing will be.
-func (m *Manager) step(ctx context.Context, now time.Time) time.Duration {
+// step does what is due. It returns how long nothing will be, and the pods to try.
+func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	wait := tickEvery
+	wait = tickEvery
 	sooner := func(at time.Time) {
 		if !at.IsZero() {
 			wait = max(min(wait, at.Sub(now)), 0)
@@ -193,6 +200,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) time.Duration {
 	if !now.Before(m.sweepAt) {
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
+		woken = m.rewake(now)
 		m.sweep(now)
 	}
 	sooner(m.sweepAt)
@@ -202,7 +210,19 @@ func (m *Manager) step(ctx context.Context, now time.Time) time.Duration {
 		sooner(at)
 	}
 	m.carryOut()
-	return wait
+	return wait, woken
+}
+
+// rewake shows the offers in hand to sleeping pods once more: those woken first
+// may have been turned away for reasons of their own, and the offers would expire
+// unseen by the rest. It does so only twice in an offer's life, because each time
+// costs a scheduling cycle for every pod. The mutex is held.
+func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
+	if now.Before(m.rewakeAt) {
+		return nil
+	}
+	m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
+	return m.wake(m.cache.Offered())
 }
 
 func (m *Manager) flushPolicy() offers.FlushPolicy {

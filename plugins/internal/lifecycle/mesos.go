@@ -79,6 +79,7 @@ func (m *Manager) void() {
 	m.index.ClearSlots()
 	m.agentsKnown = false
 	clear(m.reported)
+	clear(m.foreign)
 }
 
 // offersAtOnce is how many offers are taken in before others get the mutex: a

@@ -191,3 +191,15 @@ func (c *Cache) NodeOf(slot int32) string {
 	}
 	return ""
 }
+
+// Offered returns the slots that have offers of a usable node now.
+func (c *Cache) Offered() []int32 {
+	cols := c.cols.Load()
+	var slots []int32
+	for i := range cols.state[:min(int(c.used.Load()), len(cols.state))] {
+		if slotState(cols.state[i].Load()) == slotOffered {
+			slots = append(slots, int32(i))
+		}
+	}
+	return slots
+}
