@@ -62,7 +62,7 @@ func newAckQueue() *ackQueue {
 
 // add queues an acknowledgement and never blocks; false means that it was dropped.
 func (q *ackQueue) add(a ack) bool {
-	l := &q.lanes[maphash.String(q.seed, a.taskID)%ackLanes]
+	l := q.lane(a.taskID)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.pending) >= maxPendingAcks {
@@ -74,6 +74,10 @@ func (q *ackQueue) add(a ack) bool {
 	default:
 	}
 	return true
+}
+
+func (q *ackQueue) lane(taskID string) *ackLane {
+	return &q.lanes[maphash.String(q.seed, taskID)%ackLanes]
 }
 
 // take returns all that waits in the lane.

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	"k8s.io/klog/v2"
 )
 

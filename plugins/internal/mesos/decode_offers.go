@@ -138,52 +138,60 @@ func (d *offerDecoder) reset() {
 	d.ids, d.ends, d.first = d.ids[:0], d.ends[:0], 0
 }
 
+// rawIDs are the ids of an offer that are no strings of its own.
+type rawIDs struct{ offer, framework []byte }
+
 // offer appends one offer to the result, or says why it cannot be used; then id
 // is the offer's id, if it came so far.
 func (d *offerDecoder) offer(b []byte) (id []byte, err error) {
 	var o offers.Offer
-	var framework []byte
+	var ids rawIDs
 	for len(b) > 0 {
 		num, typ, rest, value, err := consumeField(b)
 		if err != nil {
-			return id, err
+			return ids.offer, err
 		}
 		b = rest
 		if num > fieldOfferAllocationInfo {
 			continue
 		}
 		if typ != protowire.BytesType {
-			return id, fmt.Errorf("%w: field %d of an offer has wire type %d", errWire, num, typ)
+			return ids.offer, fmt.Errorf("%w: field %d of an offer has wire type %d", errWire, num, typ)
 		}
-		switch num {
-		case fieldOfferID:
-			id, err = consumeValue(value)
-		case fieldOfferFrameworkID:
-			framework, err = consumeValue(value)
-		case fieldOfferAgentID:
-			o.AgentID, err = d.interned(value)
-		case fieldOfferHostname:
-			o.Hostname = d.names.intern(value)
-		case fieldOfferResources:
-			err = addResource(&o.Free, value)
-		case fieldOfferExecutorIDs:
-			var executor string
-			executor, err = d.interned(value)
-			o.Executors = append(o.Executors, executor)
-		case fieldOfferUnavailability:
-			o.UnavailableAt, err = unavailableAt(value)
-		case fieldOfferAllocationInfo:
-			o.Role, err = d.roleOf(value)
-		}
-		if err != nil {
-			return id, err
+		if err := d.field(&o, &ids, num, value); err != nil {
+			return ids.offer, err
 		}
 	}
-	if len(id) == 0 || len(framework) == 0 || o.AgentID == "" || o.Hostname == "" || o.Role == "" {
-		return id, fmt.Errorf("%w: id, framework, agent, hostname or allocation role is missing", errOffer)
+	if len(ids.offer) == 0 || len(ids.framework) == 0 || o.AgentID == "" || o.Hostname == "" || o.Role == "" {
+		return ids.offer, fmt.Errorf("%w: id, framework, agent, hostname or allocation role is missing", errOffer)
 	}
-	d.append(o, id)
-	return id, nil
+	d.append(o, ids.offer)
+	return ids.offer, nil
+}
+
+// field reads one field of an offer.
+func (d *offerDecoder) field(o *offers.Offer, ids *rawIDs, num protowire.Number, value []byte) (err error) {
+	switch num {
+	case fieldOfferID:
+		ids.offer, err = consumeValue(value)
+	case fieldOfferFrameworkID:
+		ids.framework, err = consumeValue(value)
+	case fieldOfferAgentID:
+		o.AgentID, err = d.interned(value)
+	case fieldOfferHostname:
+		o.Hostname = d.names.intern(value)
+	case fieldOfferResources:
+		err = addResource(&o.Free, value)
+	case fieldOfferExecutorIDs:
+		var executor string
+		executor, err = d.interned(value)
+		o.Executors = append(o.Executors, executor)
+	case fieldOfferUnavailability:
+		o.UnavailableAt, err = unavailableAt(value)
+	case fieldOfferAllocationInfo:
+		o.Role, err = d.roleOf(value)
+	}
+	return err
 }
 
 // append adds the offer; its id follows with the batch.
@@ -227,62 +235,74 @@ func (d *offerDecoder) roleOf(b []byte) (string, error) {
 	return d.role, err
 }
 
-// addResource adds one entry of Offer.resources to free if any task may use it:
-// a scalar of a kind that we know, unreserved, not revocable, not shared, not on
-// a disk of its own and not of a resource provider.
+// resourceEntry is one entry of Offer.resources.
+type resourceEntry struct {
+	name                       []byte
+	scalar                     float64
+	typed, isScalar, hasScalar bool
+	// special entries are not for any task: reserved, revocable, shared, on a disk
+	// of its own or of a resource provider.
+	special bool
+}
+
+// addResource adds one entry to free if any task may use it: a scalar of a kind
+// that we know and that is not special.
 func addResource(free *resources.Vector, b []byte) error {
-	var name []byte
-	var scalar float64
-	var typed, isScalar, hasScalar, special bool
+	var r resourceEntry
 	for len(b) > 0 {
 		num, typ, rest, value, err := consumeField(b)
 		if err != nil {
 			return err
 		}
 		b = rest
-		switch num {
-		case fieldResourceType:
-			v, n := protowire.ConsumeVarint(value)
-			if typ != protowire.VarintType || n < 0 {
-				return fmt.Errorf("%w: type of a resource", errWire)
-			}
-			typed, isScalar = true, v == valueTypeScalar
-			continue
-		case fieldResourceName:
-			name = value
-		case fieldResourceScalar:
-			if typ == protowire.BytesType {
-				scalar, err = consumeDouble(value)
-				hasScalar = true
-			}
-		case fieldResourceRole:
-			special = special || string(value) != "*"
-		case fieldResourceDisk, fieldResourceReservation, fieldResourceRevocable,
-			fieldResourceShared, fieldResourceProviderID, fieldResourceReservations:
-			special = true
-		default:
-			continue
-		}
-		if err != nil {
+		if err := r.field(num, typ, value); err != nil {
 			return err
 		}
-		if typ != protowire.BytesType {
-			return fmt.Errorf("%w: field %d of a resource has wire type %d", errWire, num, typ)
-		}
 	}
-	if len(name) == 0 || !typed || (isScalar && !hasScalar) {
+	if len(r.name) == 0 || !r.typed || (r.isScalar && !r.hasScalar) {
 		return fmt.Errorf("%w: a resource without name, type or value", errOffer)
 	}
-	kind, known := resources.KindOfMesos(string(name))
-	if !known || !isScalar || special {
+	kind, known := resources.KindOfMesos(string(r.name))
+	if !known || !r.isScalar || r.special {
 		return nil
 	}
-	amount, ok := resources.FromMesosScalar(scalar)
-	if !ok || amount < 0 || amount > math.MaxInt64-free[kind] {
-		return fmt.Errorf("%w: %s is %v", errOffer, kind.MesosName(), scalar)
+	amount, ok := resources.FromMesosScalar(r.scalar)
+	if !ok || amount > math.MaxInt64-free[kind] {
+		return fmt.Errorf("%w: %s is %v", errOffer, kind.MesosName(), r.scalar)
 	}
 	free[kind] += amount
 	return nil
+}
+
+// field reads one field of an entry.
+func (r *resourceEntry) field(num protowire.Number, typ protowire.Type, value []byte) (err error) {
+	want := protowire.BytesType
+	switch num {
+	case fieldResourceType:
+		v, n := protowire.ConsumeVarint(value)
+		if typ == protowire.VarintType && n > 0 {
+			r.typed, r.isScalar = true, v == valueTypeScalar
+		}
+		want = protowire.VarintType
+	case fieldResourceName:
+		r.name = value
+	case fieldResourceScalar:
+		r.hasScalar = true
+		if typ == protowire.BytesType {
+			r.scalar, err = consumeDouble(value)
+		}
+	case fieldResourceRole:
+		r.special = r.special || string(value) != "*"
+	case fieldResourceDisk, fieldResourceReservation, fieldResourceRevocable,
+		fieldResourceShared, fieldResourceProviderID, fieldResourceReservations:
+		r.special = true
+	default:
+		return nil
+	}
+	if typ != want {
+		return fmt.Errorf("%w: field %d of a resource has wire type %d", errWire, num, typ)
+	}
+	return err
 }
 
 // unavailableAt reads Unavailability.start.nanoseconds.

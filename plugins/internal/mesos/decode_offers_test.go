@@ -122,8 +122,8 @@ func randomOffer(rng *rand.Rand, n int) mesosv1.Offer {
 		case 6:
 			r.Role = &role
 		case 7:
-			any := "*"
-			r.Role = &any
+			unreserved := "*"
+			r.Role = &unreserved
 		}
 		o.Resources = append(o.Resources, r)
 	}

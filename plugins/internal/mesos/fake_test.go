@@ -32,6 +32,7 @@ import (
 
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
@@ -42,7 +43,6 @@ import (
 type memNet struct {
 	mu        sync.Mutex
 	listeners map[string]*memListener
-	dials     []string
 }
 
 type memListener struct {
@@ -76,7 +76,6 @@ func (n *memNet) listen(addr string) *memListener {
 
 func (n *memNet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	n.mu.Lock()
-	n.dials = append(n.dials, addr)
 	l := n.listeners[addr]
 	n.mu.Unlock()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -92,12 +91,6 @@ func (n *memNet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-func (n *memNet) dialed() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.dials)
 }
 
 func (n *memNet) transport() *http.Transport {

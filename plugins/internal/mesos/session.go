@@ -114,12 +114,12 @@ func (s *Session) Run(ctx context.Context) error {
 		case errors.Is(err, ErrFailedOver), errors.Is(err, ErrFrameworkRemoved):
 			return err
 		case ctx.Err() != nil || s.isClosing():
-			s.setState(StateStopped, "", nil)
+			s.setState(StateStopped, nil)
 			return nil
 		}
 		s.backoff.lasted(lasted)
 		wait := s.backoff.wait(s.jitter())
-		s.setState(StateBackoff, "", err)
+		s.setState(StateBackoff, err)
 		klog.FromContext(ctx).Error(err, "No subscription to a Mesos master, will try again", "wait", wait)
 		select {
 		case <-ctx.Done():
@@ -134,7 +134,7 @@ func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
 	if ctx.Err() != nil || s.isClosing() {
 		return 0, errClosed
 	}
-	s.setState(StateConnecting, "", nil)
+	s.setState(StateConnecting, nil)
 	if err := s.loadID(ctx); err != nil {
 		return 0, err
 	}
@@ -185,10 +185,10 @@ func (s *Session) setFrameworkID(id string) {
 }
 
 // setState publishes a state; err is why it is not better.
-func (s *Session) setState(state State, master string, err error) {
+func (s *Session) setState(state State, err error) {
 	s.mu.Lock()
 	changed := s.status.State != state
-	s.setStateLocked(state, master, err)
+	s.setStateLocked(state, "", err)
 	s.mu.Unlock()
 	if changed && s.cfg.Observer != nil {
 		s.cfg.Observer.StateChanged(state, err)

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	"k8s.io/klog/v2"
 )
 
@@ -117,7 +118,7 @@ func (st *stream) retire(err error) {
 	s.mu.Lock()
 	s.current = nil
 	s.mu.Unlock()
-	s.setState(state, "", err)
+	s.setState(state, err)
 	if st.live {
 		s.handler.Disconnected(err)
 	}
