@@ -220,6 +220,7 @@ func (m *Master) Close() {
 // Shutdown is Close that lets calls in flight finish, for as long as ctx allows.
 func (m *Master) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
+	m.closed = true // no new stream may begin
 	for id, s := range m.streams {
 		s.close(true)
 		delete(m.streams, id)

@@ -23,12 +23,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/neighbour"
 )
 
 // Options are the command's flags.
@@ -41,6 +43,9 @@ type Options struct {
 	AllocationInterval  time.Duration
 	LaunchDelay         time.Duration
 	KillDelay           time.Duration
+	NeighbourAgents     int
+	NeighbourHold       time.Duration
+	NeighbourRest       time.Duration
 	Seed                int64
 	PortFile            string
 }
@@ -70,6 +75,9 @@ func (o *Options) addFlags(cmd *cobra.Command) {
 	fs.DurationVar(&o.AllocationInterval, "allocation-interval", time.Second, "time between allocation runs")
 	fs.DurationVar(&o.LaunchDelay, "launch-delay", 0, "time an agent takes to start a task")
 	fs.DurationVar(&o.KillDelay, "kill-delay", 0, "time a task takes to die")
+	fs.IntVar(&o.NeighbourAgents, "neighbour-agents", 0, "number of agents a neighbour framework takes whole; 0 for none")
+	fs.DurationVar(&o.NeighbourHold, "neighbour-hold", time.Minute, "time the neighbour keeps an agent; 0 for ever")
+	fs.DurationVar(&o.NeighbourRest, "neighbour-rest", 10*time.Second, "time the neighbour waits before it takes an agent again")
 	fs.Int64Var(&o.Seed, "seed", 0, "seed of ids and of the order of agents; 0 takes a random one")
 	fs.StringVar(&o.PortFile, "port-file", "", "file to write the address listened on to")
 }
@@ -84,6 +92,9 @@ type agentEntry struct {
 func (o *Options) agents() ([]mesosmaster.AgentConfig, error) {
 	var out []mesosmaster.AgentConfig
 	if o.AgentsFromFile == "" {
+		if strings.Contains(fmt.Sprintf(o.AgentHostnameFormat, 0), "%!") {
+			return nil, fmt.Errorf("--agent-hostname-format %q: want exactly one verb for a number, such as %%03d", o.AgentHostnameFormat)
+		}
 		for i := range o.Agents {
 			out = append(out, mesosmaster.AgentConfig{Hostname: fmt.Sprintf(o.AgentHostnameFormat, i), Resources: o.AgentResources})
 		}
@@ -109,6 +120,9 @@ func (o *Options) agents() ([]mesosmaster.AgentConfig, error) {
 // Run serves until ctx ends.
 func (o *Options) Run(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
+	if o.Agents < 0 || o.NeighbourAgents < 0 {
+		return errors.New("--agents and --neighbour-agents must not be negative")
+	}
 	list, err := o.agents()
 	if err != nil {
 		return err
@@ -134,9 +148,29 @@ func (o *Options) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	<-ctx.Done()
+	err = o.serve(ctx, m)
 	logger.Info("Emulated Mesos master stopping")
-	return nil
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	return errors.Join(err, m.Shutdown(stopCtx))
+}
+
+// shutdownTimeout bounds how long calls in flight are waited for.
+const shutdownTimeout = 5 * time.Second
+
+// serve waits for the end of ctx, with the neighbour running meanwhile.
+func (o *Options) serve(ctx context.Context, m *mesosmaster.Master) error {
+	if o.NeighbourAgents <= 0 {
+		<-ctx.Done()
+		return nil
+	}
+	n, err := neighbour.New(neighbour.Config{
+		URL: m.URL(), Transport: m.Transport(), Machines: o.NeighbourAgents, Hold: o.NeighbourHold, Rest: o.NeighbourRest,
+	})
+	if err != nil {
+		return err
+	}
+	return n.Run(ctx)
 }
 
 // writeFile writes whole or not at all, so that a reader never sees half of it.

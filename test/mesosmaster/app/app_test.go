@@ -1,0 +1,143 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/app"
+)
+
+// start runs the command until the returned function is called.
+func start(t *testing.T, args ...string) (base string, stop func() error) {
+	t.Helper()
+	port := filepath.Join(t.TempDir(), "port")
+	cmd := app.NewCommand()
+	cmd.SetArgs(append([]string{"--listen=127.0.0.1:0", "--port-file=" + port}, args...))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	for {
+		if b, err := os.ReadFile(port); err == nil {
+			base = "http://" + strings.TrimSpace(string(b))
+			break
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("the command ended: %v", err)
+		case <-time.After(5 * time.Millisecond): // polls a file, nothing signals it
+		}
+	}
+	return base, func() error { cancel(); return <-done }
+}
+
+func get(t *testing.T, url string, into any) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatalf("%s: %v in %s", url, err, body)
+	}
+}
+
+type state struct {
+	Slaves []struct {
+		Hostname   string         `json:"hostname"`
+		Resources  map[string]any `json:"resources"`
+		Attributes map[string]any `json:"attributes"`
+	} `json:"slaves"`
+	Frameworks []struct {
+		Name  string `json:"name"`
+		Tasks []any  `json:"tasks"`
+	} `json:"frameworks"`
+}
+
+func TestCommandServesAndStops(t *testing.T) {
+	base, stop := start(t, "--agents=5", "--agent-hostname-format=kube-%d", "--agent-resources=cpus:2;mem:1024",
+		"--allocation-interval=10ms", "--neighbour-agents=2", "--neighbour-hold=0")
+	var s state
+	for len(s.Frameworks) == 0 || len(s.Frameworks[0].Tasks) < 2 { // the neighbour works at its own pace
+		get(t, base+"/master/state", &s)
+	}
+	if len(s.Slaves) != 5 || s.Slaves[4].Hostname != "kube-4" || s.Slaves[0].Resources["cpus"] != 2.0 || s.Frameworks[0].Name != "neighbour" {
+		t.Errorf("state: %+v", s)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	if _, err := http.Get(base + "/health"); err == nil {
+		t.Error("still listening after the end")
+	}
+}
+
+func TestAgentsFromFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agents.json")
+	content := `[{"hostname":"a","resources":"cpus:1;mem:64","attributes":{"rack":"r7"}},{"hostname":"b"}]`
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base, stop := start(t, "--agents-from-file="+file)
+	var s state
+	get(t, base+"/state", &s)
+	if len(s.Slaves) != 2 || s.Slaves[0].Attributes["rack"] != "r7" || s.Slaves[1].Resources["cpus"] != 4.0 {
+		t.Errorf("state: %+v", s)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	if err := os.WriteFile(bad, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"--agents=-1"},
+		{"--agent-resources=cpus"},
+		{"--agents-from-file=/does/not/exist"},
+		{"--agents-from-file=" + bad},
+		{"--agent-hostname-format=same"},
+		{"--listen=nonsense"},
+		{"extra"},
+	} {
+		cmd := app.NewCommand()
+		cmd.SetArgs(append([]string{"--listen=127.0.0.1:0"}, args...))
+		cmd.SetErr(io.Discard)
+		cmd.SetOut(io.Discard)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := cmd.ExecuteContext(ctx); err == nil {
+			t.Errorf("%v must be refused", args)
+		}
+	}
+}
