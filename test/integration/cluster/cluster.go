@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	mesoscalls "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"go.etcd.io/etcd/server/v3/embed"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -104,6 +105,10 @@ type Cluster struct {
 	// API, if set, sees every request of schedulers started from now on and may
 	// answer in the API server's stead.
 	API func(req *http.Request, next http.RoundTripper) (*http.Response, error)
+	// MesosAPI, if set, sees every request to the Mesos master of schedulers started
+	// from now on and may answer in the master's stead; an error is a connection
+	// that breaks. The call is nil for requests that are no calls.
+	MesosAPI func(call *mesoscalls.Call, req *http.Request, next http.RoundTripper) (*http.Response, error)
 
 	configMap string
 	nodes     []string

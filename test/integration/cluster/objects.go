@@ -32,13 +32,16 @@ import (
 func Host(i int) string { return fmt.Sprintf("node-%03d", i) }
 
 // AddNode makes a ready node with plenty of everything.
-func (c *Cluster) AddNode(name string) {
+func (c *Cluster) AddNode(name string, change ...func(*v1.Node)) {
 	c.T.Helper()
 	capacity := v1.ResourceList{
 		v1.ResourceCPU: resource.MustParse("64"), v1.ResourceMemory: resource.MustParse("256Gi"),
 		v1.ResourceEphemeralStorage: resource.MustParse("1Ti"), v1.ResourcePods: resource.MustParse("1000"),
 	}
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, f := range change {
+		f(node)
+	}
 	created, err := c.Client.CoreV1().Nodes().Create(c.T.Context(), node, metav1.CreateOptions{})
 	if err != nil {
 		c.T.Fatal(err)
@@ -138,8 +141,12 @@ func (c *Cluster) WaitBound(names ...string) {
 	c.T.Helper()
 	c.Eventually("pods bound", func() string {
 		var missing []string
+		bound := map[string]bool{}
+		for _, pod := range c.Pods() {
+			bound[pod.Name] = pod.Spec.NodeName != ""
+		}
 		for _, name := range names {
-			if pod := c.Pod(name); pod == nil || pod.Spec.NodeName == "" {
+			if !bound[name] {
 				missing = append(missing, name)
 			}
 		}
@@ -147,10 +154,13 @@ func (c *Cluster) WaitBound(names ...string) {
 	})
 }
 
-// LiveTasks returns the tasks that hold resources at the Mesos master.
+// LiveTasks returns our tasks that hold resources at the Mesos master.
 func (c *Cluster) LiveTasks() []mesosmaster.TaskSnapshot {
 	var live []mesosmaster.TaskSnapshot
 	for _, task := range c.Mesos.Tasks() {
+		if task.Framework != FrameworkName {
+			continue
+		}
 		switch task.State {
 		case "TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING":
 			live = append(live, task)
@@ -204,11 +214,12 @@ func (c *Cluster) Disagreement() string {
 func (c *Cluster) WaitIdle() {
 	c.T.Helper()
 	c.Eventually("idle at Mesos", func() string {
-		if n := len(c.Mesos.OutstandingOffers()); n > 0 {
-			return fmt.Sprintf("%d offers held", n)
-		}
 		for _, f := range c.Mesos.Frameworks() {
-			if f.Connected && len(f.SuppressedRoles) == 0 {
+			switch {
+			case f.Name != FrameworkName:
+			case f.Offers > 0:
+				return fmt.Sprintf("%d offers held", f.Offers)
+			case f.Connected && len(f.SuppressedRoles) == 0:
 				return "not suppressed"
 			}
 		}

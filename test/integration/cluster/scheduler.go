@@ -101,7 +101,11 @@ func (c *Cluster) BuildScheduler(leader bool) *Scheduler {
 
 func (c *Cluster) setup(ctx context.Context, runtime *mesosoffers.Runtime) (*scheduler.Scheduler, func(), error) {
 	file := filepath.Join(c.T.TempDir(), "scheduler.yaml")
-	text := fmt.Sprintf(schedulerConfig, c.Mesos.Addr(), c.configMap, c.Args)
+	master := c.Mesos.Addr()
+	if c.MesosAPI != nil {
+		master = c.proxy()
+	}
+	text := fmt.Sprintf(schedulerConfig, master, c.configMap, c.Args)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, nil, err
 	}
@@ -111,11 +115,19 @@ func (c *Cluster) setup(ctx context.Context, runtime *mesosoffers.Runtime) (*sch
 	}
 	api := rest.CopyConfig(c.Config)
 	api.QPS, api.Burst = 5000, 5000
-	if c.API != nil {
-		api.Wrap(func(next http.RoundTripper) http.RoundTripper {
-			return tripper(func(req *http.Request) (*http.Response, error) { return c.API(req, next) })
+	hook := c.API
+	api.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(req *http.Request) (*http.Response, error) {
+			switch {
+			case ctx.Err() != nil:
+				// Of a process that was killed nothing goes out any more.
+				return nil, ctx.Err()
+			case hook != nil:
+				return hook(req, next)
+			}
+			return next.RoundTrip(req)
 		})
-	}
+	})
 	client, err := kubernetes.NewForConfig(api)
 	if err != nil {
 		return nil, nil, err
