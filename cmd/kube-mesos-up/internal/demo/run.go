@@ -163,9 +163,40 @@ func watchUntilAgreed(ctx context.Context, c *cluster.Cluster, objects []*unstru
 		d.show(o, now, false)
 		select {
 		case <-ctx.Done():
+			printWaiting(out, o)
 			return nil, nil, fmt.Errorf("%w; still waiting for %s", context.Cause(ctx), orAgreement(waiting))
 		case <-ticker.C:
 		}
+	}
+}
+
+// maxWaiting is how many waiting pods are shown when the time is over.
+const maxWaiting = 5
+
+// printWaiting shows the pods that are not bound and why, and what the two sides
+// disagree about.
+func printWaiting(out io.Writer, o *observation) {
+	fmt.Fprintln(out, "\nWhat is not as it should be:")
+	shown := 0
+	for i := range o.pods {
+		pod := &o.pods[i]
+		if pod.Spec.NodeName != "" || pod.Name == impossiblePod {
+			continue
+		}
+		if shown++; shown > maxWaiting {
+			break
+		}
+		message, ok := unschedulable(pod)
+		if !ok {
+			message = "not tried yet"
+		}
+		fmt.Fprintf(out, "  pod %s is not bound: %s\n", pod.Name, message)
+	}
+	for i, p := range Check(o.pods, o.mesos.Agents, o.ours) {
+		if i == maxWaiting {
+			break
+		}
+		fmt.Fprintf(out, "  %s\n", p)
 	}
 }
 

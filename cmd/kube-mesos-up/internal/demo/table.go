@@ -106,7 +106,8 @@ func table(o *observation, elapsed time.Duration) string {
 	for _, l := range o.workloads {
 		fmt.Fprintf(w, "%s\t%d/%d %s\t\n", l.name, l.have, l.wanted, l.state)
 	}
-	fmt.Fprintln(w, "\t\t")
+	w.Flush()
+	b.WriteString("\n")
 	fmt.Fprintln(w, "MACHINE\tCLAIMS\tCPUS\tOURS\tOTHERS\tOFFERED\tFREE\t")
 	machines := o.machines()
 	slices.SortFunc(machines, func(a, b machine) int { return strings.Compare(a.hostname, b.hostname) })
