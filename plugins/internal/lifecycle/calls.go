@@ -80,7 +80,13 @@ func (q *callQueue) run(ctx context.Context) {
 
 // drain waits until every call added so far was made, or the context ends.
 func (q *callQueue) drain(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { q.changed.Broadcast() })
+	// Under the mutex: or the end of the context is announced after it was looked at
+	// below and before anybody waits.
+	stop := context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.changed.Broadcast()
+	})
 	defer stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,8 +197,15 @@ func (m *Manager) sweep(now time.Time) {
 
 // accept sends one batch. The mutex is held; the call runs on its own.
 func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
+	if m.nodes.NodeOf(b.AgentID) != b.Node {
+		// The agent is not the node any more that the pods were promised.
+		for _, id := range b.Members {
+			m.ledger.Broken(id, claims.CauseOfferGone)
+		}
+	}
 	list := m.ledger.Launching(b.Members, now)
 	if len(list) == 0 {
+		m.cache.Landed(b.AgentID)
 		m.declineLocked(b.OfferIDs, 0, "Cancelled")
 		return
 	}

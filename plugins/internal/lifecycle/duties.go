@@ -121,13 +121,13 @@ func (m *Manager) evict(ctx context.Context, d duty) error {
 	err = m.client.PolicyV1().Evictions(d.namespace).Evict(ctx, &policyv1.Eviction{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}, DeleteOptions: &options,
 	})
-	if apierrors.IsTooManyRequests(err) && time.Since(time.Unix(d.since, 0)) >= m.cfg.PDBDeadline {
+	if err != nil && !apierrors.IsNotFound(err) && time.Since(time.Unix(d.since, 0)) >= m.cfg.PDBDeadline {
+		// Not only 429: of a pod with several budgets the API server says 500.
 		err = m.client.CoreV1().Pods(d.namespace).Delete(ctx, d.name, options)
 	}
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
-	}
-	if err != nil {
+	// A conflict may be another pod of that name, which the next try will see, or
+	// one that passes.
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("cannot evict the pod: %w", err)
 	}
 	return nil

@@ -73,14 +73,25 @@ func (m *Manager) podChanged(pod *v1.Pod) {
 		m.podGone(pod)
 		return
 	}
+	if m.notePod(pod, time.Now()) {
+		m.Retry(pod)
+	}
+}
+
+// notePod takes in what the pod is now. It reports whether the pod, which may
+// sleep where we cannot wake it, should be tried again: it looked for offers before
+// we knew of it, or for an amount that it does not need any more.
+func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
 	need, err := resources.ForPod(pod, m.cfg.Defaults)
-	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	uid := string(pod.UID)
-	wide := m.pods[uid] != nil && m.pods[uid].wide
+	was := m.pods[uid]
+	_, again = m.early[uid]
+	delete(m.early, uid)
+	again = again || was != nil && was.pending && was.need != need
 	m.pods[uid] = &podInfo{
-		pod: pod, need: need, wide: wide,
+		pod: pod, need: need, wide: was != nil && was.wide,
 		pending: err == nil && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0,
 	}
 	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
@@ -89,29 +100,25 @@ func (m *Manager) podChanged(pod *v1.Pod) {
 	m.refreshDemand(uid, now)
 	m.carryOut()
 	m.kick()
+	return again && m.pods[uid].pending
 }
 
-func (m *Manager) podGone(pod *v1.Pod) {
-	woken := m.forgetPod(string(pod.UID))
-	m.kick()
-	m.activatePods(woken)
-}
+func (m *Manager) podGone(pod *v1.Pod) { m.forgetPod(string(pod.UID)) }
 
-// forgetPod releases whatever the pod holds and returns the pods that may have it.
-func (m *Manager) forgetPod(uid string) (woken map[string]*v1.Pod) {
+// forgetPod releases whatever the pod holds.
+func (m *Manager) forgetPod(uid string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	delete(m.pods, uid)
-	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved && m.cache.Release(c.TaskID) {
-		if slot, ok := m.cache.Slot(c.AgentID); ok {
-			woken = m.wake([]int32{slot})
-		}
+	delete(m.early, uid)
+	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved {
+		m.unreserve(c)
 	}
 	m.ledger.PodGone(uid, now)
 	m.demand.Remove(uid, now)
 	m.carryOut()
-	return woken
+	m.kick()
 }
 
 // refreshDemand makes the demand agree with what the pod is and holds: it wants
@@ -182,6 +189,10 @@ func (m *Manager) remap(changes []nodes.Change) {
 		}
 		if slot, ok := m.cache.Slot(c.AgentID); ok {
 			m.index.Assign(c.Node, slot)
+			if !m.cache.FreeOf(slot).AnyNegative() {
+				// Offers that came before their agent was a node are of use now.
+				m.freed(slot)
+			}
 		}
 		if m.foreign[c.AgentID] {
 			delete(m.foreign, c.AgentID)

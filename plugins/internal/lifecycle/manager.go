@@ -26,6 +26,7 @@ package lifecycle
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,10 @@ type Agents interface {
 // must be quick is driven by events instead.
 const tickEvery = 250 * time.Millisecond
 
+// earlyFor is how long we remember a pod that the informer has not told us of: far
+// longer than one handler of an informer lags behind another.
+const earlyFor = time.Minute
+
 // Manager joins pods and tasks. See the package comment.
 type Manager struct {
 	cfg   Config
@@ -82,18 +87,23 @@ type Manager struct {
 
 	// lastCycle is when the last scheduling cycle began, in Unix nanoseconds.
 	lastCycle atomic.Int64
-	kicked    chan struct{}
-	calls     *callQueue
-	duties    workqueue.TypedRateLimitingInterface[duty]
-	accepts   sync.WaitGroup
+	// freedCount counts the calls of freed.
+	freedCount atomic.Uint64
+	kicked     chan struct{}
+	calls      *callQueue
+	duties     workqueue.TypedRateLimitingInterface[duty]
+	accepts    sync.WaitGroup
 
-	mu      sync.Mutex
-	mesos   mesos.Client
-	agents  Agents
-	ledger  *claims.Ledger
-	demand  *demand.Demand
-	nodes   *nodes.Map
-	pods    map[string]*podInfo
+	mu     sync.Mutex
+	mesos  mesos.Client
+	agents Agents
+	ledger *claims.Ledger
+	demand *demand.Demand
+	nodes  *nodes.Map
+	pods   map[string]*podInfo
+	// early holds pods that looked for offers before the informer told us of them,
+	// and when.
+	early   map[string]time.Time
 	waiters map[string]chan claims.Outcome
 	// subscription is the live one; its FrameworkID is kept after it ends.
 	subscription mesos.Subscription
@@ -110,6 +120,8 @@ type Manager struct {
 	foreign map[string]bool
 	// rewakeAt is when sleeping pods are next shown the offers in hand.
 	rewakeAt time.Time
+	// freedSlots are to be shown to sleeping pods; see freed.
+	freedSlots []int32
 }
 
 // New returns a manager. Attach it to a session and Run it.
@@ -124,6 +136,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		demand:  demand.New(cfg.Demand, now),
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
+		early:   map[string]time.Time{},
 		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{}, foreign: map[string]bool{},
 	}
 }
@@ -200,8 +213,8 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 	if !now.Before(m.sweepAt) {
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
-		woken = m.rewake(now)
 		m.sweep(now)
+		maps.DeleteFunc(m.early, func(_ string, at time.Time) bool { return now.Sub(at) >= earlyFor })
 	}
 	sooner(m.sweepAt)
 	if m.subscribed && !m.stopping {
@@ -210,19 +223,22 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		sooner(at)
 	}
 	m.carryOut()
-	return wait, woken
+	return wait, m.rewake(now)
 }
 
-// rewake shows the offers in hand to sleeping pods once more: those woken first
-// may have been turned away for reasons of their own, and the offers would expire
-// unseen by the rest. It does so only twice in an offer's life, because each time
-// costs a scheduling cycle for every pod. The mutex is held.
+// rewake shows sleeping pods what was freed. Now and then it shows them all offers
+// in hand once more: those woken first may have been turned away for reasons of
+// their own, and the offers would expire unseen by the rest. It does so only twice
+// in an offer's life, because each time costs a scheduling cycle for every pod. The
+// mutex is held.
 func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
-	if now.Before(m.rewakeAt) {
-		return nil
+	slots := m.freedSlots
+	m.freedSlots = m.freedSlots[:0]
+	if !now.Before(m.rewakeAt) {
+		m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
+		slots = m.cache.Offered()
 	}
-	m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
-	return m.wake(m.cache.Offered())
+	return m.wake(slots)
 }
 
 func (m *Manager) flushPolicy() offers.FlushPolicy {

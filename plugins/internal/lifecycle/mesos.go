@@ -107,20 +107,20 @@ func (m *Manager) Offers(list []offers.Offer) {
 func (m *Manager) takeIn(list []offers.Offer, slots []int32, now time.Time) []int32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var foreign []string
 	for i := range list {
 		o := &list[i]
 		if o.Role != m.cfg.Role {
 			// No pod has this role: nothing of it can be used.
-			m.declineLocked([]string{o.ID}, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
-			continue
-		}
-		slot, fresh := m.cache.Add(o, now)
-		if !fresh {
+			foreign = append(foreign, o.ID)
 			continue
 		}
 		m.agentSeen(o.AgentID, o.Hostname)
-		slots = append(slots, slot)
+		if slot, fresh := m.cache.Add(o, now); fresh {
+			slots = append(slots, slot)
+		}
 	}
+	m.declineLocked(foreign, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
 	return slots
 }
 
@@ -200,6 +200,7 @@ func (m *Manager) forgetAgent(agentID string) {
 
 // agentSeen makes an agent known. The mutex is held.
 func (m *Manager) agentSeen(id, hostname string) {
+	m.cache.AddAgent(id, hostname)
 	m.remap(m.nodes.SetAgent(id, hostname))
 }
 
@@ -242,7 +243,6 @@ func (m *Manager) agentsListed(generation uint64, list []mesos.Agent) {
 	}
 	for _, a := range list {
 		if a.Active {
-			m.cache.AddAgent(a.ID, a.Hostname)
 			m.agentSeen(a.ID, a.Hostname)
 		}
 	}

@@ -48,7 +48,7 @@ type Cycle struct {
 // it, and the pod is not asleep any more.
 func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	m.lastCycle.Store(time.Now().UnixNano())
-	seen := m.cache.Version()
+	seen := m.Version()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.demand.Unpark(string(pod.UID))
@@ -102,29 +102,42 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 // Cancel gives a claim up: resources still in an offer are free again, a task
 // that may exist is killed. It may be called at any time and more than once.
 func (m *Manager) Cancel(taskID string) {
-	woken := m.cancel(taskID)
-	m.kick()
-	m.activatePods(woken)
-}
-
-// cancel gives the claim up and returns the pods that may have what it frees.
-func (m *Manager) cancel(taskID string) (woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	c := m.ledger.ByTask(taskID)
-	if m.ledger.Cancel(taskID, now) && m.cache.Release(taskID) {
-		if slot, ok := m.cache.Slot(c.AgentID); ok {
-			woken = m.wake([]int32{slot})
-		}
+	if m.ledger.Cancel(taskID, now) {
+		m.unreserve(c)
 	}
 	delete(m.waiters, taskID)
 	if c != nil {
 		m.refreshDemand(c.Pod.UID, now)
 	}
 	m.carryOut()
-	return woken
+	m.kick()
 }
+
+// unreserve gives a claim's part of the offers back, if it has not left with an
+// ACCEPT. The mutex is held.
+func (m *Manager) unreserve(c *claims.Claim) {
+	if !m.cache.Release(c.TaskID) {
+		return
+	}
+	if slot, ok := m.cache.Slot(c.AgentID); ok {
+		m.freed(slot)
+	}
+}
+
+// freed notes that more than before may be had of a slot, other than by an offer
+// that comes in: the loop wakes who waits for it. The mutex is held.
+func (m *Manager) freed(slot int32) {
+	m.freedSlots = append(m.freedSlots, slot)
+	m.freedCount.Add(1)
+}
+
+// Version changes whenever more can be had of any agent than before: by an offer,
+// by a reservation given back, by an agent that became a node.
+func (m *Manager) Version() uint64 { return m.cache.Version() + m.freedCount.Load() }
 
 // Await returns how the launch of a reserved task ended. Exactly one caller may
 // wait for a task.
@@ -137,6 +150,9 @@ func (m *Manager) Await(ctx context.Context, taskID string) (claims.Outcome, err
 	}
 	select {
 	case outcome := <-ch:
+		m.mu.Lock()
+		delete(m.waiters, taskID)
+		m.mu.Unlock()
 		return outcome, nil
 	case <-ctx.Done():
 		return claims.Outcome{}, context.Cause(ctx)
@@ -155,12 +171,15 @@ func (b Binding) Annotations() map[string]string {
 }
 
 // Confirmed returns what to write into the binding, and false unless the claim
-// is held at this moment: no pod is bound on less.
+// is held at this moment, on the node's own agent: no pod is bound on less.
 func (m *Manager) Confirmed(taskID string) (Binding, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.ledger.ByTask(taskID)
 	if c == nil || c.Phase != claims.Held {
+		return Binding{}, false
+	}
+	if node := m.nodes.NodeOf(c.AgentID); node != "" && node != c.Node {
 		return Binding{}, false
 	}
 	return Binding{TaskID: c.TaskID, AgentID: c.AgentID, FrameworkID: m.subscription.FrameworkID, Role: c.Role}, true
@@ -177,14 +196,17 @@ func (m *Manager) Bound(taskID string) {
 }
 
 // Park notes that the pod found too little in the offers and waits for more.
-// seen is the cache's version from before the pod looked: if offers came since,
-// the pod is woken at once.
+// seen is the Version from before the pod looked: if offers came since, the pod is
+// woken at once.
 func (m *Manager) Park(pod *v1.Pod, seen uint64) {
+	uid := string(pod.UID)
 	m.mu.Lock()
-	m.demand.Park(string(pod.UID))
-	missed := m.cache.Version() != seen
-	if missed {
-		m.demand.Unpark(string(pod.UID))
+	missed := m.Version() != seen
+	if m.pods[uid] == nil {
+		// The scheduler heard of the pod before us. It is tried again when we do.
+		m.early[uid] = time.Now()
+	} else if !missed {
+		m.demand.Park(uid)
 	}
 	m.mu.Unlock()
 	if missed {
