@@ -53,17 +53,23 @@ type Map struct {
 	hosts  map[string]*host
 	nodes  map[string]string
 	agents map[string]string
+	// pairs, ambiguous hosts and their nodes are counted as they change: they are
+	// asked for with every offer.
+	pairs, ambiguousNodes int
+	ambiguous             map[string]*host
 }
 
 type host struct {
 	nodes, agents []string
 	// paired is the agent that was told to be a node.
 	paired, node string
+	// pairs and ambiguousNodes are the host's part of the Map's counts.
+	pairs, ambiguousNodes int
 }
 
 // NewMap returns an empty map.
 func NewMap() *Map {
-	return &Map{hosts: map[string]*host{}, nodes: map[string]string{}, agents: map[string]string{}}
+	return &Map{hosts: map[string]*host{}, nodes: map[string]string{}, agents: map[string]string{}, ambiguous: map[string]*host{}}
 }
 
 // SetNode adds a node, or moves it to another host.
@@ -76,7 +82,7 @@ func (m *Map) SetNode(name, hostname string) []Change {
 	m.nodes[name] = hostname
 	h := m.host(hostname)
 	h.nodes = append(h.nodes, name)
-	return append(changes, h.pair()...)
+	return append(changes, m.pair(hostname, h)...)
 }
 
 // DeleteNode removes a node.
@@ -107,7 +113,7 @@ func (m *Map) SetAgent(id, hostname string) []Change {
 	m.agents[id] = hostname
 	h := m.host(hostname)
 	h.agents = append(h.agents, id)
-	return append(changes, h.pair()...)
+	return append(changes, m.pair(hostname, h)...)
 }
 
 // DeleteAgent removes an agent. The changes are about other agents; the removed
@@ -158,17 +164,9 @@ type Counts struct {
 	AmbiguousNodes int
 }
 
-// Count counts.
+// Count returns the counts, at no cost.
 func (m *Map) Count() Counts {
-	c := Counts{Nodes: len(m.nodes), Agents: len(m.agents)}
-	for _, h := range m.hosts {
-		if h.paired != "" {
-			c.Pairs++
-		} else if len(h.nodes) > 0 && len(h.agents) > 0 {
-			c.AmbiguousNodes += len(h.nodes)
-		}
-	}
-	return c
+	return Counts{Nodes: len(m.nodes), Agents: len(m.agents), Pairs: m.pairs, AmbiguousNodes: m.ambiguousNodes}
 }
 
 // Ambiguity is a host that several nodes or agents claim.
@@ -181,10 +179,8 @@ type Ambiguity struct {
 // agents claim them, by host name.
 func (m *Map) Ambiguities() []Ambiguity {
 	var out []Ambiguity
-	for name, h := range m.hosts {
-		if len(h.nodes) > 0 && len(h.agents) > 0 && h.paired == "" {
-			out = append(out, Ambiguity{Hostname: name, Nodes: slices.Sorted(slices.Values(h.nodes)), Agents: slices.Sorted(slices.Values(h.agents))})
-		}
+	for name, h := range m.ambiguous {
+		out = append(out, Ambiguity{Hostname: name, Nodes: slices.Sorted(slices.Values(h.nodes)), Agents: slices.Sorted(slices.Values(h.agents))})
 	}
 	slices.SortFunc(out, func(a, b Ambiguity) int { return cmp.Compare(a.Hostname, b.Hostname) })
 	return out
@@ -213,7 +209,24 @@ func (m *Map) shrunk(name string, h *host) []Change {
 	if len(h.nodes) == 0 && len(h.agents) == 0 {
 		delete(m.hosts, name)
 	}
-	return h.pair()
+	return m.pair(name, h)
+}
+
+// pair decides the host anew and counts it.
+func (m *Map) pair(name string, h *host) []Change {
+	changes := h.pair()
+	m.pairs, m.ambiguousNodes = m.pairs-h.pairs, m.ambiguousNodes-h.ambiguousNodes
+	h.pairs, h.ambiguousNodes = 0, 0
+	delete(m.ambiguous, name)
+	switch {
+	case h.paired != "":
+		h.pairs = 1
+	case len(h.nodes) > 0 && len(h.agents) > 0:
+		h.ambiguousNodes = len(h.nodes)
+		m.ambiguous[name] = h
+	}
+	m.pairs, m.ambiguousNodes = m.pairs+h.pairs, m.ambiguousNodes+h.ambiguousNodes
+	return changes
 }
 
 // pair decides the host anew and returns what changed for its agents.
