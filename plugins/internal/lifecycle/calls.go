@@ -227,15 +227,19 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 	m.accepts.Go(func() {
 		start := time.Now()
 		err := client.Accept(ctx, launch)
-		m.accepted(b.AgentID, ids, err, start)
+		m.accepted(b, ids, err, start)
 	})
 }
 
-func (m *Manager) accepted(agentID string, ids []string, err error, start time.Time) {
+// accepted deals with the answer to a batch's ACCEPT. Offers that the master may
+// still hold outstanding for us are declined: it consumes those of an ACCEPT that
+// it processed, and knows none of a subscription that ended, but of a call that it
+// refused or never saw it keeps them for ever.
+func (m *Manager) accepted(b offers.Batch, ids []string, err error, start time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	m.cache.Landed(agentID)
+	m.cache.Landed(b.AgentID)
 	var call *mesos.CallError
 	switch {
 	case err == nil:
@@ -246,11 +250,13 @@ func (m *Manager) accepted(agentID string, ids []string, err error, start time.T
 		m.ledger.SendFailed(ids, false, claims.CauseDisconnected, now)
 	case errors.As(err, &call) && !call.OutcomeUnknown():
 		metrics.AcceptSeconds.WithLabelValues("refused").Observe(now.Sub(start).Seconds())
-		m.logger.Error(err, "Mesos refused an ACCEPT", "agent", agentID, "tasks", len(ids))
+		m.logger.Error(err, "Mesos refused an ACCEPT", "agent", b.AgentID, "tasks", len(ids))
+		m.declineLocked(b.OfferIDs, 0, "Refused")
 		m.ledger.SendFailed(ids, false, claims.CauseFailed, now)
 	default:
 		metrics.AcceptSeconds.WithLabelValues("doubtful").Observe(now.Sub(start).Seconds())
-		m.logger.Error(err, "The answer to an ACCEPT never came; asking Mesos about its tasks", "agent", agentID, "tasks", len(ids))
+		m.logger.Error(err, "The answer to an ACCEPT never came; asking Mesos about its tasks", "agent", b.AgentID, "tasks", len(ids))
+		m.declineLocked(b.OfferIDs, 0, "Doubtful")
 		m.ledger.SendFailed(ids, true, claims.CauseDisconnected, now)
 	}
 	m.carryOut()
