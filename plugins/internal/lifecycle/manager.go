@@ -273,6 +273,7 @@ func (m *Manager) Stop(ctx context.Context) {
 // carryOut starts what the ledger asks for. The mutex is held; nothing here
 // blocks.
 func (m *Manager) carryOut() {
+	var asks []mesos.TaskRef
 	for _, e := range m.ledger.Effects() {
 		switch e := e.(type) {
 		case claims.Settle:
@@ -282,9 +283,7 @@ func (m *Manager) carryOut() {
 				return c.Kill(ctx, mesos.TaskRef{TaskID: e.TaskID, AgentID: e.AgentID})
 			})
 		case claims.Ask:
-			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error {
-				return c.Reconcile(ctx, mesos.TaskRef{TaskID: e.TaskID, AgentID: e.AgentID})
-			})
+			asks = append(asks, mesos.TaskRef{TaskID: e.TaskID, AgentID: e.AgentID})
 		case claims.AskAll:
 			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error { return c.Reconcile(ctx) })
 		case claims.Evict:
@@ -292,5 +291,9 @@ func (m *Manager) carryOut() {
 		case claims.Examine:
 			m.duties.Add(duty{kind: examine, taskID: e.TaskID, agentID: e.AgentID, uid: e.PodUID})
 		}
+	}
+	// After a fail-over every claim is asked about: in one call, not in thousands.
+	if len(asks) > 0 {
+		m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error { return c.Reconcile(ctx, asks...) })
 	}
 }
