@@ -45,7 +45,9 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 	if err == nil {
 		return nil
 	}
-	klog.FromContext(ctx).V(3).Info("Cannot reserve Mesos resources", "pod", klog.KObj(pod), "node", node, "need", s.need.String(), "err", err)
+	if logger := klog.FromContext(ctx).V(3); logger.Enabled() {
+		logger.Info("Cannot reserve Mesos resources", "pod", klog.KObj(pod), "node", node, "need", s.need.String(), "err", err)
+	}
 	reason := reasonMasterBusy
 	var short *offers.ShortError
 	switch {
@@ -57,9 +59,21 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 		reason = reasonNotConnected
 	}
 	metrics.Rejections.WithLabelValues("Reserve", reason).Inc()
-	// The offer went while we looked: other offers may do.
-	p.manager.Retry(pod)
+	if s.mode == modeSkipped {
+		// The other plugins may like best, again and again, a node that we never
+		// judged: judge each from now on.
+		p.manager.Widen(pod)
+	} else {
+		p.again(pod)
+	}
 	return reject(fwk.Unschedulable, reason)
+}
+
+// again tries a pod again that was turned away without fault of its own: after the
+// scheduler's back-off, or earlier if an offer comes.
+func (p *Plugin) again(pod *v1.Pod) {
+	p.manager.Retry(pod)
+	p.manager.Park(pod, p.manager.Version())
 }
 
 // Unreserve implements framework.ReservePlugin. It gives the claim up at whatever
@@ -76,8 +90,9 @@ func (p *Plugin) PreBindPreFlight(context.Context, fwk.CycleState, *v1.Pod, stri
 }
 
 // PreBind implements framework.PreBindPlugin. It waits, on a channel, until Mesos
-// confirmed the claim or the launch failed. A pod that failed without fault of its
-// own or its agent's is tried again at once.
+// confirmed the claim or the launch failed. The pod is tried again after the
+// scheduler's back-off; earlier, if an offer comes and neither the pod nor its agent
+// was at fault.
 func (p *Plugin) PreBind(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod, node string) *fwk.Status {
 	s, err := getState(cycle)
 	if err != nil {
@@ -98,6 +113,9 @@ func (p *Plugin) PreBind(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 	metrics.LaunchSeconds.WithLabelValues("failed").Observe(time.Since(start).Seconds())
 	klog.FromContext(ctx).V(2).Info("Mesos claim failed", "pod", klog.KObj(pod), "node", node, "task", s.taskID, "cause", outcome.Cause)
 	if outcome.Cause.Blameless() {
+		p.again(pod)
+	} else {
+		// No event of the cluster or of Mesos will tell that another try may do.
 		p.manager.Retry(pod)
 	}
 	return reject(fwk.Unschedulable, reasonOfCause(outcome.Cause))
@@ -117,7 +135,7 @@ func (p *Plugin) Bind(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod, no
 	claim, held := p.manager.Confirmed(s.taskID)
 	if !held {
 		metrics.Rejections.WithLabelValues("Bind", "ClaimLost").Inc()
-		p.manager.Retry(pod)
+		p.again(pod)
 		return reject(fwk.Unschedulable, reasonClaimLost)
 	}
 	binding := &v1.Binding{

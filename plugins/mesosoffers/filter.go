@@ -81,7 +81,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	switch n := len(sel.Slots); {
 	case n == 0:
 		message := shortageMessage(&sel, p.manager.Shortage())
-		klog.FromContext(ctx).V(4).Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", need.String(), "reasons", message)
+		if logger := klog.FromContext(ctx).V(4); logger.Enabled() {
+			logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", need.String(), "reasons", message)
+		}
 		metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
 		p.manager.Park(pod, begun.Seen)
 		return nil, reject(fwk.UnschedulableAndUnresolvable, message)
@@ -90,7 +92,8 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		s.mode = modeLimited
 	case n <= narrowLimit:
 		s.mode = modeNarrowed
-	case n*1000 >= len(infos)*practicallyAll:
+	case n*1000 >= len(infos)*practicallyAll && !begun.Wide:
+		s.mode = modeSkipped
 		return nil, fwk.NewStatus(fwk.Skip)
 	default:
 		return nil, nil
@@ -169,7 +172,8 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 		}
 		return reject(fwk.UnschedulableAndUnresolvable, reasonOf(verdict, kind))
 	}
-	need := s.need.Add(s.overlay[node.Name])
+	// Never less than nothing: that would fit a node without any offer.
+	need := s.need.Add(s.overlay[node.Name]).Max(resources.Vector{})
 	verdict, kind := p.manager.Cache().Fits(p.manager.Index().Lookup(node), &need)
 	if verdict == 0 {
 		return nil

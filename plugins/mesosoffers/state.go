@@ -37,6 +37,8 @@ const (
 	modeNarrowed
 	// modeLimited named a choice of the fitting nodes; see PostFilter.
 	modeLimited
+	// modeSkipped left all nodes to Reserve.
+	modeSkipped
 )
 
 // state is one scheduling cycle of one pod. It is written by PreFilter, changed
