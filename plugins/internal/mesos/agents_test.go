@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -82,9 +83,11 @@ func TestAgentsWithoutAnswer(t *testing.T) {
 			_, err := r.session.Agents(t.Context())
 			result <- err
 		}()
+		synctest.Wait()
+		started = time.Now()
 		st.end()
-		if err := <-result; !errors.Is(err, errStreamEnded) {
-			t.Errorf("the end of the subscription gives %v", err)
+		if err := <-result; !errors.Is(err, errStreamEnded) || time.Since(started) != 0 {
+			t.Errorf("the end of the subscription gives %v after %v", err, time.Since(started))
 		}
 		if _, err := r.session.Agents(t.Context()); !errors.Is(err, ErrNotSubscribed) {
 			t.Errorf("without a subscription: %v", err)

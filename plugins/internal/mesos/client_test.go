@@ -24,7 +24,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,11 +32,11 @@ import (
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
-	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // live makes a session that is subscribed.
+
 func live(t *testing.T, n *memNet, change func(*rig, *Config)) (*fakeMaster, *rig, *fakeStream) {
 	m := newFakeMaster(t, n, "m1:5050")
 	r := newRig(t, n, testConfig("m1"), change).start()
@@ -145,7 +144,9 @@ func TestCallsWithoutSubscription(t *testing.T) {
 }
 
 // TestRefusedCalls: what the master's refusals mean for the subscription. The
+
 // texts are those of a recorded master.
+
 func TestRefusedCalls(t *testing.T) {
 	tests := []struct {
 		status int
@@ -320,7 +321,9 @@ func TestEndOfSubscriptionEndsItsCalls(t *testing.T) {
 }
 
 // TestLanes: ACCEPTs of different agents overtake each other, those of one agent
+
 // and all ordered calls do not.
+
 func TestLanesOrderCalls(t *testing.T) {
 	bubble(t, func(t *testing.T, n *memNet) {
 		m, r, _ := live(t, n, nil)
@@ -368,195 +371,6 @@ func TestLanesOrderCalls(t *testing.T) {
 			t.Errorf("ordered calls went as %v", got)
 		}
 		r.stop()
-	})
-}
-
-func TestAcknowledgements(t *testing.T) {
-	bubble(t, func(t *testing.T, n *memNet) {
-		var m *fakeMaster
-		m, r, st := live(t, n, func(r *rig, _ *Config) {
-			r.handler.onUpdate = func(s claims.TaskStatus) {
-				got := len(m.seen(scheduler.Call_ACKNOWLEDGE))
-				if told := len(r.handler.statuses); s.TaskID == "t1" && told == 0 && got != 0 {
-					t.Errorf("acknowledged before the handler was told")
-				}
-			}
-		})
-		noAgent := updateEvent("t4", uuidV4(4))
-		noAgent.Update.Status.AgentID = nil
-		st.send(updateEvent("t1", uuidV4(1)), updateEvent("t2", nil), updateEvent("t3", make([]byte, 16)), noAgent, updateEvent("t5", []byte{1, 2}))
-		synctest.Wait()
-		acks := m.seen(scheduler.Call_ACKNOWLEDGE)
-		if len(acks) != 1 || acks[0].Acknowledge.TaskID.Value != "t1" || acks[0].Acknowledge.AgentID.Value != "S0" ||
-			!slices.Equal(acks[0].Acknowledge.UUID, uuidV4(1)) {
-			t.Errorf("acknowledged %v", acks)
-		}
-		if got := r.session.Stats(); got.AcksSent != 1 || got.AcksImpossible != 3 {
-			t.Errorf("stats are %+v", got)
-		}
-		// The same update again, as an agent repeats it, is acknowledged again.
-		st.send(updateEvent("t1", uuidV4(1)))
-		synctest.Wait()
-		if got := len(m.seen(scheduler.Call_ACKNOWLEDGE)); got != 2 || len(r.handler.statuses) != 6 {
-			t.Errorf("%d acknowledgements and %d updates", got, len(r.handler.statuses))
-		}
-		r.stop()
-	})
-}
-
-func TestSlowAcknowledgementsDoNotHoldTheStream(t *testing.T) {
-	bubble(t, func(t *testing.T, n *memNet) {
-		m, r, st := live(t, n, func(_ *rig, c *Config) { c.CallTimeout = time.Hour })
-		hold := make(chan struct{})
-		m.onCall = func(seenCall) (int, string) { <-hold; return 0, "" }
-		lanes := map[*ackLane]bool{}
-		for i := range 300 {
-			task := fmt.Sprintf("t%d", i%30)
-			lanes[r.session.current.acks.lane(task)] = true
-			st.send(updateEvent(task, uuidV4(i)))
-		}
-		st.send(rescindEvent("O1"))
-		synctest.Wait()
-		if !strings.HasSuffix(r.handler.text(), "rescinded O1") {
-			t.Fatal("the stream waits for acknowledgements")
-		}
-		if got := len(m.seen(scheduler.Call_ACKNOWLEDGE)); got != len(lanes) || got < 2 {
-			t.Errorf("%d acknowledgements under way, want one in each of %d lanes", got, len(lanes))
-		}
-		close(hold)
-		synctest.Wait()
-		last := map[string]int{}
-		for _, c := range m.seen(scheduler.Call_ACKNOWLEDGE) {
-			task, n := c.Acknowledge.TaskID.Value, int(c.Acknowledge.UUID[0])|int(c.Acknowledge.UUID[1])<<8
-			if before, ok := last[task]; ok && n < before {
-				t.Fatalf("acknowledgements of %s went out of order", task)
-			}
-			last[task] = n
-		}
-		if got := r.session.Stats().AcksSent; got != 300 || len(last) != 30 {
-			t.Errorf("%d acknowledgements for %d tasks", got, len(last))
-		}
-		r.stop()
-	})
-}
-
-func TestAcknowledgementsAreBounded(t *testing.T) {
-	q := newAckQueue()
-	for i := range maxPendingAcks {
-		if !q.add(ack{taskID: "t"}) {
-			t.Fatalf("refused after %d", i)
-		}
-	}
-	if q.add(ack{taskID: "t"}) {
-		t.Error("the queue takes more than its bound")
-	}
-}
-
-func TestAcknowledgementsOfALostSubscriptionAreDropped(t *testing.T) {
-	bubble(t, func(t *testing.T, n *memNet) {
-		m, r, st := live(t, n, nil)
-		hold := make(chan struct{})
-		m.onCall = func(seenCall) (int, string) { <-hold; return 0, "" }
-		for i := range 20 {
-			st.send(updateEvent("t", uuidV4(i)))
-		}
-		st.end()
-		m.next("fw")
-		if got := r.session.Stats(); got.AcksFailed != 1 || got.AcksDropped != 19 {
-			t.Errorf("stats are %+v, want the one under way failed and the rest dropped", got)
-		}
-		close(hold)
-		if err := r.session.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if err := <-r.result; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestClose(t *testing.T) {
-	t.Run("flushes", func(t *testing.T) {
-		bubble(t, func(t *testing.T, n *memNet) {
-			m, r, st := live(t, n, nil)
-			hold := make(chan struct{})
-			m.onCall = func(seenCall) (int, string) { <-hold; return 0, "" }
-			call, closed := make(chan error, 1), make(chan error, 1)
-			go func() { call <- r.session.Suppress(t.Context()) }()
-			st.send(updateEvent("t", uuidV4(1)))
-			synctest.Wait()
-			go func() { closed <- r.session.Close(t.Context()) }()
-			synctest.Wait()
-			if err := r.session.Revive(t.Context()); !errors.Is(err, ErrNotSubscribed) {
-				t.Errorf("a call while closing returned %v", err)
-			}
-			select {
-			case <-st.gone:
-				t.Error("the stream was closed before the calls were done")
-			default:
-			}
-			close(hold)
-			for _, ch := range []chan error{call, closed, r.result} {
-				if err := <-ch; err != nil {
-					t.Error(err)
-				}
-			}
-			<-st.gone
-			if len(m.seen(scheduler.Call_ACKNOWLEDGE)) != 1 || len(m.seen(scheduler.Call_TEARDOWN)) != 0 {
-				t.Errorf("calls are %v", m.seen())
-			}
-			r.handler.wants(t, "subscribed fw at m1:5050", "updated t TASK_RUNNING", "disconnected")
-			if err := r.session.Close(t.Context()); err != nil {
-				t.Errorf("second Close: %v", err)
-			}
-		})
-	})
-	t.Run("cuts calls at its deadline", func(t *testing.T) {
-		bubble(t, func(t *testing.T, n *memNet) {
-			m, r, _ := live(t, n, func(_ *rig, c *Config) { c.CallTimeout = time.Hour })
-			hold := make(chan struct{})
-			defer close(hold)
-			m.onCall = func(seenCall) (int, string) { <-hold; return 0, "" }
-			call := make(chan error, 1)
-			go func() { call <- r.session.Suppress(t.Context()) }()
-			synctest.Wait()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if err := r.session.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Close returned %v", err)
-			}
-			var cut *CallError
-			if err := <-call; !errors.As(err, &cut) || !cut.OutcomeUnknown() {
-				t.Errorf("the call returned %v", err)
-			}
-			if err := <-r.result; err != nil {
-				t.Error(err)
-			}
-		})
-	})
-	t.Run("while connecting", func(t *testing.T) {
-		bubble(t, func(t *testing.T, n *memNet) {
-			r := newRig(t, n, testConfig("gone"), nil).start()
-			synctest.Wait()
-			if err := r.session.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if err := <-r.result; err != nil {
-				t.Error(err)
-			}
-		})
-	})
-	t.Run("before Run", func(t *testing.T) {
-		bubble(t, func(t *testing.T, n *memNet) {
-			m := newFakeMaster(t, n, "m1:5050")
-			r := newRig(t, n, testConfig("m1"), nil)
-			if err := r.session.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if err := r.session.Run(t.Context()); err != nil || len(m.seen()) != 0 {
-				t.Errorf("Run after Close returned %v and made %d calls", err, len(m.seen()))
-			}
-		})
 	})
 }
 

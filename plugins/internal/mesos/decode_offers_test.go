@@ -18,26 +18,24 @@ package mesos
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // reference converts an offer that the generated code has decoded. It is written
+
 // apart from the scan, field by field from the meaning of the message.
+
 func reference(o *mesosv1.Offer) (offers.Offer, bool) {
 	out := offers.Offer{ID: o.ID.Value, AgentID: o.AgentID.Value, Hostname: o.Hostname, Role: o.GetAllocationInfo().GetRole()}
 	if o.Unavailability != nil {
@@ -72,6 +70,7 @@ func reference(o *mesosv1.Offer) (offers.Offer, bool) {
 }
 
 // scan decodes a whole record by the scan.
+
 func scan(t testing.TB, d *offerDecoder, record []byte) ([]offers.Offer, leftOut) {
 	t.Helper()
 	head, err := scanEvent(record)
@@ -86,7 +85,9 @@ func scan(t testing.TB, d *offerDecoder, record []byte) ([]offers.Offer, leftOut
 }
 
 // randomOffer has everything that an offer may have, each thing by chance, and
+
 // now and then something that makes it unusable.
+
 func randomOffer(rng *rand.Rand, n int) mesosv1.Offer {
 	chance := func(percent int) bool { return rng.IntN(100) < percent }
 	o := realisticOffer(n)
@@ -149,6 +150,7 @@ func randomOffer(rng *rand.Rand, n int) mesosv1.Offer {
 }
 
 // TestScanAgreesWithGeneratedDecoder is the property that the scan must have.
+
 func TestScanAgreesWithGeneratedDecoder(t *testing.T) {
 	d := newOfferDecoder()
 	for seed := range uint64(300) {
@@ -169,6 +171,7 @@ func TestScanAgreesWithGeneratedDecoder(t *testing.T) {
 }
 
 // agree checks the scan of a record against the generated decoder and reference.
+
 func agree(t *testing.T, d *offerDecoder, record []byte) {
 	t.Helper()
 	event, err := decodeEvent(record)
@@ -200,85 +203,31 @@ func agree(t *testing.T, d *offerDecoder, record []byte) {
 }
 
 // recordedEvents are records of a real master, by event type.
-func recordedEvents(t testing.TB) map[string][][]byte {
-	t.Helper()
-	b, err := os.ReadFile("testdata/recorded_events.txt")
+
+// TestRepeatedOffersMessagesMerge: protobuf allows a message field to come in
+
+// pieces.
+
+func TestRepeatedOffersMessagesMerge(t *testing.T) {
+	first, err := offersEvent(realisticOffer(1)).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string][][]byte{}
-	for line := range strings.Lines(string(b)) {
-		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		record, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[name] = append(out[name], record)
-	}
-	return out
-}
-
-func TestScanOfRecordedOffers(t *testing.T) {
-	records := recordedEvents(t)["OFFERS"]
-	if len(records) != 2 {
-		t.Fatalf("%d recorded OFFERS, want 2", len(records))
+	second, err := offersEvent(realisticOffer(2), realisticOffer(3)).Marshal()
+	if err != nil {
+		t.Fatal(err)
 	}
 	d := newOfferDecoder()
-	for _, record := range records {
-		agree(t, d, record)
-	}
-	got, _ := scan(t, d, records[0])
-	// The agent has 2 cpus and 1 GiB reserved and 4 cpus revocable besides.
-	want := offers.Offer{
-		ID: "d958639b-bded-4e64-9711-a15cf0c8f378-O1", AgentID: "d958639b-bded-4e64-9711-a15cf0c8f378-S0",
-		Hostname: "node-1", Role: "batch",
-		Free: resources.Vector{resources.CPU: 16_000, resources.Memory: 32_768_000, resources.Disk: 100_000_000},
-	}
-	if diff := cmp.Diff([]offers.Offer{want}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestRecordedEventsDecode(t *testing.T) {
-	for name, records := range recordedEvents(t) {
-		for _, record := range records {
-			head, err := scanEvent(record)
-			if err != nil || eventName(head.kind) != name {
-				t.Errorf("a recorded %s reads as %s, %v", name, eventName(head.kind), err)
-			}
-			event, err := decodeEvent(record)
-			if err != nil || event.Type != head.kind {
-				t.Errorf("a recorded %s decodes as %v, %v", name, event, err)
-			}
-		}
-	}
-	var got []string
-	for _, record := range recordedEvents(t)["UPDATE"] {
-		event, err := decodeEvent(record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := taskStatusOf(event.Update)
-		got = append(got, fmt.Sprintf("%s %s reason=%s source=%s uuid=%d agent=%v", s.TaskID, s.State, s.Reason, s.Source, len(s.UUID), s.AgentID != ""))
-		_, ok := ackOf(s.TaskID, s.AgentID, s.UUID)
-		if ok != (len(s.UUID) > 0) {
-			t.Errorf("acknowledge %s: %v", got[len(got)-1], ok)
-		}
-	}
-	want := []string{
-		"pb-task TASK_STARTING reason= source=SOURCE_EXECUTOR uuid=16 agent=true",
-		"pb-task TASK_STARTING reason=REASON_RECONCILIATION source=SOURCE_MASTER uuid=0 agent=true",
-		"no-such TASK_UNKNOWN reason=REASON_RECONCILIATION source=SOURCE_MASTER uuid=0 agent=false",
-		"pb-bad TASK_DROPPED reason=REASON_INVALID_OFFERS source=SOURCE_MASTER uuid=0 agent=true",
-		"pb-task TASK_STARTING reason= source=SOURCE_EXECUTOR uuid=16 agent=true",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("recorded updates read as\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	agree(t, d, append(first, second...))
+	if len(d.out) != 3 {
+		t.Errorf("%d offers, want 3", len(d.out))
 	}
 }
 
 // TestResultIsReusedAndStringsAreNot: a kept offer must not change when the next
+
 // event is decoded into the same memory.
+
 func TestResultIsReusedAndStringsAreNot(t *testing.T) {
 	d := newOfferDecoder()
 	record, err := offersEvent(realisticOffer(1), realisticOffer(2)).Marshal()
@@ -321,7 +270,9 @@ func TestInternerIsBounded(t *testing.T) {
 }
 
 // TestFastFieldsAreTheSame: the short way of consumeField gives what protowire
+
 // gives, for every start of a field and every cut of it.
+
 func TestFastFieldsAreTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 9))
 	check := func(b []byte) {
@@ -348,7 +299,9 @@ func TestFastFieldsAreTheSame(t *testing.T) {
 }
 
 // FuzzEvent: no record crashes us, and where the generated decoder accepts an
+
 // OFFERS record the scan finds the same offers.
+
 func FuzzEvent(f *testing.F) {
 	for _, records := range recordedEvents(f) {
 		for _, record := range records {
@@ -396,80 +349,11 @@ func FuzzEvent(f *testing.F) {
 }
 
 // realisticOffer is what a master sends of one agent of a middling cluster:
+
 // three scalars, ports, three attributes, a URL, allocation info on everything.
-func realisticOffer(n int) mesosv1.Offer {
-	const master = "d958639b-bded-4e64-9711-a15cf0c8f378"
-	role, host := "kubernetes/production", fmt.Sprintf("node-%05d.cluster.example.com", n)
-	text, ranges, ip := mesosv1.TEXT, mesosv1.RANGES, "10.11.12.13"
-	scalarOf := func(name string, value float64) mesosv1.Resource {
-		r := scalarOf(name, value)
-		r.AllocationInfo.Role = &role
-		return r
-	}
-	attribute := func(name, value string) mesosv1.Attribute {
-		return mesosv1.Attribute{Name: name, Type: text, Text: &mesosv1.Value_Text{Value: value}}
-	}
-	path := "/slave(1)"
-	return mesosv1.Offer{
-		ID:          mesosv1.OfferID{Value: fmt.Sprintf("%s-O%d", master, 1000000+n)},
-		FrameworkID: mesosv1.FrameworkID{Value: master + "-0000"},
-		AgentID:     mesosv1.AgentID{Value: fmt.Sprintf("%s-S%d", master, n)},
-		Hostname:    host,
-		URL:         &mesosv1.URL{Scheme: "http", Address: mesosv1.Address{Hostname: &host, IP: &ip, Port: 5051}, Path: &path},
-		Resources: []mesosv1.Resource{
-			{Name: "ports", Type: &ranges, AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
-				Ranges: &mesosv1.Value_Ranges{Range: []mesosv1.Value_Range{{Begin: 31000, End: 32000}}}},
-			scalarOf("cpus", 15.9), scalarOf("mem", 63488), scalarOf("disk", 409600),
-		},
-		Attributes: []mesosv1.Attribute{
-			attribute("topology.kubernetes.io/rack", fmt.Sprintf("rack-%02d", n%40)), attribute("topology.kubernetes.io/zone", "eu-central-1a"),
-			attribute("node.kubernetes.io/instance-type", "m5.4xlarge"),
-		},
-		AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
-	}
-}
 
 // BenchmarkDecodeOffers decodes one OFFERS event of 10,000 offers by the scan and
+
 // by the generated decoder. The repeated case is an allocator's daily life: the
+
 // same agents with new offer ids.
-func BenchmarkDecodeOffers(b *testing.B) {
-	list := make([]mesosv1.Offer, 10_000)
-	for i := range list {
-		list[i] = realisticOffer(i)
-	}
-	record, err := offersEvent(list...).Marshal()
-	if err != nil {
-		b.Fatal(err)
-	}
-	report := func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetBytes(int64(len(record)))
-		b.ReportMetric(float64(len(record))/float64(len(list)), "B/offer")
-	}
-	b.Run("scan/first", func(b *testing.B) {
-		report(b)
-		for b.Loop() {
-			if got, left := scan(b, newOfferDecoder(), record); len(got) != len(list) || left.count != 0 {
-				b.Fatal(len(got), left)
-			}
-		}
-	})
-	b.Run("scan/repeated", func(b *testing.B) {
-		report(b)
-		d := newOfferDecoder()
-		for b.Loop() {
-			if got, left := scan(b, d, record); len(got) != len(list) || left.count != 0 {
-				b.Fatal(len(got), left)
-			}
-		}
-	})
-	b.Run("generated", func(b *testing.B) {
-		report(b)
-		for b.Loop() {
-			event := &scheduler.Event{}
-			if err := event.Unmarshal(record); err != nil || len(event.Offers.Offers) != len(list) {
-				b.Fatal(err)
-			}
-		}
-	})
-}

@@ -20,92 +20,29 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"k8s.io/klog/v2/ktesting"
-
-	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
 // memNet is a network in memory: it works in a synctest bubble.
-type memNet struct {
-	mu        sync.Mutex
-	listeners map[string]*memListener
-}
-
-type memListener struct {
-	addr   string
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *memListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (l *memListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: l.addr, Net: "mem"} }
-
-func (n *memNet) listen(addr string) *memListener {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.listeners == nil {
-		n.listeners = map[string]*memListener{}
-	}
-	l := &memListener{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
-	n.listeners[addr] = l
-	return l
-}
-
-func (n *memNet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	n.mu.Lock()
-	l := n.listeners[addr]
-	n.mu.Unlock()
-	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	if l == nil {
-		return nil, refused
-	}
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-l.closed:
-		return nil, refused
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (n *memNet) transport() *http.Transport {
-	t := newTransport(nil)
-	t.DialContext = n.dial
-	return t
-}
 
 // seenCall is one call as a fake master received it.
+
 type seenCall struct {
 	*scheduler.Call
 	header http.Header
 }
 
 // fakeMaster is a master that the test plays itself.
+
 type fakeMaster struct {
 	t      testing.TB
 	addr   string
@@ -140,6 +77,7 @@ func newFakeMaster(t testing.TB, n *memNet, addr string) *fakeMaster {
 }
 
 // ServeHTTP judges a request as a master does, as far as these tests need it.
+
 func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -187,6 +125,7 @@ func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // fakeStream is the sending side of one subscription.
+
 type fakeStream struct {
 	call seenCall
 	id   string
@@ -220,6 +159,7 @@ func (m *fakeMaster) stream(w http.ResponseWriter, r *http.Request, call seenCal
 }
 
 // run lets the stream's goroutine do something; false if the stream is gone.
+
 func (st *fakeStream) run(f func(http.ResponseWriter) bool) bool {
 	select {
 	case st.do <- f:
@@ -246,14 +186,13 @@ func (st *fakeStream) send(events ...*scheduler.Event) bool {
 }
 
 // end ends the stream properly, cut breaks the connection.
+
 func (st *fakeStream) end() { st.run(func(http.ResponseWriter) bool { return false }) }
+
 func (st *fakeStream) cut() { st.run(func(http.ResponseWriter) bool { panic(http.ErrAbortHandler) }) }
 
-func frame(record []byte) []byte {
-	return append(fmt.Appendf(nil, "%d\n", len(record)), record...)
-}
-
 // seen returns the calls of the given types so far, all if none is given.
+
 func (m *fakeMaster) seen(types ...scheduler.Call_Type) []seenCall {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -267,6 +206,7 @@ func (m *fakeMaster) seen(types ...scheduler.Call_Type) []seenCall {
 }
 
 // next waits for the next subscription and makes it live.
+
 func (m *fakeMaster) next(id string) *fakeStream {
 	st := <-m.streams
 	st.send(subscribedEvent(id))
@@ -274,142 +214,14 @@ func (m *fakeMaster) next(id string) *fakeStream {
 	return st
 }
 
-func subscribedEvent(id string) *scheduler.Event {
-	interval := 15.0
-	version := "1.12.0"
-	port := uint32(5050)
-	return &scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
-		FrameworkID: &mesosv1.FrameworkID{Value: id}, HeartbeatIntervalSeconds: &interval,
-		MasterInfo: &mesosv1.MasterInfo{ID: "m", Port: &port, Version: &version},
-	}}
-}
-
-func heartbeatEvent() *scheduler.Event { return &scheduler.Event{Type: scheduler.Event_HEARTBEAT} }
-
-func errorEvent(text string) *scheduler.Event {
-	return &scheduler.Event{Type: scheduler.Event_ERROR, Error: &scheduler.Event_Error{Message: text}}
-}
-
-func rescindEvent(id string) *scheduler.Event {
-	return &scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesosv1.OfferID{Value: id}}}
-}
-
-func updateEvent(task string, uuid []byte) *scheduler.Event {
-	state, source := mesosv1.TASK_RUNNING, mesosv1.SOURCE_EXECUTOR
-	return &scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: mesosv1.TaskStatus{
-		TaskID: mesosv1.TaskID{Value: task}, State: &state, Source: &source,
-		AgentID: &mesosv1.AgentID{Value: "S0"}, UUID: uuid,
-	}}}
-}
-
-func offersEvent(list ...mesosv1.Offer) *scheduler.Event {
-	return &scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: list}}
-}
-
 // uuidV4 is a uuid that a master takes, made different by n.
-func uuidV4(n int) []byte {
-	u := make([]byte, 16)
-	u[0], u[1], u[6], u[8] = byte(n), byte(n>>8), 0x40, 0x80
-	return u
-}
 
 // recorder is a Handler that writes down what it is told.
-type recorder struct {
-	mu  sync.Mutex
-	log []string
-	// onUpdate and onSubscribed run inside the handler's methods.
-	onUpdate     func(claims.TaskStatus)
-	onSubscribed func(Subscription)
-	subs         []Subscription
-	statuses     []claims.TaskStatus
-	offers       []offers.Offer
-	reasons      []error
-}
-
-func (r *recorder) add(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.log = append(r.log, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Subscribed(s Subscription) {
-	r.add("subscribed %s at %s", s.FrameworkID, s.Master)
-	r.subs = append(r.subs, s)
-	if r.onSubscribed != nil {
-		r.onSubscribed(s)
-	}
-}
-
-func (r *recorder) Disconnected(err error) {
-	r.add("disconnected")
-	r.reasons = append(r.reasons, err)
-}
-
-func (r *recorder) Offers(list []offers.Offer) {
-	for _, o := range list {
-		r.add("offer %s", o.ID)
-		r.offers = append(r.offers, o)
-	}
-}
-
-func (r *recorder) Rescinded(id string) { r.add("rescinded %s", id) }
-
-func (r *recorder) Updated(s claims.TaskStatus) {
-	if r.onUpdate != nil {
-		r.onUpdate(s)
-	}
-	r.add("updated %s %s", s.TaskID, s.State)
-	r.statuses = append(r.statuses, s)
-}
-
-func (r *recorder) Failed(agent, executor string, status int32) {
-	r.add("failed %s/%s %d", agent, executor, status)
-}
-
-func (r *recorder) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return strings.Join(r.log, "\n")
-}
-
-func (r *recorder) wants(t testing.TB, lines ...string) {
-	t.Helper()
-	if got, want := r.text(), strings.Join(lines, "\n"); got != want {
-		t.Fatalf("the handler was told\n%s\nwant\n%s", got, want)
-	}
-}
 
 // memIDs is an IDStore in memory.
-type memIDs struct {
-	mu               sync.Mutex
-	id               string
-	loads, saves     int
-	loadErr, saveErr error
-	onSave           func()
-}
-
-func (m *memIDs) Load(context.Context) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.loads++
-	return m.id, m.loadErr
-}
-
-func (m *memIDs) Save(_ context.Context, id string) error {
-	if m.onSave != nil {
-		m.onSave()
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.saves++
-	if m.saveErr != nil {
-		return m.saveErr
-	}
-	m.id = id
-	return nil
-}
 
 // rig is a session with its surroundings.
+
 type rig struct {
 	t        testing.TB
 	net      *memNet
@@ -434,6 +246,7 @@ func testConfig(masters ...string) Config {
 }
 
 // newRig makes a session, with a stored FrameworkID "fw"; change may alter it.
+
 func newRig(t testing.TB, n *memNet, cfg Config, change func(*rig, *Config)) *rig {
 	r := &rig{t: t, net: n, handler: &recorder{}, ids: &memIDs{id: "fw"}, observer: &countingObserver{}, result: make(chan error, 1)}
 	cfg.IDs, cfg.Observer = r.ids, r.observer
@@ -449,6 +262,7 @@ func newRig(t testing.TB, n *memNet, cfg Config, change func(*rig, *Config)) *ri
 }
 
 // start runs the session until the test's end.
+
 func (r *rig) start() *rig {
 	_, ctx := ktesting.NewTestContext(r.t)
 	ctx, cancel := context.WithCancel(ctx)
@@ -458,6 +272,7 @@ func (r *rig) start() *rig {
 }
 
 // stop ends Run by its context and checks its result.
+
 func (r *rig) stop() {
 	r.t.Helper()
 	r.cancel()
@@ -470,57 +285,12 @@ func (r *rig) stop() {
 }
 
 // countingObserver notes what it is told.
-type countingObserver struct {
-	mu     sync.Mutex
-	calls  []string
-	events []string
-	states []State
-}
-
-func (o *countingObserver) CallDone(kind, result string, _ time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.calls = append(o.calls, kind+" "+result)
-}
-
-func (o *countingObserver) EventReceived(kind string, _ int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.events = append(o.events, kind)
-}
-
-func (o *countingObserver) StateChanged(state State, _ error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.states = append(o.states, state)
-}
-
-func (o *countingObserver) snapshot() (calls, events []string, states []State) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.calls), slices.Clone(o.events), slices.Clone(o.states)
-}
 
 // bubble runs a test on virtual time, with a network of its own.
+
 func bubble(t *testing.T, f func(t *testing.T, n *memNet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, &memNet{}) })
 }
 
 // plainOffer is an offer of one agent with nothing special about it.
-func plainOffer(id, agent string) mesosv1.Offer {
-	role := "k8s"
-	return mesosv1.Offer{
-		ID: mesosv1.OfferID{Value: id}, FrameworkID: mesosv1.FrameworkID{Value: "fw"}, AgentID: mesosv1.AgentID{Value: agent},
-		Hostname: "host-" + agent, AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
-		Resources: []mesosv1.Resource{scalarOf("cpus", 4), scalarOf("mem", 1024)},
-	}
-}
-
-func scalarOf(name string, value float64) mesosv1.Resource {
-	typ, role := mesosv1.SCALAR, "k8s"
-	return mesosv1.Resource{
-		Name: name, Type: &typ, Scalar: &mesosv1.Value_Scalar{Value: value},
-		AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &role},
-	}
-}

@@ -313,14 +313,14 @@ func TestSlowHandlerIsNotSilence(t *testing.T) {
 		}).start()
 		st := m.next("fw")
 		st.send(updateEvent("t", nil), heartbeatEvent())
-		time.Sleep(11 * time.Minute)
+		time.Sleep(10*time.Minute + 44*time.Second)
+		synctest.Wait()
+		r.handler.wants(t, "subscribed fw at m1:5050", "updated t TASK_RUNNING")
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		r.handler.wants(t, "subscribed fw at m1:5050", "updated t TASK_RUNNING", "disconnected")
 		if err := r.handler.reasons[0]; !errors.Is(err, errSilent) {
 			t.Errorf("told %v", err)
-		}
-		if got := r.session.Status().LastRecord; time.Since(got) < 30*time.Second {
-			t.Errorf("last record %v ago: the heartbeat that waited behind the handler was not read", time.Since(got))
 		}
 		r.stop()
 	})
