@@ -50,6 +50,10 @@ func (m *Master) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		m.serveScheduler(w, r)
 		return
 	}
+	if p == "/api/v1" {
+		m.serveOperator(w, r)
+		return
+	}
 	m.serveRead(w, r, p)
 }
 

@@ -18,6 +18,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -136,7 +137,7 @@ func (m *Master) reregisterKnown(a *agent) {
 			h.reportUnknown(m, t.fw, t)
 		}
 	}
-	for key := range a.kills {
+	for _, key := range sortedTaskKeys(a.kills) {
 		if a.tasks[key] != nil {
 			h.kill(m, key)
 		}
@@ -244,11 +245,7 @@ func (m *Master) connectionLost(a *agent) {
 		if f.info.GetCheckpoint() {
 			continue
 		}
-		for key := range f.executors {
-			if key.agent == a.id {
-				m.removeExecutor(f, key)
-			}
-		}
+		m.removeExecutorsOn(f, a)
 	}
 	m.armPingTimeout(a)
 }
@@ -296,11 +293,7 @@ func (m *Master) markUnreachable(a *agent) {
 func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 	m.rescindAgent(a)
 	for _, f := range m.frameworks {
-		for key := range f.executors {
-			if key.agent == a.id {
-				m.removeExecutor(f, key)
-			}
-		}
+		m.removeExecutorsOn(f, a)
 	}
 	m.clearAgentFilters(a.id)
 	a.connected, a.host.connected = false, false
@@ -369,6 +362,12 @@ func (m *Master) markGone(agentID string) bool {
 	m.broadcastFailure(agentID)
 	a.host.stop(m)
 	return true
+}
+
+func (m *Master) removeExecutorsOn(f *framework, a *agent) {
+	for _, id := range slices.Clone(f.onAgent[a.id]) {
+		m.removeExecutor(f, execKey{a.id, id})
+	}
 }
 
 func (m *Master) sendGone(t *task) {

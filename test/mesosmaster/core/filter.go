@@ -18,6 +18,7 @@ package core
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -28,7 +29,10 @@ type filterKey struct{ role, agent string }
 
 // refused is a decline filter: while it lives, no offer of a subset of these
 // resources is made (Mesos hierarchical.cpp RefusedOfferFilter).
-type refused struct{ res Resources }
+type refused struct {
+	res    Resources
+	expiry *timer
+}
 
 // refuseFor is the duration of a decline filter by the master's rules: absent,
 // negative or not a number means 5 s, 0 means none, at most 365 days.
@@ -64,49 +68,44 @@ func (m *Master) refuse(f *framework, a *agent, role string, res Resources, refu
 		return
 	}
 	key := filterKey{role, a.id}
-	entry := &refused{res.withAlloc("")}
+	entry := &refused{res: res.withAlloc("")}
 	f.filters[key] = append(f.filters[key], entry)
-	m.after(max(refuse, m.cfg.AllocationInterval), func() {
-		if m.dropFilter(f, key, entry) {
-			m.allocateAtTick()
-		}
+	entry.expiry = m.after(max(refuse, m.cfg.AllocationInterval), func() {
+		m.dropFilter(f, key, entry)
+		m.allocateAtTick()
 	})
 }
 
-func (m *Master) dropFilter(f *framework, key filterKey, entry *refused) bool {
-	list := f.filters[key]
-	for i, e := range list {
-		if e != entry {
-			continue
-		}
-		rest := append(list[:i:i], list[i+1:]...)
-		if len(rest) == 0 {
-			delete(f.filters, key)
-		} else {
-			f.filters[key] = rest
-		}
-		return true
+func (m *Master) dropFilter(f *framework, key filterKey, entry *refused) {
+	rest := slices.DeleteFunc(slices.Clone(f.filters[key]), func(e *refused) bool { return e == entry })
+	if len(rest) == 0 {
+		delete(f.filters, key)
+		return
 	}
-	return false
+	f.filters[key] = rest
 }
 
 // clearFilters removes the decline filters of one role.
 func (m *Master) clearFilters(f *framework, role string) {
-	for key := range f.filters {
-		if key.role == role {
-			delete(f.filters, key)
-		}
-	}
+	m.clearFiltersWhere(f, func(key filterKey) bool { return key.role == role })
 }
 
 // clearAgentFilters removes the decline filters about one agent.
 func (m *Master) clearAgentFilters(agentID string) {
 	for _, f := range m.frameworks {
-		for key := range f.filters {
-			if key.agent == agentID {
-				delete(f.filters, key)
-			}
+		m.clearFiltersWhere(f, func(key filterKey) bool { return key.agent == agentID })
+	}
+}
+
+func (m *Master) clearFiltersWhere(f *framework, match func(filterKey) bool) {
+	for key, list := range f.filters {
+		if !match(key) {
+			continue
 		}
+		for _, e := range list {
+			m.timers.cancel(e.expiry)
+		}
+		delete(f.filters, key)
 	}
 }
 

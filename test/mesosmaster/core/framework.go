@@ -47,6 +47,7 @@ type framework struct {
 	unreachLog  []string // ids in unreachable, oldest first
 	completed   []*task
 	executors   map[execKey]*executor
+	onAgent     map[string][]string // executor ids by agent, sorted
 	offers      map[string]*offer
 	filters     map[filterKey][]*refused
 
@@ -70,7 +71,7 @@ func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
 	f := &framework{
 		id: id, roles: map[string]bool{}, suppressed: map[string]bool{},
 		tasks: map[string]*task{}, unreachable: map[string]*task{},
-		executors: map[execKey]*executor{}, offers: map[string]*offer{},
+		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{},
 		filters: map[filterKey][]*refused{}, registered: m.now, reregistered: m.now,
 	}
 	f.stats.init()
@@ -195,7 +196,7 @@ func (m *Master) deactivate(f *framework, rescind bool) {
 	for _, id := range sortedKeys(f.offers) {
 		m.discardOffer(f.offers[id], rescind)
 	}
-	clear(f.filters)
+	m.clearFiltersWhere(f, func(filterKey) bool { return true })
 }
 
 // disconnected is the loss of a framework's stream

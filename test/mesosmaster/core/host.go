@@ -90,7 +90,7 @@ type runTask struct {
 
 	pending   []mesos.TaskStatus // not acknowledged, in order; the first is outstanding
 	retry     time.Duration
-	retryGen  uint64
+	retryAt   *timer
 	sentState *mesos.TaskState
 	sentUUID  []byte
 	statuses  []mesos.TaskStatus
@@ -327,7 +327,7 @@ func (h *host) shutdownFramework(m *Master, fw string) {
 	delete(h.frameworks, fw)
 	for key := range h.tasks {
 		if key.fw == fw {
-			h.tasks[key].retryGen++
+			m.timers.cancel(h.tasks[key].retryAt)
 			delete(h.tasks, key)
 		}
 	}
@@ -338,13 +338,18 @@ func (h *host) shutdownFramework(m *Master, fw string) {
 	}
 }
 
+// silence stops the repetition of updates, as the end of the process does.
+func (h *host) silence(m *Master) {
+	for _, rt := range h.tasks {
+		m.timers.cancel(rt.retryAt)
+	}
+}
+
 // stop is the end of the agent process and of all that runs on the machine.
 func (h *host) stop(m *Master) {
 	h.running, h.connected = false, false
 	h.lives++
-	for key := range h.tasks {
-		h.tasks[key].retryGen++
-	}
+	h.silence(m)
 	clear(h.tasks)
 	clear(h.executors)
 	clear(h.frameworks)

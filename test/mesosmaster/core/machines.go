@@ -64,9 +64,7 @@ func (m *Master) KillAgent(now time.Time, hostname string) error {
 	}
 	h.running = false
 	h.lives++
-	for _, rt := range h.tasks {
-		rt.retryGen++
-	}
+	h.silence(m)
 	if a := m.agents[h.agentID]; a != nil {
 		m.connectionLost(a)
 		m.killUncheckpointed(h)
@@ -79,7 +77,7 @@ func (m *Master) KillAgent(now time.Time, hostname string) error {
 func (m *Master) killUncheckpointed(h *host) {
 	for key, rt := range h.tasks {
 		if info := h.frameworks[key.fw]; info != nil && !info.GetCheckpoint() {
-			rt.retryGen++
+			m.timers.cancel(rt.retryAt)
 			delete(h.tasks, key)
 		}
 	}
@@ -212,12 +210,7 @@ func (m *Master) SetDeactivated(now time.Time, hostname string, off bool) error 
 	if a == nil {
 		return fmt.Errorf("agent on host %q is not registered", hostname)
 	}
-	a.deactivated = off
-	if off {
-		m.rescindAgent(a)
-	} else {
-		m.allocateAtTick()
-	}
+	m.setDeactivated(a, off)
 	return nil
 }
 

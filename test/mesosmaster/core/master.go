@@ -154,9 +154,9 @@ func (m *Master) enter(now time.Time) {
 }
 
 // after runs do later, unless the master fails over before.
-func (m *Master) after(d time.Duration, do func()) {
+func (m *Master) after(d time.Duration, do func()) *timer {
 	epoch := m.epoch
-	m.timers.add(m.now.Add(d), func() {
+	return m.timers.add(m.now.Add(d), func() {
 		if m.epoch == epoch {
 			do()
 		}
@@ -164,7 +164,9 @@ func (m *Master) after(d time.Duration, do func()) {
 }
 
 // afterAlways runs do later whatever happens to the master: for agents.
-func (m *Master) afterAlways(d time.Duration, do func()) { m.timers.add(m.now.Add(d), do) }
+func (m *Master) afterAlways(d time.Duration, do func()) *timer {
+	return m.timers.add(m.now.Add(d), do)
+}
 
 // newUUID makes a random (version 4) uuid from the seeded source.
 func (m *Master) newUUID() uuid.UUID {

@@ -85,10 +85,8 @@ func (o *offer) toProto() mesos.Offer {
 		role := o.role
 		p.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
 	}
-	for key := range o.fw.executors {
-		if key.agent == o.agent.id {
-			p.ExecutorIDs = append(p.ExecutorIDs, mesos.ExecutorID{Value: key.id})
-		}
+	for _, id := range o.fw.onAgent[o.agent.id] {
+		p.ExecutorIDs = append(p.ExecutorIDs, mesos.ExecutorID{Value: id})
 	}
 	return p
 }

@@ -184,7 +184,10 @@ func (m *Master) addTask(t *task, a *agent) {
 
 // addExecutor books a custom or default executor on its agent.
 func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, role string, res Resources) {
-	f.executors[execKey{a.id, info.ExecutorID.Value}] = &executor{info: info, role: role, res: res}
+	id := info.ExecutorID.Value
+	f.executors[execKey{a.id, id}] = &executor{info: info, role: role, res: res}
+	at, _ := slices.BinarySearch(f.onAgent[a.id], id)
+	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
 	if len(res) > 0 {
 		m.charge(f.id, a, role, res.withAlloc(""))
 	}
@@ -196,6 +199,10 @@ func (m *Master) removeExecutor(f *framework, key execKey) {
 		return
 	}
 	delete(f.executors, key)
+	f.onAgent[key.agent] = slices.DeleteFunc(f.onAgent[key.agent], func(id string) bool { return id == key.id })
+	if len(f.onAgent[key.agent]) == 0 {
+		delete(f.onAgent, key.agent)
+	}
 	if a := m.agents[key.agent]; a != nil {
 		m.recoverRes(f, a, e.role, e.res, 0)
 	}

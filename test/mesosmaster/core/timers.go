@@ -23,9 +23,10 @@ import (
 
 // timer is one thing to do at one moment of the emulated time.
 type timer struct {
-	at  time.Time
-	seq uint64
-	do  func()
+	at    time.Time
+	seq   uint64
+	do    func()
+	index int // in the heap; -1 once out of it
 }
 
 // timerHeap orders timers by time, then by creation, so that a run is
@@ -39,12 +40,20 @@ func (h timerHeap) Less(i, j int) bool {
 	}
 	return h[i].seq < h[j].seq
 }
-func (h timerHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *timerHeap) Push(x any)   { *h = append(*h, x.(*timer)) }
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *timerHeap) Push(x any) {
+	t := x.(*timer)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
 func (h *timerHeap) Pop() any {
 	old := *h
 	t := old[len(old)-1]
 	old[len(old)-1] = nil
+	t.index = -1
 	*h = old[:len(old)-1]
 	return t
 }
@@ -55,9 +64,18 @@ type timers struct {
 	seq  uint64
 }
 
-func (t *timers) add(at time.Time, do func()) {
+func (t *timers) add(at time.Time, do func()) *timer {
 	t.seq++
-	heap.Push(&t.heap, &timer{at: at, seq: t.seq, do: do})
+	x := &timer{at: at, seq: t.seq, do: do}
+	heap.Push(&t.heap, x)
+	return x
+}
+
+// cancel takes a timer back; nil and timers that have fired are fine.
+func (t *timers) cancel(x *timer) {
+	if x != nil && x.index >= 0 {
+		heap.Remove(&t.heap, x.index)
+	}
 }
 
 // pop takes the next timer due at now, nil if there is none.

@@ -102,10 +102,9 @@ func (h *host) forward(m *Master, rt *runTask) {
 }
 
 func (h *host) armRetry(m *Master, rt *runTask) {
-	rt.retryGen++
-	token := rt.retryGen
-	m.afterAlways(rt.retry, func() {
-		if rt.retryGen != token || len(rt.pending) == 0 || !h.running {
+	m.timers.cancel(rt.retryAt)
+	rt.retryAt = m.afterAlways(rt.retry, func() {
+		if len(rt.pending) == 0 || !h.running {
 			return
 		}
 		h.transmit(m, rt)
@@ -152,7 +151,7 @@ func (h *host) acknowledge(m *Master, key taskKey, uuid []byte) {
 	}
 	done := terminal(rt.pending[0].GetState())
 	rt.pending = rt.pending[1:]
-	rt.retryGen++
+	m.timers.cancel(rt.retryAt)
 	switch {
 	case len(rt.pending) > 0:
 		h.forward(m, rt)
