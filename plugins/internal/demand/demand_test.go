@@ -302,6 +302,28 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestWakeAll(t *testing.T) {
+	d := New(testCfg, epoch)
+	if got := d.WakeAll(); got != nil {
+		t.Errorf("WakeAll of nobody = %v", got)
+	}
+	for _, p := range []struct {
+		uid  string
+		need resources.Vector
+	}{{"a", amount(1, 1)}, {"b", amount(2, 2)}, {"c", amount(1, 1)}, {"d", amount(9, 9)}} {
+		d.Add(p.uid, p.need)
+		if p.uid != "d" {
+			d.Park(p.uid)
+		}
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, d.WakeAll()); diff != "" {
+		t.Errorf("WakeAll, -want +got:\n%s", diff)
+	}
+	if all, parked := d.Pods(); all != 4 || parked != 0 {
+		t.Errorf("afterwards %d pods, %d of them parked; want 4 and none", all, parked)
+	}
+}
+
 func TestWake(t *testing.T) {
 	park := func(d *Demand, need resources.Vector, uids ...string) {
 		for _, uid := range uids {

@@ -97,6 +97,20 @@ func (d *Demand) Wake(free []resources.Vector) []string {
 		}
 		woken = s.wake(d, min(s.parked, capacity+(capacity+4)/5), woken)
 	}
+	return oldestFirst(woken)
+}
+
+// WakeAll names all parked pods, oldest first: what they wait for is to be judged
+// anew. They are no longer parked.
+func (d *Demand) WakeAll() []string {
+	var woken []sleeper
+	for _, s := range d.shapes {
+		woken = s.wake(d, s.parked, woken)
+	}
+	return oldestFirst(woken)
+}
+
+func oldestFirst(woken []sleeper) []string {
 	slices.SortFunc(woken, func(a, b sleeper) int { return cmp.Compare(a.parking, b.parking) })
 	var uids []string
 	for _, e := range woken {

@@ -133,7 +133,11 @@ func (m *Manager) wake(slots []int32) map[string]*v1.Pod {
 	for _, slot := range slots {
 		free = append(free, m.cache.FreeOf(slot))
 	}
-	uids := m.demand.Wake(free)
+	return m.podsOf(m.demand.Wake(free))
+}
+
+// podsOf returns the pods of these UIDs by their keys. The mutex is held.
+func (m *Manager) podsOf(uids []string) map[string]*v1.Pod {
 	if len(uids) == 0 {
 		return nil
 	}
@@ -235,16 +239,28 @@ func (m *Manager) pollAgents(ctx context.Context) {
 	}
 }
 
+// agentsListed takes in the list of all agents. With the first of a subscription,
+// pods that still sleep are tried once more: what keeps them waiting can be told
+// now, and what they were told, as that the master was not connected, is not so
+// any more.
 func (m *Manager) agentsListed(generation uint64, list []mesos.Agent) {
+	m.activatePods(m.takeInAgents(generation, list))
+}
+
+func (m *Manager) takeInAgents(generation uint64, list []mesos.Agent) (woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.generation != generation {
-		return
+		return nil
 	}
 	for _, a := range list {
 		if a.Active {
 			m.agentSeen(a.ID, a.Hostname)
 		}
 	}
+	if !m.agentsKnown {
+		woken = m.podsOf(m.demand.WakeAll())
+	}
 	m.agentsKnown = true
+	return woken
 }
