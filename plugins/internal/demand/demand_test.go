@@ -303,7 +303,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestWakeAll(t *testing.T) {
-	d := New(testCfg, epoch)
+	d := New(testCfg, start)
 	if got := d.WakeAll(); got != nil {
 		t.Errorf("WakeAll of nobody = %v", got)
 	}
@@ -316,8 +316,8 @@ func TestWakeAll(t *testing.T) {
 			d.Park(p.uid)
 		}
 	}
-	if diff := cmp.Diff([]string{"a", "b", "c"}, d.WakeAll()); diff != "" {
-		t.Errorf("WakeAll, -want +got:\n%s", diff)
+	if got := d.WakeAll(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("WakeAll = %v, want the parked pods in their order", got)
 	}
 	if all, parked := d.Pods(); all != 4 || parked != 0 {
 		t.Errorf("afterwards %d pods, %d of them parked; want 4 and none", all, parked)
