@@ -17,7 +17,11 @@ limitations under the License.
 package mesosoffers
 
 import (
+	"context"
+	"time"
+
 	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
@@ -26,7 +30,17 @@ import (
 // queue for: it asks as soon as it leads, even if there is no pod, and never
 // before. Call it before the scheduler runs. The returned function tells whether
 // this process leads.
+//
+// It also gives the scheduler's failure handler a copy of the pod it is called
+// for: the handler replaces parts of it while the scheduling queue may still read
+// them (kubernetes/kubernetes#139340, mended the same way in later releases).
 func (r *Runtime) Gate(sched *scheduler.Scheduler) (leads func() bool) {
+	fail := sched.FailureHandler
+	sched.FailureHandler = func(ctx context.Context, f framework.Framework, pod *framework.QueuedPodInfo,
+		status *fwk.Status, nominated *framework.NominatingInfo, start time.Time) {
+		own := *pod
+		fail(ctx, f, &own, status, nominated, start)
+	}
 	next := sched.NextPod
 	first := true
 	sched.NextPod = func(logger klog.Logger) (*framework.QueuedPodInfo, error) {
