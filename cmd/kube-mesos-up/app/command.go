@@ -94,12 +94,15 @@ func (o *Options) Run(parent context.Context) error {
 }
 
 func (o *Options) run(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
+	progress := newProgress(o.out, time.Now)
+	for _, path := range removeLeftovers(os.TempDir(), time.Now()) {
+		progress.line("removed " + path + ", left by a run that was killed")
+	}
 	dir, err := openDataDir(o.DataDir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	progress := newProgress(o.out, time.Now)
 	c, err := o.newCluster(dir, progress)
 	if err != nil {
 		return err
@@ -130,7 +133,7 @@ func (o *Options) run(ctx context.Context, cancel context.CancelCauseFunc) (err 
 	}
 	o.printUsage(c)
 	if o.Demo {
-		return o.runDemo(ctx, c)
+		return o.runDemo(ctx, c, progress.start)
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
@@ -138,6 +141,10 @@ func (o *Options) run(ctx context.Context, cancel context.CancelCauseFunc) (err 
 
 func (o *Options) newCluster(dir *dataDir, progress *progress) (*cluster.Cluster, error) {
 	config, err := o.schedulerConfig()
+	if err != nil {
+		return nil, err
+	}
+	further, err := o.manifests()
 	if err != nil {
 		return nil, err
 	}
@@ -151,16 +158,16 @@ func (o *Options) newCluster(dir *dataDir, progress *progress) (*cluster.Cluster
 	progress.line("data in " + dir.path)
 	return cluster.New(cluster.Options{
 		Program: program, DataDir: dir.path, Ephemeral: dir.ephemeral, Kubeconfig: o.Kubeconfig,
-		MesosMaster: o.MesosMaster, Emulator: o.emulator(), SchedulerConfig: config, RBAC: manifests.RBAC,
+		MesosMaster: o.MesosMaster, Emulator: o.emulator(), SchedulerConfig: config, Manifests: append([][]byte{manifests.RBAC}, further...),
 		Verbosity: o.Verbosity, Progress: progress.line,
 	})
 }
 
-func (o *Options) runDemo(ctx context.Context, c *cluster.Cluster) error {
+func (o *Options) runDemo(ctx context.Context, c *cluster.Cluster, start time.Time) error {
 	ctx, done := context.WithTimeoutCause(ctx, o.DemoTimeout,
 		fmt.Errorf("the demo did not end within %v (--demo-timeout)", o.DemoTimeout))
 	defer done()
-	return demo.Run(ctx, c, o.NeighbourAgents > 0, o.out)
+	return demo.Run(ctx, c, demo.Options{Start: start, Neighbours: o.NeighbourAgents > 0, Out: o.out})
 }
 
 func (o *Options) printUsage(c *cluster.Cluster) {

@@ -22,13 +22,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-up/internal/components"
-	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-up/internal/process"
 	"github.com/kube-mesos/kube-mesos/manifests"
 )
 
@@ -42,6 +40,7 @@ type Options struct {
 	DataDir         string
 	Kubeconfig      string
 	SchedulerConfig string
+	Apply           []string
 	Verbosity       int
 	StartTimeout    time.Duration
 	Demo            bool
@@ -69,6 +68,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DataDir, "data-dir", "", "Folder for all data, kept for the next run. Default: a temporary folder, removed at exit.")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "Where to write the administrator's kubeconfig. Default: kubeconfig in the data folder.")
 	fs.StringVar(&o.SchedulerConfig, "scheduler-config", "", "KubeSchedulerConfiguration to use; masters and kubeconfig are filled in. Default: manifests/scheduler-config/kube-mesos.yaml.")
+	fs.StringSliceVar(&o.Apply, "apply", nil, "Manifests to apply before the scheduler starts, such as CustomResourceDefinitions and RBAC of further plugins. Separate files by commas or repeat the flag.")
 	fs.IntVar(&o.Verbosity, "verbosity", o.Verbosity, "Log verbosity of the Kubernetes components.")
 	fs.DurationVar(&o.StartTimeout, "start-timeout", o.StartTimeout, "How long the cluster may take to start.")
 	fs.BoolVar(&o.Demo, "demo", false, "Run the examples, check from outside that every bound pod holds a matching Mesos task, print figures, and exit.")
@@ -126,41 +126,15 @@ func (o *Options) schedulerConfig() ([]byte, error) {
 	return data, nil
 }
 
-// dataDir is the folder of one run.
-type dataDir struct {
-	path      string
-	ephemeral bool
-	lock      *process.Lock
-}
-
-// openDataDir makes the data folder and takes its lock, so that two runs never
-// share one.
-func openDataDir(path string) (*dataDir, error) {
-	d := &dataDir{path: path}
-	var err error
-	if path == "" {
-		d.ephemeral = true
-		if d.path, err = os.MkdirTemp("", "kube-mesos-up-"); err != nil {
-			return nil, fmt.Errorf("create a temporary data folder: %w", err)
+// manifests returns the contents of the files of --apply.
+func (o *Options) manifests() ([][]byte, error) {
+	var all [][]byte
+	for _, path := range o.Apply {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("--apply: %w", err)
 		}
-	} else if d.path, err = filepath.Abs(path); err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
+		all = append(all, data)
 	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
-	}
-	if d.lock, err = process.Acquire(filepath.Join(d.path, "lock")); err != nil {
-		return nil, fmt.Errorf("--data-dir: %w; choose another folder or end the other run", err)
-	}
-	return d, nil
-}
-
-// close gives the folder back, removing a temporary one.
-func (d *dataDir) close() error {
-	if d.ephemeral {
-		if err := os.RemoveAll(d.path); err != nil {
-			return errors.Join(fmt.Errorf("remove the temporary data folder: %w", err), d.lock.Release())
-		}
-	}
-	return d.lock.Release()
+	return all, nil
 }

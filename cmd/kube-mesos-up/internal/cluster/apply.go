@@ -43,8 +43,9 @@ const fieldManager = "kube-mesos-up"
 
 // Applier applies and deletes manifests.
 type Applier struct {
-	client dynamic.Interface
-	mapper meta.RESTMapper
+	client    dynamic.Interface
+	discovery discovery.DiscoveryInterface
+	mapper    meta.RESTMapper
 }
 
 // NewApplier returns an applier that knows the kinds served now.
@@ -53,15 +54,22 @@ func NewApplier(config *rest.Config) (*Applier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery client: %w", err)
 	}
-	groups, err := restmapper.GetAPIGroupResources(disco)
-	if err != nil {
-		return nil, fmt.Errorf("discover the served kinds: %w", err)
-	}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client: %w", err)
 	}
-	return &Applier{client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups)}, nil
+	a := &Applier{client: client, discovery: disco}
+	return a, a.discover()
+}
+
+// discover learns the kinds served now.
+func (a *Applier) discover() error {
+	groups, err := restmapper.GetAPIGroupResources(a.discovery)
+	if err != nil {
+		return fmt.Errorf("discover the served kinds: %w", err)
+	}
+	a.mapper = restmapper.NewDiscoveryRESTMapper(groups)
+	return nil
 }
 
 // Decode returns the objects of a YAML file of several documents.
@@ -88,7 +96,9 @@ func Decode(data []byte) ([]*unstructured.Unstructured, error) {
 
 // Apply applies objects in order, server-side. It retries until ctx is done
 // while the cluster is still starting: namespaces and their default service
-// accounts appear a moment after the API does.
+// accounts appear a moment after the API does. The kind that a
+// CustomResourceDefinition defines is served when it returns, and objects of that
+// kind may follow in the same list.
 func (a *Applier) Apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, obj := range objects {
 		resource, err := a.resource(obj)
@@ -104,8 +114,40 @@ func (a *Applier) Apply(ctx context.Context, objects []*unstructured.Unstructure
 		if err != nil {
 			return fmt.Errorf("apply %s %s: %w", obj.GetKind(), obj.GetName(), err)
 		}
+		if obj.GetKind() == "CustomResourceDefinition" {
+			if err := a.awaitEstablished(ctx, resource, obj.GetName()); err != nil {
+				return fmt.Errorf("wait until %s is served: %w", obj.GetName(), err)
+			}
+		}
 	}
 	return nil
+}
+
+// errNotEstablished tells that a defined kind is not served yet.
+var errNotEstablished = errors.New("it is not established")
+
+// awaitEstablished waits until the apiserver serves a defined kind, and learns it.
+func (a *Applier) awaitEstablished(ctx context.Context, resource dynamic.ResourceInterface, name string) error {
+	err := poll(ctx, func(ctx context.Context) error {
+		crd, err := resource.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
+		if err != nil {
+			return err
+		}
+		for _, c := range conditions {
+			if condition, _ := c.(map[string]any); condition["type"] == "Established" && condition["status"] == "True" {
+				return nil
+			}
+		}
+		return errNotEstablished
+	}, func(err error) bool { return errors.Is(err, errNotEstablished) })
+	if err != nil {
+		return err
+	}
+	return a.discover()
 }
 
 // Delete deletes objects with all that they own and waits until they are gone.

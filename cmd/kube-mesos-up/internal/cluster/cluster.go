@@ -52,8 +52,9 @@ type Options struct {
 	// SchedulerConfig is the content of a KubeSchedulerConfiguration file. Its
 	// masters and kubeconfig are replaced.
 	SchedulerConfig []byte
-	// RBAC are the manifests of the scheduler's service account and rights.
-	RBAC []byte
+	// Manifests are YAML files to apply before the scheduler starts: its service
+	// account and rights, and what its configuration needs beside.
+	Manifests [][]byte
 	// Verbosity is the -v of the Kubernetes components.
 	Verbosity int
 	// Progress is told what was done, one line each.

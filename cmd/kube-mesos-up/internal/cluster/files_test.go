@@ -158,7 +158,7 @@ func TestNewWritesOnlyPrivateFiles(t *testing.T) {
 	}
 	c, err := New(Options{
 		Program: "/bin/false", DataDir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"),
-		SchedulerConfig: config, RBAC: manifests.RBAC, Progress: func(string) {},
+		SchedulerConfig: config, Manifests: [][]byte{manifests.RBAC}, Progress: func(string) {},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -111,12 +111,14 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rbac, err := Decode(c.opts.RBAC)
-	if err != nil {
-		return fmt.Errorf("RBAC manifests: %w", err)
-	}
-	if err := applier.Apply(ctx, rbac); err != nil {
-		return err
+	for _, manifest := range c.opts.Manifests {
+		objects, err := Decode(manifest)
+		if err != nil {
+			return fmt.Errorf("manifests: %w", err)
+		}
+		if err := applier.Apply(ctx, objects); err != nil {
+			return err
+		}
 	}
 	return c.writeToken(ctx)
 }

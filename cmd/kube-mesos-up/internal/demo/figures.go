@@ -61,6 +61,8 @@ type Figures struct {
 	// pod's creation to the last binding.
 	Bound     int
 	PerSecond float64
+	// FirstBound is when the first pod was bound; zero if none was.
+	FirstBound time.Time
 	// P50, P99 and Max are the times from creation to binding.
 	P50, P99, Max time.Duration
 }
@@ -69,13 +71,16 @@ type Figures struct {
 func (t *Tracker) Figures() Figures {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var first, last time.Time
+	var first, firstBound, last time.Time
 	var waits []time.Duration
 	for uid, bound := range t.bound {
 		created := t.created[uid]
 		waits = append(waits, bound.Sub(created))
 		if first.IsZero() || created.Before(first) {
 			first = created
+		}
+		if firstBound.IsZero() || bound.Before(firstBound) {
+			firstBound = bound
 		}
 		if bound.After(last) {
 			last = bound
@@ -86,7 +91,7 @@ func (t *Tracker) Figures() Figures {
 	}
 	slices.Sort(waits)
 	f := Figures{
-		Bound: len(waits), P50: percentile(waits, 50), P99: percentile(waits, 99), Max: waits[len(waits)-1],
+		Bound: len(waits), FirstBound: firstBound, P50: percentile(waits, 50), P99: percentile(waits, 99), Max: waits[len(waits)-1],
 	}
 	if span := last.Sub(first).Seconds(); span > 0 {
 		f.PerSecond = float64(f.Bound) / span

@@ -45,7 +45,7 @@ func TestTracker(t *testing.T) {
 	tracker.Observe(&early, start.Add(time.Second))
 	tracker.Observe(&never, start)
 	want := Figures{
-		Bound: 100, PerSecond: 1000,
+		Bound: 100, PerSecond: 1000, FirstBound: start.Add(time.Millisecond),
 		P50: 50 * time.Millisecond, P99: 99 * time.Millisecond, Max: 100 * time.Millisecond,
 	}
 	if got := tracker.Figures(); got != want {

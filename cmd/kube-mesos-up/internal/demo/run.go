@@ -47,14 +47,24 @@ const (
 // ErrFailed tells that the demo ended and found something wrong.
 var ErrFailed = errors.New("the demo failed")
 
-// Run runs the examples and returns nil if all went as it should. neighbours
-// tells whether another framework is expected to hold resources.
-func Run(ctx context.Context, c *cluster.Cluster, neighbours bool, out io.Writer) error {
+// Options say what a demo is about.
+type Options struct {
+	// Start is when the command that started the cluster began.
+	Start time.Time
+	// Neighbours tells that another framework is expected to hold resources.
+	Neighbours bool
+	// Out is told what happens and what was measured.
+	Out io.Writer
+}
+
+// Run runs the examples and returns nil if all went as it should.
+func Run(ctx context.Context, c *cluster.Cluster, opts Options) error {
+	out := opts.Out
 	objects, err := examples()
 	if err != nil {
 		return err
 	}
-	if neighbours {
+	if opts.Neighbours {
 		if err := awaitNeighbour(ctx, c, out); err != nil {
 			return err
 		}
@@ -88,8 +98,10 @@ func Run(ctx context.Context, c *cluster.Cluster, neighbours bool, out io.Writer
 		return err
 	}
 	report(ctx, c, last, out)
-	printFigures(out, tracker.Figures(), c.FrameworkName, before, after)
-	return verdict(out, last, problems, tracker.Figures())
+	figures := tracker.Figures()
+	printFigures(out, figures, opts.Start)
+	printMesos(out, last.ours, c.FrameworkName, before, after)
+	return verdict(out, last, problems, figures)
 }
 
 // awaitNeighbour waits until another framework holds resources.
@@ -225,21 +237,33 @@ func report(ctx context.Context, c *cluster.Cluster, o *observation, out io.Writ
 	}
 }
 
-// printFigures prints what was measured.
-func printFigures(out io.Writer, f Figures, framework string, before, after mesosstate.Metrics) {
-	grown := func(metric string) float64 {
-		return after.FrameworkSum(framework, metric) - before.FrameworkSum(framework, metric)
+// printFigures prints what was measured of the pods since the start of the
+// command.
+func printFigures(out io.Writer, f Figures, start time.Time) {
+	fmt.Fprintln(out)
+	if f.Bound > 0 {
+		fmt.Fprintf(out, "First pod bound        %.1fs after start\n", f.FirstBound.Sub(start).Seconds())
 	}
-	fmt.Fprintf(out, `
-Pods bound             %d
+	fmt.Fprintf(out, `Pods bound             %d
 Rate                   %.1f pods/s (first creation to last binding)
 Creation to binding    p50 %v, p99 %v, max %v
-ACCEPT calls           %.0f
+`, f.Bound, f.PerSecond,
+		f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Max.Round(time.Millisecond))
+}
+
+// printMesos prints how the scheduler is registered with Mesos and what it said
+// and heard there.
+func printMesos(out io.Writer, ours []mesosstate.Framework, name string, before, after mesosstate.Metrics) {
+	grown := func(metric string) float64 {
+		return after.FrameworkSum(name, metric) - before.FrameworkSum(name, metric)
+	}
+	fmt.Fprintf(out, `ACCEPT calls           %.0f
 DECLINE calls          %.0f
 Offers received        %.0f
-`, f.Bound, f.PerSecond,
-		f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Max.Round(time.Millisecond),
-		grown("calls/accept"), grown("calls/decline"), grown("offers/sent"))
+`, grown("calls/accept"), grown("calls/decline"), grown("offers/sent"))
+	for _, f := range ours {
+		fmt.Fprintf(out, "Mesos framework        %s (%s)\n", f.ID, f.Name)
+	}
 }
 
 // verdict says whether all is well and what is not. A demo that bound nothing,

@@ -33,8 +33,14 @@ var ErrLocked = errors.New("in use by another process")
 // Acquire takes the lock at path, creating the file, without waiting. It
 // returns an error wrapping ErrLocked if another process has it. Children do
 // not inherit the lock.
-func Acquire(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+func Acquire(path string) (*Lock, error) { return acquire(path, os.O_CREATE) }
+
+// AcquireExisting is Acquire for a file that must exist: otherwise the error
+// wraps fs.ErrNotExist.
+func AcquireExisting(path string) (*Lock, error) { return acquire(path, syscall.O_NOFOLLOW) }
+
+func acquire(path string, flags int) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|flags, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
