@@ -1,0 +1,158 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package metrics
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"k8s.io/component-base/metrics/legacyregistry"
+)
+
+// source gives fixed values.
+type source struct{ gauges Gauges }
+
+func (s source) Gauges() Gauges { return s.gauges }
+
+var sample = source{Gauges{
+	OffersHeld:  3,
+	Offered:     map[string]float64{"cpus": 12.5, "mem": 2048},
+	Claimed:     map[string]float64{"cpus": 0.25},
+	Claims:      map[string]int{"Held": 7, "Launching": 0},
+	PodsWaiting: 5, PodsParked: 4, Suppressed: true, NodesPaired: 9, NodesAmbiguous: 1, Orphans: 2, Unanswered: 6,
+}}
+
+const sampleText = `
+# HELP kube_mesos_claimed_resources Sum of the claims that Mesos holds for our pods, by Mesos resource (cpus in cores, mem and disk in MiB).
+# TYPE kube_mesos_claimed_resources gauge
+kube_mesos_claimed_resources{resource="cpus"} 0.25
+# HELP kube_mesos_claims Claims by phase.
+# TYPE kube_mesos_claims gauge
+kube_mesos_claims{phase="Held"} 7
+kube_mesos_claims{phase="Launching"} 0
+# HELP kube_mesos_nodes_ambiguous Nodes not used because several nodes or agents claim their host.
+# TYPE kube_mesos_nodes_ambiguous gauge
+kube_mesos_nodes_ambiguous 1
+# HELP kube_mesos_nodes_paired Nodes that are a Mesos agent.
+# TYPE kube_mesos_nodes_paired gauge
+kube_mesos_nodes_paired 9
+# HELP kube_mesos_offered_resources Sum of the offers held now, by Mesos resource (cpus in cores, mem and disk in MiB).
+# TYPE kube_mesos_offered_resources gauge
+kube_mesos_offered_resources{resource="cpus"} 12.5
+kube_mesos_offered_resources{resource="mem"} 2048
+# HELP kube_mesos_offers_outstanding Offers held now.
+# TYPE kube_mesos_offers_outstanding gauge
+kube_mesos_offers_outstanding 3
+# HELP kube_mesos_orphan_tasks Tasks in Mesos that no claim explains yet.
+# TYPE kube_mesos_orphan_tasks gauge
+kube_mesos_orphan_tasks 2
+# HELP kube_mesos_pods_parked Waiting pods that found no offer and sleep until one comes.
+# TYPE kube_mesos_pods_parked gauge
+kube_mesos_pods_parked 4
+# HELP kube_mesos_pods_waiting Pods that want an offer.
+# TYPE kube_mesos_pods_waiting gauge
+kube_mesos_pods_waiting 5
+# HELP kube_mesos_reconciliation_unanswered Claims about which Mesos was asked and has not answered yet.
+# TYPE kube_mesos_reconciliation_unanswered gauge
+kube_mesos_reconciliation_unanswered 6
+# HELP kube_mesos_suppressed 1 if the Mesos master was told to send no offers.
+# TYPE kube_mesos_suppressed gauge
+kube_mesos_suppressed 1
+`
+
+func TestGaugesAreReadWhenAsked(t *testing.T) {
+	c := &collector{}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	if err := testutil.GatherAndCompare(registry, strings.NewReader("")); err != nil {
+		t.Errorf("without a source: %v", err)
+	}
+	c.set(sample)
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(sampleText)); err != nil {
+		t.Error(err)
+	}
+	more := sample
+	more.gauges.OffersHeld, more.gauges.Suppressed = 4, false
+	c.set(more)
+	want := strings.NewReplacer("outstanding 3", "outstanding 4", "suppressed 1\n", "suppressed 0\n").Replace(sampleText)
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Errorf("after a change: %v", err)
+	}
+}
+
+// Every profile's factory may register; a second registration would panic.
+func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
+	var profiles sync.WaitGroup
+	for range 8 {
+		profiles.Go(func() { Register(sample) })
+	}
+	profiles.Wait()
+	defer Register(nil)
+	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions} {
+		v.WithLabelValues("Test").Inc()
+		defer v.Reset()
+	}
+	Rejections.WithLabelValues("Test", "test").Inc()
+	Events.WithLabelValues("TEST").Inc()
+	SessionState.WithLabelValues("Test").Set(1)
+	for _, v := range []*prometheus.HistogramVec{AcceptSeconds, LaunchSeconds} {
+		v.WithLabelValues("test").Observe(1)
+	}
+	Calls.WithLabelValues("TEST", "202").Observe(1)
+	families, err := legacyregistry.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, family := range families {
+		if name := family.GetName(); strings.HasPrefix(name, namespace+"_") {
+			names = append(names, strings.TrimPrefix(name, namespace+"_"))
+		}
+	}
+	want := []string{
+		"accept_duration_seconds", "accept_tasks", "call_duration_seconds", "claimed_resources", "claims", "event_bytes_total",
+		"events_received_total", "evictions_total", "launch_duration_seconds", "launches_total", "nodes_ambiguous", "nodes_paired",
+		"offered_resources", "offers_declined_total", "offers_outstanding", "offers_received_total", "offers_rescinded_total",
+		"orphan_tasks", "pods_activated_total", "pods_parked", "pods_waiting", "reconciliation_unanswered", "rejections_total",
+		"session_state", "suppressed",
+	}
+	if slices.Sort(names); !slices.Equal(names, want) {
+		t.Errorf("the scheduler serves %v, want %v", names, want)
+	}
+	lintOurs(t)
+}
+
+// lintOurs checks names and help of what is registered by the rules of Prometheus.
+func lintOurs(t *testing.T) {
+	t.Helper()
+	for _, c := range []prometheus.Collector{
+		OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds, LaunchSeconds, BatchTasks, Evictions,
+		Rejections, Calls, Events, EventBytes, SessionState, &current,
+	} {
+		problems, err := testutil.CollectAndLint(c)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, p := range problems {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
