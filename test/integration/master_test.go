@@ -150,11 +150,11 @@ func masterGonePodEnds(c *cluster.Cluster) {
 	}
 }
 
-// masterFailsOver restarts the master three times, each time with a task that has
+// masterFailsOver restarts the master twice, each time with a task that has
 // not started yet.
 func masterFailsOver(c *cluster.Cluster) {
 	before := runOne(c)
-	for i := range 3 {
+	for i := range 2 {
 		name := fmt.Sprintf("starting-%d", i)
 		c.AddPod(name, "1", "256Mi")
 		c.WaitTask("TASK_STAGING")
@@ -209,6 +209,7 @@ func broken(c *cluster.Cluster, fault func(*mesosmaster.Faults) error) {
 // running pod, and go on when the offers are small again.
 func oversized(c *cluster.Cluster) {
 	before := runOne(c)
+	c.WaitIdle() // or an offer of before would do
 	c.Mesos.Faults().PadOffers(2 << 20)
 	c.AddPod("waiting", "1", "256Mi")
 	c.WaitCalls("SUBSCRIBE", 3)

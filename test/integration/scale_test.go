@@ -114,6 +114,8 @@ func deleteAll(c *cluster.Cluster) {
 
 func thousand(c *cluster.Cluster) {
 	const pods = 1000
+	// Batches stay open for longer than the pauses of a busy test machine.
+	c.Args = lingering
 	addPods(c, pods)
 	c.StartScheduler()
 	waitBoundPods(c, pods)

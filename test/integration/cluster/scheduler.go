@@ -143,6 +143,7 @@ func (c *Cluster) setup(ctx context.Context, runtime *mesosoffers.Runtime) (*sch
 	if err != nil {
 		return nil, nil, err
 	}
+	sched.SchedulingQueue = copyingQueue{sched.SchedulingQueue}
 	return sched, func() {
 		informers.Start(ctx.Done())
 		informers.WaitForCacheSync(ctx.Done())
