@@ -49,15 +49,16 @@ type Kube struct {
 	Client kubernetes.Interface
 }
 
-// StartKube starts a control plane that ends with the test.
-func StartKube(t *testing.T) *Kube {
+// StartKube starts a control plane that ends with the test. It takes further flags
+// of kube-apiserver.
+func StartKube(t *testing.T, flags ...string) *Kube {
 	t.Helper()
 	klog.SetLogger(klog.Logger{}) // the API server's own log is of no interest
-	server := apiservertesting.StartTestServerOrDie(t, apiservertesting.NewDefaultTestServerOptions(), []string{
+	server := apiservertesting.StartTestServerOrDie(t, apiservertesting.NewDefaultTestServerOptions(), append([]string{
 		// No controller lifts the taints and makes the tokens that these admission
 		// plugins bring.
 		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition,Priority",
-	}, storage(t))
+	}, flags...), storage(t))
 	t.Cleanup(server.TearDownFn)
 	config := rest.CopyConfig(server.ClientConfig)
 	config.QPS, config.Burst = 2000, 4000
