@@ -118,7 +118,7 @@ func parseValue(r Resource, value string) (Resource, error) {
 		}
 	default:
 		x, err := strconv.ParseFloat(value, 64)
-		if err != nil || x < 0 || x > 1e15 {
+		if err != nil || !(x >= 0 && x <= 1e15) { // so that NaN is refused too
 			return r, fmt.Errorf("want a number from 0 to 1e15, [ranges] or {items}")
 		}
 		r.Milli = milliOf(x)
