@@ -38,7 +38,8 @@ const (
 	// Recovering belongs to a bound pod whose task Mesos has not yet confirmed to
 	// this process.
 	Recovering Phase = "Recovering"
-	// Unreachable has its agent partitioned from the master; the task may live.
+	// Unreachable has its agent partitioned from the master, or not known to it
+	// (yet); the task may live.
 	Unreachable Phase = "Unreachable"
 	// Lost has its task ended by Mesos while the pod is bound: the pod must go.
 	Lost Phase = "Lost"
@@ -82,6 +83,11 @@ type Claim struct {
 	next        time.Time
 	// awaiting is set while an answer about the task is awaited.
 	awaiting bool
+	// unknownSince is when the master began to say that it knows neither the task
+	// nor its agent, zero if its last word was another.
+	unknownSince time.Time
+	// probed tells that an overdue launch was asked about.
+	probed bool
 }
 
 // Cause says why a launch did not come to hold its resources.

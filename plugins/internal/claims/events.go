@@ -114,8 +114,22 @@ func (l *Ledger) Tick(now time.Time) {
 // meanwhile, whether the answer to its ACCEPT does.
 func (l *Ledger) overdue(c *Claim, now time.Time) bool {
 	waits := c.Phase == Launching || c.Phase == Releasing && !c.sent && !c.doubtful
-	return waits && now.Sub(c.Since) >= l.cfg.LaunchTimeout
+	return waits && now.Sub(c.Since) >= l.patience(c)
 }
+
+// patience is how long the launch may take, by what is known of it.
+func (l *Ledger) patience(c *Claim) time.Duration {
+	switch {
+	case !c.probed:
+		return l.cfg.LaunchTimeout
+	case c.Status.State == TaskStaging:
+		return StagingFactor * l.cfg.LaunchTimeout
+	}
+	return l.cfg.LaunchTimeout + min(l.cfg.LaunchTimeout, probeTimeout)
+}
+
+// probeTimeout is how long the answer about an overdue launch may take.
+const probeTimeout = 5 * time.Second
 
 // repeats tells whether a KILL or a question is due again.
 func (l *Ledger) repeats(c *Claim, now time.Time) bool {
@@ -125,9 +139,15 @@ func (l *Ledger) repeats(c *Claim, now time.Time) bool {
 	return c.Phase == Releasing || c.Phase == Unreachable || c.awaiting
 }
 
-// expire ends the wait for an overdue launch. The task may exist: it is killed,
-// and believed to be gone only when Mesos says so.
+// expire deals with an overdue launch. A slow agent is given more time: killing
+// what it is about to start would make it slower still. Otherwise the wait ends.
+// The task may exist: it is killed, and believed to be gone only when Mesos says so.
 func (l *Ledger) expire(c *Claim, now time.Time) {
+	if c.Phase == Launching && c.sent && !c.probed && l.connected {
+		c.probed = true
+		l.ask(c, now)
+		return
+	}
 	l.doubt(c, now)
 	if c.Phase == Launching {
 		l.settle(c, Outcome{Cause: CauseTimeout, Status: c.Status})
@@ -173,6 +193,11 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 	}
 	if s.State.Live() {
 		c.sent = true
+	}
+	if s.State != TaskUnknown {
+		c.unknownSince = time.Time{}
+	} else if c.unknownSince.IsZero() {
+		c.unknownSince = now
 	}
 	before := c.Status
 	c.Status = s
@@ -232,9 +257,15 @@ func (l *Ledger) mayYetCome(c *Claim, now time.Time) bool {
 	return c.Status.unheard() && !c.sent && (!c.doubtful || now.Sub(c.doubtAt) < doubtGrace)
 }
 
+// strange tells that the master says, but not for long enough to be believed,
+// that it knows neither the task nor its agent.
+func (l *Ledger) strange(c *Claim, now time.Time) bool {
+	return c.Status.State == TaskUnknown && now.Sub(c.unknownSince) < l.cfg.UnknownGrace
+}
+
 func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
 	switch {
-	case s.State == TaskUnreachable:
+	case s.State == TaskUnreachable || l.strange(c, now):
 		if c.Phase != Unreachable {
 			l.enter(c, Unreachable, now)
 		}
@@ -270,7 +301,7 @@ func (l *Ledger) releaseNews(c *Claim, before TaskStatus, now time.Time) {
 			c.kills = 0
 			l.kill(c, now)
 		}
-	case s == TaskUnreachable, l.mayYetCome(c, now):
+	case s == TaskUnreachable, l.mayYetCome(c, now), l.strange(c, now):
 	case s.Terminal() || s == TaskUnknown:
 		l.ended(c, now)
 	}

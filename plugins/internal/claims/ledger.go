@@ -27,7 +27,13 @@ import (
 // Config holds the ledger's times.
 type Config struct {
 	// LaunchTimeout is how long a launch may take from its ACCEPT to STARTING.
+	// Then Mesos is asked, and while it says that the task is on its way
+	// (STAGING), a launch may take StagingFactor times as long.
 	LaunchTimeout time.Duration
+	// UnknownGrace is how long a master must keep saying that it knows neither a
+	// task nor its agent before we believe it: one that lost its registry says so
+	// of every agent that has not registered again yet.
+	UnknownGrace time.Duration
 	// RetryMin and RetryMax bound the doubling wait between repeated KILLs and
 	// between repeated questions about one task.
 	RetryMin, RetryMax time.Duration
@@ -42,10 +48,13 @@ type Config struct {
 // from the plugin's arguments.
 func DefaultConfig(launchTimeout time.Duration) Config {
 	return Config{
-		LaunchTimeout: launchTimeout, RetryMin: 2 * time.Second, RetryMax: time.Minute,
+		LaunchTimeout: launchTimeout, UnknownGrace: 30 * time.Second, RetryMin: 2 * time.Second, RetryMax: time.Minute,
 		OrphanGrace: 5 * time.Second, ReconcileEvery: 10 * time.Minute,
 	}
 }
+
+// StagingFactor is how many launch timeouts a task may be staging.
+const StagingFactor = 3
 
 // Ledger holds all claims. See the package comment.
 type Ledger struct {
@@ -246,7 +255,7 @@ func (l *Ledger) enter(c *Claim, p Phase, now time.Time) {
 		l.held = l.held.Add(c.Need)
 	}
 	c.Phase, c.Since = p, now
-	c.kills, c.asks, c.awaiting, c.next = 0, 0, false, time.Time{}
+	c.kills, c.asks, c.awaiting, c.next, c.probed = 0, 0, false, time.Time{}, false
 }
 
 // holds tells whether Mesos may hold resources for a claim in this phase.

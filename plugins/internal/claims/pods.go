@@ -123,6 +123,12 @@ func (l *Ledger) giveUp(c *Claim, now time.Time) {
 		l.remove(c)
 	case Releasing:
 	default:
+		if l.asked.IsZero() && c.Phase == Recovering {
+			// We have not led yet, so the task is not ours to kill. If it still
+			// lives when we do, Mesos tells of it.
+			l.remove(c)
+			return
+		}
 		l.release(c, now)
 	}
 }

@@ -29,8 +29,15 @@ var (
 	start   = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	pod     = Pod{Namespace: "ns", Name: "p", UID: "uid"}
 	one     = resources.Vector{resources.CPU: 1000, resources.Memory: 64000}
-	testCfg = DefaultConfig(30 * time.Second)
+	testCfg = atItsWord(DefaultConfig(30 * time.Second))
 )
+
+// atItsWord makes a ledger believe a master that says it does not know a task. The
+// time it takes to be believed has tests of its own.
+func atItsWord(cfg Config) Config {
+	cfg.UnknownGrace = 0
+	return cfg
+}
 
 // rig drives a ledger and its time in a test.
 type rig struct {
