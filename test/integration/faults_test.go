@@ -197,7 +197,8 @@ func launchLost(c *cluster.Cluster, lose func(*cluster.Cluster)) {
 	lose(c)
 	c.StartScheduler()
 	c.AddPod("one", "1", "256Mi")
-	c.WaitEvent("one", eventLaunchFailed, "did not start the placeholder task in time")
+	// The time-out, or what the master says when it is asked about the task.
+	c.WaitEvent("one", eventLaunchFailed, "the placeholder task")
 	c.WaitBound("one")
 	// A task that the agent never got is found out when the agent registers again.
 	for i := range 2 {
