@@ -21,9 +21,10 @@ package manifests
 
 import "embed"
 
-// Examples holds examples/*.yaml: workloads with schedulerName kube-mesos.
+// Examples holds examples/*.yaml: workloads with schedulerName kube-mesos. Those in
+// folders below need more than the scheduler's default configuration.
 //
-//go:embed examples/*.yaml
+//go:embed examples/*.yaml examples/*/*.yaml
 var Examples embed.FS
 
 // SchedulerConfig holds scheduler-config/*.yaml: KubeSchedulerConfiguration
@@ -36,3 +37,8 @@ var SchedulerConfig embed.FS
 //
 //go:embed rbac.yaml
 var RBAC []byte
+
+// RBACCoscheduling is rbac-coscheduling.yaml: what Coscheduling needs beside RBAC.
+//
+//go:embed rbac-coscheduling.yaml
+var RBACCoscheduling []byte

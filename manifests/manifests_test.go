@@ -22,6 +22,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -36,6 +37,7 @@ import (
 	schedscheme "k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 	schedvalidation "k8s.io/kubernetes/pkg/scheduler/apis/config/validation"
 	_ "sigs.k8s.io/scheduler-plugins/apis/config/scheme" // CoschedulingArgs
+	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
 	_ "github.com/kube-mesos/kube-mesos/plugins/apis/config/scheme" // MesosOffersArgs
@@ -128,7 +130,7 @@ func TestRBAC(t *testing.T) {
 	var refs []rbacv1.RoleRef
 	var subjects []rbacv1.Subject
 	accounts := 0
-	for _, obj := range decode(t, RBAC) {
+	for _, obj := range append(decode(t, RBAC), decode(t, RBACCoscheduling)...) {
 		switch o := obj.(type) {
 		case *v1.ServiceAccount:
 			accounts++
@@ -157,7 +159,7 @@ func TestRBAC(t *testing.T) {
 			t.Errorf("rights for %+v", s)
 		}
 	}
-	if accounts != 1 || len(refs) != 5 {
+	if accounts != 1 || len(refs) != 6 {
 		t.Errorf("%d service accounts, %d bindings", accounts, len(refs))
 	}
 }
@@ -191,9 +193,56 @@ func TestSchedulerConfigs(t *testing.T) {
 					}
 				}
 			}
+			checkOrder(t, cfg.Profiles)
 			if ours != len(cfg.Profiles) {
 				t.Errorf("%d of %d profiles configure MesosOffers", ours, len(cfg.Profiles))
 			}
 		})
+	}
+}
+
+// checkOrder makes sure that MesosOffers sees each pod that Coscheduling turns away:
+// it would not wake the others.
+func checkOrder(t *testing.T, profiles []schedconfig.KubeSchedulerProfile) {
+	t.Helper()
+	for _, profile := range profiles {
+		var order []string
+		for _, plugin := range profile.Plugins.MultiPoint.Enabled {
+			order = append(order, plugin.Name)
+		}
+		mesos, gangs := slices.Index(order, "MesosOffers"), slices.Index(order, "Coscheduling")
+		if gangs >= 0 && mesos > gangs {
+			t.Errorf("profile %s: Coscheduling comes before MesosOffers", profile.SchedulerName)
+		}
+	}
+}
+
+// TestGang makes sure that the example's pods belong to its PodGroup, which wants
+// all of them, and go to a profile that has Coscheduling.
+func TestGang(t *testing.T) {
+	if err := schedulingv1alpha1.AddToScheme(clientscheme.Scheme); err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range files(t, Examples, "examples/coscheduling/*.yaml") {
+		var group *schedulingv1alpha1.PodGroup
+		var job *batchv1.Job
+		for _, obj := range decode(t, data) {
+			switch o := obj.(type) {
+			case *schedulingv1alpha1.PodGroup:
+				group = o
+			case *batchv1.Job:
+				job = o
+			default:
+				t.Errorf("%s: unexpected %T", path, obj)
+			}
+		}
+		if group == nil || job == nil {
+			t.Fatalf("%s: group %v, job %v", path, group, job)
+		}
+		pod := job.Spec.Template
+		if pod.Labels[schedulingv1alpha1.PodGroupLabel] != group.Name || group.Namespace != job.Namespace ||
+			*job.Spec.Parallelism != group.Spec.MinMember || pod.Spec.SchedulerName != "kube-mesos-gangs" {
+			t.Errorf("%s: the pods do not make up the group", path)
+		}
 	}
 }

@@ -133,21 +133,28 @@ func (a *Applier) awaitEstablished(ctx context.Context, resource dynamic.Resourc
 		if err != nil {
 			return err
 		}
-		conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
-		if err != nil {
-			return err
+		if !established(crd) {
+			return errNotEstablished
 		}
-		for _, c := range conditions {
-			if condition, _ := c.(map[string]any); condition["type"] == "Established" && condition["status"] == "True" {
-				return nil
-			}
-		}
-		return errNotEstablished
+		return nil
 	}, func(err error) bool { return errors.Is(err, errNotEstablished) })
 	if err != nil {
 		return err
 	}
 	return a.discover()
+}
+
+// established tells whether a CustomResourceDefinition's kind is served. Its list of
+// conditions is null at first.
+func established(crd *unstructured.Unstructured) bool {
+	list, _, _ := unstructured.NestedFieldNoCopy(crd.Object, "status", "conditions")
+	conditions, _ := list.([]any)
+	for _, c := range conditions {
+		if condition, _ := c.(map[string]any); condition["type"] == "Established" {
+			return condition["status"] == "True"
+		}
+	}
+	return false
 }
 
 // Delete deletes objects with all that they own and waits until they are gone.

@@ -143,8 +143,42 @@ func TestDecode(t *testing.T) {
 	if _, err := Decode([]byte("a: 1\n---\na: [")); err == nil {
 		t.Error("broken YAML was accepted")
 	}
+	for _, tc := range []struct {
+		yaml string
+		want bool
+	}{
+		{"status: {conditions: null}", false},
+		{"spec: {}", false},
+		{"status: {conditions: [{type: NamesAccepted, status: 'True'}]}", false},
+		{"status: {conditions: [{type: Established, status: 'False'}]}", false},
+		{"status: {conditions: [{type: NamesAccepted, status: 'True'}, {type: Established, status: 'True'}]}", true},
+	} {
+		crd, err := Decode([]byte(tc.yaml))
+		if err != nil || established(crd[0]) != tc.want {
+			t.Errorf("established with %s: %v, want %v; %v", tc.yaml, !tc.want, tc.want, err)
+		}
+	}
 	if objects, err := Decode([]byte("# nothing\n---\n")); err != nil || len(objects) != 0 {
 		t.Errorf("comments alone: %v, %v", objects, err)
+	}
+}
+
+// TestFitEveryProfile fits all configurations that users start from: one of several
+// profiles whose arguments are written once.
+func TestFitEveryProfile(t *testing.T) {
+	for name, profiles := range map[string]int{"kube-mesos.yaml": 1, "coscheduling.yaml": 2} {
+		data, err := manifests.SchedulerConfig.ReadFile("scheduler-config/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := fitSchedulerConfig(data, "127.0.0.1:7", "/k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if masters := strings.Count(string(got.yaml), "127.0.0.1:"); masters != profiles ||
+			strings.Count(string(got.yaml), "127.0.0.1:7\n") != profiles {
+			t.Errorf("%s: %d masters, want that of the cluster in %d profiles:\n%s", name, masters, profiles, got.yaml)
+		}
 	}
 }
 
