@@ -99,7 +99,7 @@ func (p *Plugin) PreBind(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 		return fwk.AsStatus(err)
 	}
 	// The ledger times a launch out from its ACCEPT on; this bounds the rest.
-	ctx, cancel := context.WithTimeout(ctx, p.args.LaunchTimeout.Duration+launchSlack)
+	ctx, cancel := context.WithTimeout(ctx, claims.StagingFactor*p.args.LaunchTimeout.Duration+launchSlack)
 	defer cancel()
 	start := time.Now()
 	outcome, err := p.manager.Await(ctx, s.taskID)

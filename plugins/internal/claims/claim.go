@@ -130,6 +130,7 @@ type (
 	// Settle ends the wait for a launch.
 	Settle struct {
 		TaskID  string
+		AgentID string
 		Pod     Pod
 		Outcome Outcome
 	}
@@ -141,10 +142,11 @@ type (
 	AskAll struct{}
 	// Evict asks for the end of a pod that lost its claim.
 	Evict struct {
-		Pod    Pod
-		Node   string
-		TaskID string
-		Status TaskStatus
+		AgentID string
+		Pod     Pod
+		Node    string
+		TaskID  string
+		Status  TaskStatus
 	}
 	// Examine asks to look up the pod of a task that no claim explains, in the
 	// API and not in a cache, and to call PodBound or Disown with the result.

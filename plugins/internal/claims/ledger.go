@@ -304,11 +304,11 @@ func (l *Ledger) askLater(c *Claim, now time.Time) {
 }
 
 func (l *Ledger) settle(c *Claim, o Outcome) {
-	l.effects = append(l.effects, Settle{TaskID: c.TaskID, Pod: c.Pod, Outcome: o})
+	l.effects = append(l.effects, Settle{TaskID: c.TaskID, AgentID: c.AgentID, Pod: c.Pod, Outcome: o})
 }
 
 func (l *Ledger) evict(c *Claim) {
-	l.effects = append(l.effects, Evict{Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status})
+	l.effects = append(l.effects, Evict{AgentID: c.AgentID, Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status})
 }
 
 func (l *Ledger) backoff(tries int) time.Duration {

@@ -98,6 +98,12 @@ func (s *TaskStatus) unheard() bool {
 	return s.State == TaskUnknown || s.State == TaskGone && s.Reason == "REASON_RECONCILIATION"
 }
 
+// OfAgent tells whether the agent or its executor made the status, and so knows:
+// not the master, which reports what it believes.
+func (s TaskStatus) OfAgent() bool {
+	return s.Source == "SOURCE_AGENT" || s.Source == "SOURCE_EXECUTOR"
+}
+
 // TaskIdentity carries what a task's labels say, where a message of the master
 // has them.
 type TaskIdentity struct {

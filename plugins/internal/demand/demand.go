@@ -84,6 +84,10 @@ type Demand struct {
 	// unused what was declined although it fits pods: the largest amount of each
 	// kind on one agent.
 	refused, unused limit
+	// stale counts the rounds of offers that expired unused since a pod came or was
+	// tried again; staleAt is when the last one did.
+	stale   int
+	staleAt time.Time
 	// emptied tells that since the last REVIVE no pod was left: the ACCEPT of the
 	// last one refused what remained of its offers, as nobody wanted it.
 	emptied bool
@@ -140,6 +144,7 @@ func (d *Demand) Add(uid string, need resources.Vector) {
 	// An unused offer was turned away by the pods that were there, for reasons
 	// which need not be this pod's.
 	d.anew = d.anew || d.emptied || d.unused.mayFit(need)
+	d.stale = 0
 	s.pods++
 	d.idleSince = time.Time{}
 }
@@ -275,11 +280,20 @@ var Reasons = []Reason{Foreign, Idle, TooSmall, Expired}
 
 // Refuse returns the filter of an offer declined for a reason.
 func (d *Demand) Refuse(r Reason) time.Duration {
-	if r == Foreign {
+	switch r {
+	case Foreign:
 		return d.cfg.RefuseForeign
+	case Expired:
+		// Pods that other plugins keep from every offer must not hold the machines
+		// of others in turns for as long as they wait.
+		return max(d.cfg.RefuseUnused, min(d.cfg.RefuseUnused<<min(max(d.stale-1, 0), 16), maxRefuseExpired))
 	}
 	return d.cfg.RefuseUnused
 }
+
+// maxRefuseExpired bounds the growing filter of offers that fit pods and yet are
+// never used.
+const maxRefuseExpired = 5 * time.Minute
 
 // Judge decides about one held offer: keep it (reason ""), or decline it. A
 // decline is remembered: pods that come later may want the offer again.
@@ -298,6 +312,10 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 		return TooSmall
 	case !now.Before(h.Since.Add(d.cfg.MaxHold)):
 		d.unused.include(h.AgentFree)
+		if !now.Before(d.staleAt.Add(d.cfg.MaxHold)) {
+			d.stale++
+			d.staleAt = now
+		}
 		return Expired
 	}
 	return ""

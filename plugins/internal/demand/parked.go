@@ -65,6 +65,18 @@ func (d *Demand) asleep(e sleeper) bool {
 	return p != nil && p.parking == e.parking
 }
 
+// Tried notes that Kubernetes had the pod tried again, not we: something changed
+// for it, and offers that it could not use before may be of use now.
+func (d *Demand) Tried(uid string) {
+	p := d.pods[uid]
+	if p == nil || p.parking == 0 {
+		return
+	}
+	d.Unpark(uid)
+	d.anew = d.anew || d.unused.mayFit(p.need)
+	d.stale = 0
+}
+
 // Unpark notes that a pod is being scheduled again for whatever reason.
 func (d *Demand) Unpark(uid string) {
 	p := d.pods[uid]

@@ -179,9 +179,14 @@ func (m *Manager) sweep(now time.Time) {
 		return
 	}
 	byReason := map[demand.Reason][]string{}
+	failing := map[string]time.Duration{}
 	var reason demand.Reason
 	m.cache.Sweep(func(h offers.Held) bool {
 		reason = m.demand.Judge(h, now)
+		if wait := m.penalties.left(h.AgentID, now); wait > 0 && reason == "" {
+			failing[h.ID] = wait
+			return true
+		}
 		if reason != "" {
 			byReason[reason] = append(byReason[reason], h.ID)
 		}
@@ -192,6 +197,9 @@ func (m *Manager) sweep(now time.Time) {
 	})
 	for reason, ids := range byReason {
 		m.declineLocked(ids, m.demand.Refuse(reason), string(reason))
+	}
+	for id, wait := range failing {
+		m.declineLocked([]string{id}, wait, "AgentFailing")
 	}
 }
 

@@ -18,6 +18,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,8 +91,12 @@ func (m *Manager) lost(e claims.Evict) {
 	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,
 		"task", e.TaskID, "state", e.Status.State, "reason", e.Status.Reason, "message", e.Status.Message)
 	if p := m.pods[e.Pod.UID]; p != nil {
-		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict,
-			"Mesos ended the task that held the pod's resources (%s, %s): %s", e.Status.State, e.Status.Reason, e.Status.Message)
+		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict, "%s", note(fmt.Sprintf(
+			"Mesos ended the task that held the pod's resources (%s, %s): %s", e.Status.State, e.Status.Reason, e.Status.Message)))
+	}
+	// The placeholder never ends by itself: an agent on which it does is broken.
+	if e.Status.OfAgent() && (e.Status.State == claims.TaskFailed || e.Status.State == claims.TaskFinished || e.Status.State == claims.TaskDropped) {
+		m.penalize(e.AgentID)
 	}
 	m.duties.Add(duty{
 		kind: evict, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
@@ -117,6 +122,9 @@ func (m *Manager) evict(ctx context.Context, d duty) error {
 	case pod.DeletionTimestamp != nil:
 		return nil
 	}
+	if !m.mayEvict(d.taskID) {
+		return errManyEvictions
+	}
 	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}
 	err = m.client.PolicyV1().Evictions(d.namespace).Evict(ctx, &policyv1.Eviction{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}, DeleteOptions: &options,
@@ -137,7 +145,26 @@ func (m *Manager) stillLost(taskID string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.ledger.ByTask(taskID)
-	return c != nil && c.Phase == claims.Lost
+	lost := c != nil && c.Phase == claims.Lost
+	if !lost {
+		delete(m.evicting, taskID)
+	}
+	return lost
+}
+
+// errManyEvictions delays an eviction: news from Mesos never empties the cluster
+// at once, because it may turn out to be wrong.
+var errManyEvictions = errors.New("too many pods were evicted just now, waiting")
+
+// mayEvict tells whether the breaker lets the pod of this task go, and goes on
+// saying so.
+func (m *Manager) mayEvict(taskID string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.evicting[taskID] && m.breaker.Allow() {
+		m.evicting[taskID] = true
+	}
+	return m.evicting[taskID]
 }
 
 // examine asks the API server, not a cache, whether the task's pod is bound by

@@ -31,6 +31,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
@@ -65,6 +66,13 @@ type Config struct {
 type Agents interface {
 	Agents(ctx context.Context) ([]mesos.Agent, error)
 }
+
+// The breaker lets evictionBurst pods go at once and evictionsPerSecond from then
+// on, which is 30 a minute.
+const (
+	evictionsPerSecond = rate.Limit(0.5)
+	evictionBurst      = 20
+)
 
 // tickEvery is how often the time-driven duties are looked at. Everything that
 // must be quick is driven by events instead.
@@ -119,7 +127,14 @@ type Manager struct {
 	// are no usable node.
 	foreign map[string]bool
 	// rewakeAt is when sleeping pods are next shown the offers in hand.
-	rewakeAt time.Time
+	rewakeAt  time.Time
+	penalties penalties
+	// breaker bounds how fast pods are evicted; evicting holds the tasks whose pods
+	// it let go.
+	breaker  *rate.Limiter
+	evicting map[string]bool
+	// failures counts the agents that the master told us to be gone.
+	failures uint64
 	// freedSlots are to be shown to sleeping pods; see freed.
 	freedSlots []int32
 }
@@ -138,6 +153,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
 		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{}, foreign: map[string]bool{},
+		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst), evicting: map[string]bool{},
 	}
 }
 
@@ -214,6 +230,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
 		m.sweep(now)
+		m.penalties.forgive(now)
 		maps.DeleteFunc(m.early, func(_ string, at time.Time) bool { return now.Sub(at) >= earlyFor })
 	}
 	sooner(m.sweepAt)

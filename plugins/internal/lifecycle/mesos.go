@@ -116,6 +116,10 @@ func (m *Manager) takeIn(list []offers.Offer, slots []int32, now time.Time) []in
 			continue
 		}
 		m.agentSeen(o.AgentID, o.Hostname)
+		if wait := m.penalties.left(o.AgentID, now); wait > 0 {
+			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
+			continue
+		}
 		if slot, fresh := m.cache.Add(o, now); fresh {
 			slots = append(slots, slot)
 		}
@@ -187,6 +191,7 @@ func (m *Manager) Failed(agentID, executorID string, status int32) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.failures++
 	m.forgetAgent(agentID)
 	m.carryOut()
 }
@@ -224,7 +229,7 @@ func (m *Manager) pollAgents(ctx context.Context) {
 		case <-ticker.C:
 		}
 		m.mu.Lock()
-		subscribed, generation, agents := m.subscribed, m.generation, m.agents
+		subscribed, generation, failures, agents := m.subscribed, m.generation, m.failures, m.agents
 		m.mu.Unlock()
 		if !subscribed || agents == nil || (generation == read && time.Now().Before(next)) {
 			continue
@@ -235,7 +240,9 @@ func (m *Manager) pollAgents(ctx context.Context) {
 			m.logger.V(2).Info("Cannot read the list of Mesos agents; nodes without offers cannot be told from nodes without an agent", "err", err)
 			continue
 		}
-		m.agentsListed(generation, list)
+		if !m.agentsListed(generation, failures, list) {
+			next = time.Time{} // an agent went meanwhile: the list may still have it
+		}
 	}
 }
 
@@ -243,18 +250,37 @@ func (m *Manager) pollAgents(ctx context.Context) {
 // pods that still sleep are tried once more: what keeps them waiting can be told
 // now, and what they were told, as that the master was not connected, is not so
 // any more.
-func (m *Manager) agentsListed(generation uint64, list []mesos.Agent) {
-	m.activatePods(m.takeInAgents(generation, list))
+//
+// The list comes beside the stream: it is not taken, and false returned, if the
+// stream told of a subscription or of an agent's end since it was asked for.
+func (m *Manager) agentsListed(generation, failures uint64, list []mesos.Agent) bool {
+	woken, taken := m.takeInAgents(generation, failures, list)
+	m.activatePods(woken)
+	return taken
 }
 
-func (m *Manager) takeInAgents(generation uint64, list []mesos.Agent) (woken map[string]*v1.Pod) {
+func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) (woken map[string]*v1.Pod, taken bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.generation != generation {
-		return nil
+	if m.generation != generation || m.failures != failures {
+		return nil, false
+	}
+	// An agent that was installed anew has a new id. The old one, inactive until the
+	// master gives it up, must not make the node ambiguous.
+	active, listed := map[string]bool{}, map[string]bool{}
+	for _, a := range list {
+		active[a.Hostname] = active[a.Hostname] || a.Active
 	}
 	for _, a := range list {
-		if a.Active {
+		listed[a.ID] = a.Active || !active[a.Hostname]
+	}
+	for _, id := range m.nodes.Agents() {
+		if !listed[id] && !m.cache.HasOffers(id) {
+			m.forgetAgent(id)
+		}
+	}
+	for _, a := range list {
+		if listed[a.ID] {
 			m.agentSeen(a.ID, a.Hostname)
 		}
 	}
@@ -262,5 +288,6 @@ func (m *Manager) takeInAgents(generation uint64, list []mesos.Agent) (woken map
 		woken = m.podsOf(m.demand.WakeAll())
 	}
 	m.agentsKnown = true
-	return woken
+	m.carryOut()
+	return woken, true
 }

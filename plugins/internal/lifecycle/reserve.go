@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	seen := m.Version()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.demand.Unpark(string(pod.UID))
+	m.demand.Tried(string(pod.UID))
 	p := m.pods[string(pod.UID)]
 	return Cycle{Connected: m.subscribed && !m.stopping, Seen: seen, Wide: p != nil && p.wide}
 }
@@ -176,7 +177,7 @@ func (m *Manager) Confirmed(taskID string) (Binding, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.ledger.ByTask(taskID)
-	if c == nil || c.Phase != claims.Held {
+	if c == nil || c.Phase != claims.Held || c.Status.State == claims.TaskKilling {
 		return Binding{}, false
 	}
 	if node := m.nodes.NodeOf(c.AgentID); node != "" && node != c.Node {
@@ -250,6 +251,9 @@ func (m *Manager) settled(s claims.Settle) {
 		return
 	}
 	metrics.Launches.WithLabelValues(string(s.Outcome.Cause)).Inc()
+	if s.Outcome.Cause == claims.CauseTimeout || s.Outcome.Cause == claims.CauseFailed && s.Outcome.Status.OfAgent() {
+		m.penalize(s.AgentID)
+	}
 	m.cache.Release(s.TaskID)
 	m.refreshDemand(s.Pod.UID, time.Now())
 	p := m.pods[s.Pod.UID]
@@ -259,7 +263,7 @@ func (m *Manager) settled(s claims.Settle) {
 	m.logger.V(2).Info("Launch failed", "pod", s.Pod.Namespace+"/"+s.Pod.Name, "task", s.TaskID,
 		"cause", s.Outcome.Cause, "state", s.Outcome.Status.State, "reason", s.Outcome.Status.Reason, "message", s.Outcome.Status.Message)
 	if !s.Outcome.Cause.Blameless() {
-		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventLaunchFailed, actionLaunch, "%s", launchNote(s.Outcome))
+		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventLaunchFailed, actionLaunch, "%s", note(launchNote(s.Outcome)))
 	}
 }
 
@@ -271,6 +275,25 @@ func launchNote(o claims.Outcome) string {
 		return "Mesos refused the placeholder task; the pod is tried again"
 	}
 	return fmt.Sprintf("Mesos did not run the placeholder task (%s, %s): %s", o.Status.State, o.Status.Reason, o.Status.Message)
+}
+
+// maxNote is how long the note of an event may be, in bytes (events.k8s.io); the
+// API server refuses longer ones. Mesos' texts list every hole of a port range.
+const maxNote = 1000
+
+func note(text string) string {
+	if len(text) <= maxNote {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxNote-3], "") + "..."
+}
+
+// penalize leaves an agent alone for a while. The mutex is held.
+func (m *Manager) penalize(agentID string) {
+	wait := m.penalties.failed(agentID, time.Now())
+	m.logger.V(2).Info("The agent does not run our tasks; leaving it alone", "agent", agentID, "for", wait)
+	m.sweepAt = time.Time{}
+	m.kick()
 }
 
 func podOf(pod *v1.Pod) claims.Pod {

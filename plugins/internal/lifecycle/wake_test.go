@@ -211,12 +211,26 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		old := r.generation
 		r.Disconnected(errors.New("gone"))
 		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Suppressed: true})
-		r.agentsListed(old, list)
+		r.agentsListed(old, r.failures, list)
 		if got, want := r.Shortage(), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
-		r.agentsListed(r.generation, list)
-		// Agent a-n2 is not active: its node is none now.
+		failures := r.failures
+		r.Failed("a-n3", "", 0)
+		if r.agentsListed(r.generation, failures, list) {
+			t.Error("a list was taken that may have an agent which is gone")
+		}
+		r.agentsListed(r.generation, r.failures, list)
+		// Agent a-n2 is not active, but is the node's: it merely makes no offer.
+		if got, want := r.Shortage(), (Shortage{}); got != want {
+			t.Errorf("shortage %+v, want %+v", got, want)
+		}
+		// It was installed anew, and the master has not given up the old one.
+		r.agentsListed(r.generation, r.failures, append(list, mesos.Agent{ID: "b-n2", Hostname: "n2", Active: true}))
+		if got, want := r.nodes.AgentOf("n2"), "b-n2"; got != want {
+			t.Errorf("node n2 is agent %q, want %q", got, want)
+		}
+		r.agentsListed(r.generation, r.failures, list[:1])
 		if got, want := r.Shortage(), (Shortage{NotAgent: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
@@ -307,9 +321,9 @@ func TestCancelKillsWhatMayRun(t *testing.T) {
 func TestAmbiguousHostIsReportedOnce(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.node("n1")
-		r.agentsListed(r.generation, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
+		r.agentsListed(r.generation, r.failures, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
 		r.node("n2")
-		r.agentsListed(r.generation, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}})
+		r.agentsListed(r.generation, r.failures, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
 		if n := len(r.events.Events); n != 1 {
 			t.Fatalf("%d events, want 1", n)
 		}

@@ -24,6 +24,7 @@ package nodes
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -139,6 +140,9 @@ func (m *Map) ClearAgents() {
 		m.DeleteAgent(id)
 	}
 }
+
+// Agents lists the ids of all known agents, in no order.
+func (m *Map) Agents() []string { return slices.Collect(maps.Keys(m.agents)) }
 
 // NodeOf returns the node an agent is paired with, or "".
 func (m *Map) NodeOf(agentID string) string {

@@ -145,6 +145,14 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	return i, true
 }
 
+// HasOffers tells whether offers of the agent are held.
+func (c *Cache) HasOffers(agentID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.byAgent[agentID]
+	return ok && len(c.slots[i].offers) > 0
+}
+
 // Version changes with every offer taken in. A reader that found too little and
 // then sees the same version knows that nothing came meanwhile.
 func (c *Cache) Version() uint64 { return c.version.Load() }
