@@ -55,8 +55,12 @@ func agentsFull(c *cluster.Cluster) {
 		c.AddPod(fmt.Sprintf("full-%d", i), "4", "8Gi")
 	}
 	c.WaitBound("full-0", "full-1")
+	// Which nodes are agents is known a moment after the subscription began.
+	c.AddPod("early", "1", "1Gi")
+	c.WaitUnscheduled("early", "0/3 nodes are available: 2 no Mesos offer, 1 not a Mesos agent")
 	c.AddPod("more", "1", "1Gi")
 	c.WaitUnscheduled("more", "0/3 nodes are available: 2 no Mesos offer, 1 not a Mesos agent")
+	// An event keeps the text of its first time: repetitions are only counted.
 	c.Eventually("the event tells the same", func() string {
 		notes := c.EventNotes("more", "FailedScheduling")
 		for _, note := range notes {
