@@ -131,6 +131,7 @@ func (m *Master) reregisterKnown(a *agent) {
 	a.lostTimer++
 	a.reregistered = m.now
 	m.allocateAtTick()
+	m.shutdownRemoved(h)
 	for _, key := range sortedTaskKeys(a.tasks) {
 		t := a.tasks[key]
 		if h.tasks[key] == nil && !terminal(t.state) {
@@ -145,6 +146,16 @@ func (m *Master) reregisterKnown(a *agent) {
 	clear(a.kills)
 	h.resendAll(m)
 	m.resendForFrameworks(a)
+}
+
+// shutdownRemoved ends what is left on a machine of frameworks that were removed
+// while it was away.
+func (m *Master) shutdownRemoved(h *host) {
+	for _, fw := range sortedKeys(h.frameworks) {
+		if m.frameworks[fw] == nil {
+			h.shutdownFramework(m, fw)
+		}
+	}
 }
 
 // resendForFrameworks is the UpdateFrameworkMessage a re-registered agent gets
@@ -173,6 +184,7 @@ func (m *Master) readmit(h *host, wasUnreachable bool) {
 		f.recovered = true
 		m.setRoles(f, rolesOf(f.info), nil)
 	}
+	m.shutdownRemoved(h)
 	for _, key := range sortedExecKeys(h.executors) {
 		e := h.executors[key]
 		if f := m.frameworks[key.fw]; f != nil && !e.command && !e.ended {
@@ -180,13 +192,7 @@ func (m *Master) readmit(h *host, wasUnreachable bool) {
 		}
 	}
 	for _, key := range sortedTaskKeys(h.tasks) {
-		rt := h.tasks[key]
-		f := m.frameworks[key.fw]
-		if f == nil {
-			h.shutdownFramework(m, key.fw)
-			continue
-		}
-		m.takeOver(a, f, rt, wasUnreachable)
+		m.takeOver(a, m.frameworks[key.fw], h.tasks[key], wasUnreachable)
 	}
 	h.resendAll(m)
 	m.resendForFrameworks(a)

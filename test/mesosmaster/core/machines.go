@@ -160,8 +160,7 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 	if h.running {
 		h.partitioned = false
 		if a := m.agents[h.agentID]; a != nil && a.connected {
-			a.lostTimer++
-			h.resendAll(m)
+			m.reregisterKnown(a) // silent for so long, it registers anew
 			return nil
 		}
 		if !m.down {
