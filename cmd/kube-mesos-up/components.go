@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
 	"k8s.io/component-base/cli"
 
 	scheduler "github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"

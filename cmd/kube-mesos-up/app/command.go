@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
 	"k8s.io/component-base/version/verflag"
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-up/internal/cluster"

@@ -62,7 +62,7 @@ func removeLeftover(path string, now time.Time) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer held.Release()
+	defer func() { _ = held.Release() }()
 	if err := os.RemoveAll(path); err != nil {
 		return false, fmt.Errorf("remove the leftover folder of a killed run: %w", err)
 	}

@@ -26,6 +26,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"sigs.k8s.io/yaml"
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-up/internal/components"
@@ -233,7 +234,7 @@ func TestPoll(t *testing.T) {
 		t.Errorf("after %d calls: %v, want both errors", calls, err)
 	}
 	never := func(error) bool { return false }
-	if err := poll(t.Context(), func(context.Context) error { return last }, never); err != last {
+	if err := poll(t.Context(), func(context.Context) error { return last }, never); !errors.Is(err, last) {
 		t.Errorf("an error not worth a retry: %v", err)
 	}
 	if err := poll(t.Context(), func(context.Context) error { return nil }, never); err != nil {

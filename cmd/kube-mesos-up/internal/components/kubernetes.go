@@ -18,6 +18,7 @@ package components
 
 import (
 	"github.com/spf13/cobra"
+
 	"k8s.io/component-base/cli"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"

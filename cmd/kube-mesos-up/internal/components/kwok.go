@@ -22,6 +22,7 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+
 	"sigs.k8s.io/kwok/pkg/config"
 	"sigs.k8s.io/kwok/pkg/kwok/cmd"
 	"sigs.k8s.io/kwok/pkg/log"

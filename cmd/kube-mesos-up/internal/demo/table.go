@@ -69,7 +69,7 @@ func (d *display) show(o *observation, now time.Time, last bool) {
 		fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.drawn)
 	}
 	d.drawn = strings.Count(text, "\n")
-	io.WriteString(d.out, text)
+	fmt.Fprint(d.out, text)
 }
 
 // summary is an observation on one line.
