@@ -31,21 +31,26 @@ const NoSlot int32 = -1
 // of a string key. It is safe for concurrent use; Lookup takes no lock for an
 // object that it knows.
 type Index struct {
-	byPointer sync.Map // *v1.Node -> *ref
+	pointers atomic.Pointer[table]
 
 	mu     sync.Mutex
 	byName map[string]*ref
 }
 
+// ref is one node by name; guarded by Index.mu.
 type ref struct {
 	name string
-	slot atomic.Int32
-	// node is the object the pointer index knows; guarded by Index.mu.
+	slot int32
+	// node is the object the pointer table knows, nil if none.
 	node *v1.Node
 }
 
 // NewIndex returns an empty index.
-func NewIndex() *Index { return &Index{byName: map[string]*ref{}} }
+func NewIndex() *Index {
+	x := &Index{byName: map[string]*ref{}}
+	x.pointers.Store(newTable(0))
+	return x
+}
 
 // Set makes the index know a node object; an older object of the same node is
 // forgotten.
@@ -56,11 +61,27 @@ func (x *Index) Set(node *v1.Node) {
 	if r.node == node {
 		return
 	}
-	x.byPointer.Store(node, r)
-	if r.node != nil {
-		x.byPointer.Delete(r.node)
-	}
+	old := r.node
 	r.node = node
+	if t := x.pointers.Load(); t.full() {
+		x.rebuild()
+	} else {
+		t.insert(node, r.slot)
+		if old != nil {
+			t.remove(old)
+		}
+	}
+}
+
+// rebuild makes a table of the nodes there are. The mutex is held.
+func (x *Index) rebuild() {
+	t := newTable(len(x.byName))
+	for _, r := range x.byName {
+		if r.node != nil {
+			t.insert(r.node, r.slot)
+		}
+	}
+	x.pointers.Store(t)
 }
 
 // Delete forgets a node.
@@ -69,7 +90,7 @@ func (x *Index) Delete(name string) {
 	defer x.mu.Unlock()
 	if r := x.byName[name]; r != nil {
 		if r.node != nil {
-			x.byPointer.Delete(r.node)
+			x.pointers.Load().remove(r.node)
 		}
 		delete(x.byName, name)
 	}
@@ -81,7 +102,7 @@ func (x *Index) Assign(name string, slot int32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if slot != NoSlot {
-		x.ref(name).slot.Store(slot)
+		x.put(x.ref(name), slot)
 	} else if r := x.byName[name]; r != nil {
 		x.withdraw(r)
 	}
@@ -96,9 +117,20 @@ func (x *Index) ClearSlots() {
 	}
 }
 
+// put gives a node a slot. The mutex is held.
+func (x *Index) put(r *ref, slot int32) {
+	r.slot = slot
+	if r.node == nil {
+		return
+	}
+	if e := x.pointers.Load().find(r.node); e != nil {
+		e.slot.Store(slot)
+	}
+}
+
 // withdraw takes the slot, and forgets a node of which nothing else is known.
 func (x *Index) withdraw(r *ref) {
-	r.slot.Store(NoSlot)
+	x.put(r, NoSlot)
 	if r.node == nil {
 		delete(x.byName, r.name)
 	}
@@ -106,8 +138,8 @@ func (x *Index) withdraw(r *ref) {
 
 // Lookup returns the slot of a node, NoSlot if it has none.
 func (x *Index) Lookup(node *v1.Node) int32 {
-	if r, ok := x.byPointer.Load(node); ok {
-		return r.(*ref).slot.Load()
+	if e := x.pointers.Load().find(node); e != nil {
+		return e.slot.Load()
 	}
 	// The snapshot holds an older or newer object than the last we were told of.
 	return x.LookupName(node.Name)
@@ -118,7 +150,7 @@ func (x *Index) LookupName(name string) int32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if r := x.byName[name]; r != nil {
-		return r.slot.Load()
+		return r.slot
 	}
 	return NoSlot
 }
@@ -126,8 +158,7 @@ func (x *Index) LookupName(name string) int32 {
 func (x *Index) ref(name string) *ref {
 	r := x.byName[name]
 	if r == nil {
-		r = &ref{name: name}
-		r.slot.Store(NoSlot)
+		r = &ref{name: name, slot: NoSlot}
 		x.byName[name] = r
 	}
 	return r

@@ -18,6 +18,7 @@ package nodes
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 
@@ -74,12 +75,70 @@ func TestIndex(t *testing.T) {
 			if len(x.byName) != tc.refs {
 				t.Errorf("%d nodes are remembered, want %d", len(x.byName), tc.refs)
 			}
-			pointers := 0
-			x.byPointer.Range(func(any, any) bool { pointers++; return true })
-			if pointers > len(x.byName) {
+			if pointers := known(x); pointers > len(x.byName) {
 				t.Errorf("%d objects of %d nodes are remembered", pointers, len(x.byName))
 			}
 		})
+	}
+}
+
+// known counts the objects in the pointer table.
+func known(x *Index) (n int) {
+	entries := x.pointers.Load().entries
+	for i := range entries {
+		if node := entries[i].node.Load(); node != nil && node != deleted {
+			n++
+		}
+	}
+	return n
+}
+
+// TestIndexFollowsChanges renews, adds and deletes many nodes, so that the table is
+// made anew again and again, and compares with a map.
+func TestIndexFollowsChanges(t *testing.T) {
+	x, random := NewIndex(), rand.New(rand.NewPCG(1, 2))
+	objects, slots := map[string]*v1.Node{}, map[string]int32{}
+	tables := map[*table]bool{}
+	for range 20000 {
+		name := fmt.Sprint("n", random.IntN(300))
+		switch random.IntN(6) {
+		case 0:
+			x.Delete(name)
+			delete(objects, name)
+			delete(slots, name)
+		case 1:
+			x.Assign(name, NoSlot)
+			delete(slots, name)
+		case 2:
+			slots[name] = random.Int32N(1000)
+			x.Assign(name, slots[name])
+		default:
+			objects[name] = nodeNamed(name)
+			x.Set(objects[name])
+		}
+		tables[x.pointers.Load()] = true
+		want, ok := slots[name]
+		if !ok {
+			want = NoSlot
+		}
+		if object := objects[name]; object != nil && x.Lookup(object) != want {
+			t.Fatalf("slot of %s is %d, want %d", name, x.Lookup(object), want)
+		}
+	}
+	for name, object := range objects {
+		want, ok := slots[name]
+		if !ok {
+			want = NoSlot
+		}
+		if e := x.pointers.Load().find(object); e == nil || e.slot.Load() != want {
+			t.Errorf("the table does not have %s with slot %d", name, want)
+		}
+	}
+	if got := known(x); got != len(objects) {
+		t.Errorf("%d objects are known, want %d", got, len(objects))
+	}
+	if len(tables) < 10 {
+		t.Errorf("only %d tables: growth was not tested", len(tables))
 	}
 }
 

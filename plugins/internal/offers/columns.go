@@ -110,11 +110,16 @@ func (c *columns) idle(n int) (noOffer, inFlight int) {
 	return low - both, high - both
 }
 
-// short names the first resource that slot i lacks.
+// short names the first resource that slot i lacks. What is not needed is not
+// looked at, since each look is a cache line; but CPU always is, which tells
+// whether the slot is hidden.
 func (c *columns) short(i int32, need *resources.Vector) (resources.Kind, bool) {
-	for k := range c.free {
-		if c.free[k][i].Load() < need[k] {
-			return resources.Kind(k), true
+	if c.free[resources.CPU][i].Load() < need[resources.CPU] {
+		return resources.CPU, true
+	}
+	for k := resources.CPU + 1; k < resources.NumKinds; k++ {
+		if need[k] > 0 && c.free[k][i].Load() < need[k] {
+			return k, true
 		}
 	}
 	return 0, false
