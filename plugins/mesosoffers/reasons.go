@@ -90,10 +90,14 @@ func shortageMessage(sel *offers.Selection, rest lifecycle.Shortage) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, reason))
 		}
 	}
-	add(sel.NoOffer+rest.NoOffer, reasonNoOffer)
+	noOffer := sel.NoOffer + rest.NoOffer
+	for _, n := range rest.Short {
+		noOffer -= n
+	}
+	add(noOffer, reasonNoOffer)
 	add(sel.InFlight, reasonInFlight)
 	for k, n := range sel.Short {
-		add(n, reasonShort[k])
+		add(n+rest.Short[k], reasonShort[k])
 	}
 	add(rest.NotAgent, reasonNotAgent)
 	add(rest.Ambiguous, reasonAmbiguous)

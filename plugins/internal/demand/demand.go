@@ -73,6 +73,8 @@ type Demand struct {
 	shapes map[resources.Vector]*shape
 	// parked counts pods that wait for an offer, not for a scheduling cycle.
 	parked int
+	// untold counts the parked pods that have not been shown a declined offer.
+	untold int
 	// parkings numbers the calls of Park that put a pod to sleep.
 	parkings uint64
 
@@ -118,6 +120,9 @@ type pod struct {
 	need resources.Vector
 	// parking is the number of the Park the pod sleeps by, 0 while it does not.
 	parking uint64
+	// told tells that the pod was tried again after an offer had been declined as
+	// too small: it says so now, and not that there is none.
+	told bool
 }
 
 // New returns the demand of no pods, of a role about which the master was told

@@ -49,6 +49,9 @@ func (d *Demand) Park(uid string) {
 	d.parkings++
 	p.parking = d.parkings
 	d.parked++
+	if !p.told {
+		d.untold++
+	}
 	s := d.shapes[p.need]
 	s.parked++
 	// Twice the parked ones bounds the memory, and pays for each sweep with as
@@ -85,7 +88,27 @@ func (d *Demand) Unpark(uid string) {
 	}
 	p.parking = 0
 	d.parked--
+	if !p.told {
+		d.untold--
+	}
 	d.shapes[p.need].parked--
+}
+
+// Tell names, once each, the parked pods that looked before there was an offer to
+// be too small: what keeps them waiting can be told better now.
+func (d *Demand) Tell() []string {
+	if d.untold == 0 {
+		return nil
+	}
+	var told []sleeper
+	for uid, p := range d.pods {
+		if p.parking != 0 && !p.told {
+			told = append(told, sleeper{uid: uid, parking: p.parking})
+			d.Unpark(uid)
+			p.told = true
+		}
+	}
+	return oldestFirst(told)
 }
 
 // Wake names the parked pods worth another try because these amounts, each of

@@ -195,6 +195,9 @@ func (m *Manager) sweep(now time.Time) {
 		}
 		return reason != ""
 	})
+	if len(byReason[demand.TooSmall]) > 0 {
+		m.told = append(m.told, m.demand.Tell()...)
+	}
 	for reason, ids := range byReason {
 		m.declineLocked(ids, m.demand.Refuse(reason), string(reason))
 	}

@@ -47,7 +47,11 @@ func TestCallQueueKeepsOrder(t *testing.T) {
 			})
 		}
 		q.drain(t.Context())
-		if len(made) != 110 || !slices.IsSorted(made) {
+		// Those added by calls join wherever the queue's end is at the time.
+		byCalls := slices.Clone(made)
+		byCalls = slices.DeleteFunc(byCalls, func(i int) bool { return i < 1000 })
+		ours := slices.DeleteFunc(slices.Clone(made), func(i int) bool { return i >= 1000 })
+		if len(ours) != 100 || len(byCalls) != 10 || !slices.IsSorted(ours) || !slices.IsSorted(byCalls) {
 			t.Errorf("calls were made in the order %v", made)
 		}
 		q.close()

@@ -135,6 +135,8 @@ type Manager struct {
 	evicting map[string]bool
 	// failures counts the agents that the master told us to be gone.
 	failures uint64
+	// told are pods to be tried again only so that they say what they lack.
+	told []string
 	// freedSlots are to be shown to sleeping pods; see freed.
 	freedSlots []int32
 }
@@ -240,7 +242,15 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		sooner(at)
 	}
 	m.carryOut()
-	return wait, m.rewake(now)
+	woken = m.rewake(now)
+	if len(m.told) > 0 {
+		if woken == nil {
+			woken = map[string]*v1.Pod{}
+		}
+		maps.Copy(woken, m.podsOf(m.told))
+		m.told = m.told[:0]
+	}
+	return wait, woken
 }
 
 // rewake shows sleeping pods what was freed. Now and then it shows them all offers

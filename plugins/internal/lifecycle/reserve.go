@@ -219,15 +219,19 @@ func (m *Manager) Park(pod *v1.Pod, seen uint64) {
 // offers' own columns say.
 type Shortage struct {
 	NoOffer, NotAgent, Ambiguous int
+	// Short counts nodes whose offers were given back because they lack a resource,
+	// by the first that is short for this need.
+	Short [resources.NumKinds]int
 }
 
 // Shortage tells about the nodes that no offer stands for. NotAgent is zero as
 // long as we do not know all agents.
-func (m *Manager) Shortage() Shortage {
+func (m *Manager) Shortage(need resources.Vector) Shortage {
+	short := m.cache.DeclinedShort(need)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.nodes.Count()
-	s := Shortage{Ambiguous: c.AmbiguousNodes}
+	s := Shortage{Ambiguous: c.AmbiguousNodes, Short: short}
 	rest := c.Nodes - c.Pairs - c.AmbiguousNodes
 	if m.agentsKnown {
 		s.NotAgent = rest

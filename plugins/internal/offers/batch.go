@@ -103,7 +103,7 @@ func (c *Cache) spend(i int32) Batch {
 	c.total = c.total.Sub(s.offered)
 	s.offers, s.members = nil, nil
 	s.offered, s.reserved = resources.Vector{}, resources.Vector{}
-	s.inFlight = true
+	s.inFlight, s.declined = true, resources.Vector{}
 	c.publish(i)
 	return b
 }
@@ -178,9 +178,29 @@ func (c *Cache) sweepSlot(i int32, drop func(Held) bool, ids []string) []string 
 	if len(kept) < len(s.offers) {
 		clear(s.offers[len(kept):])
 		s.offers = kept
+		if len(kept) == 0 {
+			s.declined = view.AgentFree
+		}
 		c.publish(i)
 	}
 	return ids
+}
+
+// DeclinedShort counts the nodes that have no offer because what their agents had
+// was given back and lacks something of need, by what: to tell who asks for too
+// much from who merely has to wait.
+func (c *Cache) DeclinedShort(need resources.Vector) (short [resources.NumKinds]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.slots {
+		if s == nil || s.node == "" || len(s.offers) > 0 || s.inFlight || s.declined.IsZero() {
+			continue
+		}
+		if kind, lacks := need.FirstShort(s.declined); lacks {
+			short[kind]++
+		}
+	}
+	return short
 }
 
 // Totals returns the number of offers held and the sum of their resources.

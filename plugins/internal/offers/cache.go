@@ -56,6 +56,9 @@ type slot struct {
 	// if the agent was matched anew while the batch was open.
 	batchNode string
 	inFlight  bool
+	// declined is what the agent had for us when its offers were last given back,
+	// zero if it has offers now or spent them.
+	declined resources.Vector
 }
 
 type held struct {
@@ -134,7 +137,7 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	s := c.slots[i]
 	s.offers = append(s.offers, held{id: o.ID, free: o.Free, since: now, unavailable: o.UnavailableAt})
 	s.offered = s.offered.Add(o.Free)
-	s.inFlight = false
+	s.inFlight, s.declined = false, resources.Vector{}
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
 	}
