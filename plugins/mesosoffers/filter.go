@@ -80,7 +80,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	defer slotBuffers.Put(buf)
 	switch n := len(sel.Slots); {
 	case n == 0:
-		message := shortageMessage(&sel, p.manager.Shortage(need))
+		message := shortageMessage(&sel, p.manager.Shortage(need, sel.NoOffer))
 		if logger := klog.FromContext(ctx).V(4); logger.Enabled() {
 			logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", need.String(), "reasons", message)
 		}

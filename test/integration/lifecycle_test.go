@@ -55,23 +55,23 @@ var losses = []struct {
 func TestLifecycle(t *testing.T) {
 	kube := cluster.StartKube(t)
 	for _, phase := range []v1.PodPhase{v1.PodSucceeded, v1.PodFailed} {
-		t.Run("a pod that "+string(phase)+" gives its task back", func(t *testing.T) { endsByItself(kube.New(t, 1, quick()), phase) })
+		t.Run("a pod that "+string(phase)+" gives its task back", func(t *testing.T) { endsByItself(kube.New(t, 1, cluster.Quick()), phase) })
 	}
 	for _, loss := range losses {
 		t.Run("a pod whose task is "+loss.name+" is evicted, no other", func(t *testing.T) {
-			c := kube.New(t, 2, quick())
+			c := kube.New(t, 2, cluster.Quick())
 			lose(c, "3", func() error { return loss.end(c.Mesos, c.Task("victim")) }, loss.words)
 		})
 	}
-	t.Run("one of two tasks on an agent is lost", func(t *testing.T) { losesNeighbour(kube.New(t, 1, quick())) })
-	t.Run("a disruption budget delays an eviction", func(t *testing.T) { budget(kube.New(t, 1, quick())) })
-	t.Run("an agent out of reach and back", func(t *testing.T) { unreachable(kube.New(t, 1, quick())) })
+	t.Run("one of two tasks on an agent is lost", func(t *testing.T) { losesNeighbour(kube.New(t, 1, cluster.Quick())) })
+	t.Run("a disruption budget delays an eviction", func(t *testing.T) { budget(kube.New(t, 1, cluster.Quick())) })
+	t.Run("an agent out of reach and back", func(t *testing.T) { unreachable(kube.New(t, 1, cluster.Quick())) })
 	t.Run("an agent restarts", func(t *testing.T) {
-		config := quick()
+		config := cluster.Quick()
 		config.AgentReregisterDelay = 200 * time.Millisecond
 		agentRestarts(kube.New(t, 1, config))
 	})
-	t.Run("a KILL that gets lost is repeated", func(t *testing.T) { killLost(kube.New(t, 1, quick())) })
+	t.Run("a KILL that gets lost is repeated", func(t *testing.T) { killLost(kube.New(t, 1, cluster.Quick())) })
 }
 
 // endsByItself: the pod object stays, its resources go back.

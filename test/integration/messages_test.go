@@ -43,7 +43,7 @@ func TestMessages(t *testing.T) {
 		{"idle after work", 3, idle},
 		{"a pod too big for any machine hoards nothing", 2, tooBig},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, quick())) })
+		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, cluster.Quick())) })
 	}
 }
 
@@ -78,7 +78,7 @@ func agentsFull(c *cluster.Cluster) {
 func offersTooSmall(c *cluster.Cluster) {
 	c.Args = "      offers: {maxHold: 5m}\n"
 	c.StartScheduler()
-	addBystander(c)
+	c.AddBystander()
 	c.Eventually("offers of all agents", func() string {
 		if n := len(c.Mesos.OutstandingOffers()); n != 3 {
 			return fmt.Sprintf("%d", n)

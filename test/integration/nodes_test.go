@@ -47,7 +47,7 @@ func TestNodes(t *testing.T) {
 		{"a node that names its agent later", 0, nodeNamesAgentLater},
 		{"an agent added later", 0, agentAddedLater},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, quick())) })
+		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, cluster.Quick())) })
 	}
 }
 

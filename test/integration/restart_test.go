@@ -187,7 +187,7 @@ func TestRestart(t *testing.T) {
 				continue
 			}
 			t.Run(r.name+", "+how, func(t *testing.T) {
-				config := quick()
+				config := cluster.Quick()
 				if r.config != nil {
 					r.config(&config)
 				}
@@ -271,7 +271,7 @@ func frameworkID(c *cluster.Cluster) string {
 // leadership tells who of several schedulers talks to the master.
 func leadership(t *testing.T, kube *cluster.Kube) {
 	t.Run("a leader subscribes at once, suppressed", func(t *testing.T) {
-		c := kube.New(t, 2, quick())
+		c := kube.New(t, 2, cluster.Quick())
 		c.StartScheduler()
 		c.Eventually("subscribed", func() string {
 			if f := c.Mesos.Frameworks(); len(f) != 1 || !f[0].Connected {
@@ -293,7 +293,7 @@ func leadership(t *testing.T, kube *cluster.Kube) {
 		}
 	})
 	t.Run("a standby never subscribes", func(t *testing.T) {
-		c := kube.New(t, 1, quick())
+		c := kube.New(t, 1, cluster.Quick())
 		standby := c.BuildScheduler(false)
 		c.AddPod("one", "1", "1Gi")
 		c.StartScheduler()
@@ -308,7 +308,7 @@ func leadership(t *testing.T, kube *cluster.Kube) {
 		}
 	})
 	t.Run("who is taken over steps down", func(t *testing.T) {
-		c := kube.New(t, 1, quick())
+		c := kube.New(t, 1, cluster.Quick())
 		first := c.StartScheduler()
 		c.AddPod("one", "1", "1Gi")
 		c.WaitBound("one")

@@ -36,13 +36,13 @@ import (
 // TestCommands runs the commands as processes of their own.
 func TestCommands(t *testing.T) {
 	kube := cluster.StartKube(t, "--authorization-mode=RBAC")
-	t.Run("a stock kube-scheduler with our plugin", func(t *testing.T) { stock(kube.New(t, 2, quick())) })
-	t.Run("our command serves its state", func(t *testing.T) { serves(kube.New(t, 2, quick())) })
-	t.Run("our command ends in good order", func(t *testing.T) { ends(kube.New(t, 2, quick())) })
-	t.Run("the rights in the manifest are enough", func(t *testing.T) { rights(kube.New(t, 2, quick())) })
+	t.Run("a stock kube-scheduler with our plugin", func(t *testing.T) { stock(kube.New(t, 2, cluster.Quick())) })
+	t.Run("our command serves its state", func(t *testing.T) { serves(kube.New(t, 2, cluster.Quick())) })
+	t.Run("our command ends in good order", func(t *testing.T) { ends(kube.New(t, 2, cluster.Quick())) })
+	t.Run("the rights in the manifest are enough", func(t *testing.T) { rights(kube.New(t, 2, cluster.Quick())) })
 	for _, wrong := range wrongArgs {
 		t.Run("our command refuses "+wrong.name, func(t *testing.T) {
-			c := kube.New(t, 0, quick())
+			c := kube.New(t, 0, cluster.Quick())
 			c.Args = wrong.args
 			refuses(c, wrong.words)
 		})
@@ -220,7 +220,7 @@ func ends(c *cluster.Cluster) {
 	s := startServed(c)
 	c.AddPod("one", "1", "1Gi")
 	c.WaitBound("one")
-	addBystander(c)
+	c.AddBystander()
 	c.Eventually("offers held", func() string {
 		if len(c.Mesos.OutstandingOffers()) == 0 {
 			return "none"

@@ -18,21 +18,14 @@ package integration
 
 import (
 	"testing"
-	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
-	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
-
-// quick is a master that allocates often, so that tests do not wait for it.
-func quick() mesosmaster.Config {
-	return mesosmaster.Config{AllocationInterval: 50 * time.Millisecond}
-}
 
 func TestWayOfAPod(t *testing.T) {
 	kube := cluster.StartKube(t)
 	t.Run("a pod binds where Mesos granted its resources", func(t *testing.T) {
-		c := kube.New(t, 3, quick())
+		c := kube.New(t, 3, cluster.Quick())
 		c.StartScheduler()
 		pod := c.AddPod("one", "1500m", "1Gi")
 		c.WaitBound("one")

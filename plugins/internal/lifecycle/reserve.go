@@ -224,10 +224,14 @@ type Shortage struct {
 	Short [resources.NumKinds]int
 }
 
-// Shortage tells about the nodes that no offer stands for. NotAgent is zero as
-// long as we do not know all agents.
-func (m *Manager) Shortage(need resources.Vector) Shortage {
-	short := m.cache.DeclinedShort(need)
+// Shortage tells about the nodes that no offer stands for, of which the caller has
+// counted noOffer as known agents. NotAgent is zero as long as we do not know all
+// agents.
+func (m *Manager) Shortage(need resources.Vector, noOffer int) Shortage {
+	var short [resources.NumKinds]int
+	if noOffer > 0 {
+		short = m.cache.DeclinedShort(need)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.nodes.Count()

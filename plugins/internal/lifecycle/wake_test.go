@@ -212,7 +212,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		r.Disconnected(errors.New("gone"))
 		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Suppressed: true})
 		r.agentsListed(old, r.failures, list)
-		if got, want := r.Shortage(podNeed), (Shortage{NoOffer: 2}); got != want {
+		if got, want := r.Shortage(podNeed, 0), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		failures := r.failures
@@ -222,7 +222,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		}
 		r.agentsListed(r.generation, r.failures, list)
 		// Agent a-n2 is not active, but is the node's: it merely makes no offer.
-		if got, want := r.Shortage(podNeed), (Shortage{}); got != want {
+		if got, want := r.Shortage(podNeed, 0), (Shortage{}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		// It was installed anew, and the master has not given up the old one.
@@ -231,7 +231,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 			t.Errorf("node n2 is agent %q, want %q", got, want)
 		}
 		r.agentsListed(r.generation, r.failures, list[:1])
-		if got, want := r.Shortage(podNeed), (Shortage{NotAgent: 1}); got != want {
+		if got, want := r.Shortage(podNeed, 0), (Shortage{NotAgent: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 	})
@@ -327,7 +327,7 @@ func TestAmbiguousHostIsReportedOnce(t *testing.T) {
 		if n := len(r.events.Events); n != 1 {
 			t.Fatalf("%d events, want 1", n)
 		}
-		if got, want := r.Shortage(podNeed), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
+		if got, want := r.Shortage(podNeed, 0), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		r.Failed("a2", "", 0)

@@ -36,7 +36,7 @@ var (
 		Namespace: namespace, Name: "offers_rescinded_total", Help: "Offers that the Mesos master took back."})
 	OffersDeclined = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "offers_declined_total",
-		Help: "Offers given back unused, by reason: Foreign (agent is no usable node), Idle (no pod waits), TooSmall (fits no waiting pod), Expired (held too long), Cancelled, Stopping."},
+		Help: "Offers given back unused, by reason: Foreign (agent is no usable node), Idle (no pod waits), TooSmall (fits no waiting pod), Expired (held too long), AgentFailing (the agent did not run what it was given), Cancelled, Stopping."},
 		[]string{"reason"})
 	PodsActivated = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "pods_activated_total", Help: "Waiting pods put in front of the scheduler because an offer came that may hold them."})

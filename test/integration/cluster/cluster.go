@@ -139,6 +139,11 @@ func (k *Kube) New(t *testing.T, n int, config mesosmaster.Config) *Cluster {
 	return c
 }
 
+// Quick is a master that allocates often, so that tests do not wait for it.
+func Quick() mesosmaster.Config {
+	return mesosmaster.Config{AllocationInterval: 50 * time.Millisecond}
+}
+
 // AgentResources is what each agent has, in Mesos' text form: 4 cores.
 const AgentResources = "cpus:4;mem:8192;disk:10000;ports:[31000-32000]"
 

@@ -227,3 +227,14 @@ func (c *Cluster) WaitIdle() {
 		return ""
 	})
 }
+
+// AddBystander makes a pod that stays pending, for a volume that nobody makes, so
+// that open batches wait for it to join.
+func (c *Cluster) AddBystander() {
+	c.T.Helper()
+	c.AddPod("bystander", "1m", "1Mi", func(p *v1.Pod) {
+		p.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{
+			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "none"}}}}
+	})
+	c.WaitUnscheduled("bystander", "persistentvolumeclaim")
+}

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package integration
+package faults
 
 import (
 	"context"
@@ -41,8 +41,8 @@ var sizes = []string{"150m", "175m", "200m", "225m"}
 
 func TestScale(t *testing.T) {
 	kube := cluster.StartKube(t)
-	t.Run("a thousand pods that just fit", func(t *testing.T) { thousand(kube.New(t, machines, quick())) })
-	t.Run("a neighbour takes and returns half of the machines", func(t *testing.T) { shared(kube.New(t, machines, quick())) })
+	t.Run("a thousand pods that just fit", func(t *testing.T) { thousand(kube.New(t, machines, cluster.Quick())) })
+	t.Run("a neighbour takes and returns half of the machines", func(t *testing.T) { shared(kube.New(t, machines, cluster.Quick())) })
 }
 
 // addPods makes n pods of mixed sizes, several at a time.

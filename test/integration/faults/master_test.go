@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package integration
+package faults
 
 import (
 	"fmt"
@@ -36,7 +36,7 @@ const reasonNotConnected = "the Mesos master is not connected"
 
 func TestMaster(t *testing.T) {
 	kube := cluster.StartKube(t)
-	config := quick()
+	config := cluster.Quick()
 	config.AgentReregisterDelay = 100 * time.Millisecond
 	slow := config
 	slow.LaunchDelay = 2 * time.Second

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package integration
+package faults
 
 import (
 	"fmt"
@@ -26,7 +26,6 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
-	v1 "k8s.io/api/core/v1"
 
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
@@ -38,17 +37,6 @@ const lingering = "      offers: {batchLinger: 1s, maxBatchLinger: 5s}\n"
 
 // eventLaunchFailed is the reason of the event about a launch that failed.
 const eventLaunchFailed = "MesosLaunchFailed"
-
-// addBystander makes a pod that stays pending, for a volume that nobody makes, so
-// that open batches wait for it to join.
-func addBystander(c *cluster.Cluster) {
-	c.T.Helper()
-	c.AddPod("bystander", "1m", "1Mi", func(p *v1.Pod) {
-		p.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{
-			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "none"}}}}
-	})
-	c.WaitUnscheduled("bystander", "persistentvolumeclaim")
-}
 
 // holdFirst holds the first call of a type: before the master sees it, or, if
 // after is set, its answer.
@@ -70,24 +58,24 @@ func holdFirst(kind scheduler.Call_Type, after bool) (*cluster.Hold, func(*sched
 
 func TestFaults(t *testing.T) {
 	kube := cluster.StartKube(t)
-	t.Run("an offer is rescinded while the batch is open", func(t *testing.T) { rescindOpenBatch(kube.New(t, 2, quick())) })
-	t.Run("an offer is rescinded while the ACCEPT is on its way", func(t *testing.T) { rescindCrossing(kube.New(t, 1, quick())) })
+	t.Run("an offer is rescinded while the batch is open", func(t *testing.T) { rescindOpenBatch(kube.New(t, 2, cluster.Quick())) })
+	t.Run("an offer is rescinded while the ACCEPT is on its way", func(t *testing.T) { rescindCrossing(kube.New(t, 1, cluster.Quick())) })
 	for _, tt := range failures {
-		t.Run("launch fails: "+tt.name, func(t *testing.T) { launchFails(kube.New(t, 2, quick()), tt.rejection, tt.times) })
+		t.Run("launch fails: "+tt.name, func(t *testing.T) { launchFails(kube.New(t, 2, cluster.Quick()), tt.rejection, tt.times) })
 	}
 	t.Run("a LAUNCH vanishes", func(t *testing.T) {
-		launchLost(kube.New(t, 2, quick()), func(c *cluster.Cluster) { c.Mesos.Faults().DropLaunches(1) })
+		launchLost(kube.New(t, 2, cluster.Quick()), func(c *cluster.Cluster) { c.Mesos.Faults().DropLaunches(1) })
 	})
 	t.Run("a task is lost between master and agent", func(t *testing.T) {
-		config := quick()
+		config := cluster.Quick()
 		config.AgentReregisterDelay = 100 * time.Millisecond
 		launchLost(kube.New(t, 2, config), func(c *cluster.Cluster) { c.Mesos.Faults().LoseLaunches(1) })
 	})
 	for _, tt := range refusals {
-		t.Run("an ACCEPT is answered "+tt.name, func(t *testing.T) { acceptRefused(kube.New(t, 2, quick()), tt.status, tt.body) })
+		t.Run("an ACCEPT is answered "+tt.name, func(t *testing.T) { acceptRefused(kube.New(t, 2, cluster.Quick()), tt.status, tt.body) })
 	}
 	for _, tt := range bindFailures {
-		t.Run("binding fails: "+tt.name, func(t *testing.T) { bindFails(kube.New(t, 2, quick()), tt.answer, tt.tasks) })
+		t.Run("binding fails: "+tt.name, func(t *testing.T) { bindFails(kube.New(t, 2, cluster.Quick()), tt.answer, tt.tasks) })
 	}
 }
 
@@ -97,7 +85,7 @@ func rescindOpenBatch(c *cluster.Cluster) {
 	t := c.T
 	c.Args = lingering
 	s := c.StartScheduler()
-	addBystander(c)
+	c.AddBystander()
 	for i := 0; ; i++ {
 		name := fmt.Sprintf("pod-%d", i)
 		c.AddPod(name, "1", "256Mi")
@@ -135,7 +123,7 @@ func rescindCrossing(c *cluster.Cluster) {
 	var hold *cluster.Hold
 	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, false)
 	c.StartScheduler()
-	addBystander(c)
+	c.AddBystander()
 	pods := []string{"a", "b", "c"}
 	for _, name := range pods {
 		c.AddPod(name, "1", "256Mi")

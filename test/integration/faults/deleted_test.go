@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package integration
+package faults
 
 import (
 	"net/http"
@@ -35,7 +35,7 @@ const never = time.Hour
 func TestDeleted(t *testing.T) {
 	kube := cluster.StartKube(t)
 	with := func(change func(*mesosmaster.Config)) mesosmaster.Config {
-		config := quick()
+		config := cluster.Quick()
 		change(&config)
 		return config
 	}
@@ -45,17 +45,17 @@ func TestDeleted(t *testing.T) {
 		config mesosmaster.Config
 		play   func(*cluster.Cluster)
 	}{
-		{"pending without an offer that fits", quick(), deletedPending},
-		{"reserved in an open batch", quick(), deletedReserved},
-		{"one of two in an open batch", quick(), deletedOfTwo},
-		{"the ACCEPT on its way", quick(), func(c *cluster.Cluster) { deletedLaunching(c, false) }},
+		{"pending without an offer that fits", cluster.Quick(), deletedPending},
+		{"reserved in an open batch", cluster.Quick(), deletedReserved},
+		{"one of two in an open batch", cluster.Quick(), deletedOfTwo},
+		{"the ACCEPT on its way", cluster.Quick(), func(c *cluster.Cluster) { deletedLaunching(c, false) }},
 		{"the answer to the ACCEPT on its way", unstarted, func(c *cluster.Cluster) { deletedLaunching(c, true) }},
 		{"launched, not confirmed", unstarted, deletedUnconfirmed},
-		{"confirmed, the binding on its way", quick(), func(c *cluster.Cluster) { deletedBinding(c, false) }},
-		{"confirmed, the binding on its way, and made again", quick(), func(c *cluster.Cluster) { deletedBinding(c, true) }},
+		{"confirmed, the binding on its way", cluster.Quick(), func(c *cluster.Cluster) { deletedBinding(c, false) }},
+		{"confirmed, the binding on its way, and made again", cluster.Quick(), func(c *cluster.Cluster) { deletedBinding(c, true) }},
 		{"bound, and made again while its task is killed", with(func(c *mesosmaster.Config) { c.KillDelay = time.Second }), deletedBound},
-		{"bound, with a grace period", quick(), deletedGracefully},
-		{"every KILL is lost at first", quick(), deletedKillLost},
+		{"bound, with a grace period", cluster.Quick(), deletedGracefully},
+		{"every KILL is lost at first", cluster.Quick(), deletedKillLost},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func deletedPending(c *cluster.Cluster) {
 func deletedReserved(c *cluster.Cluster) {
 	c.Args = lingering
 	s := c.StartScheduler()
-	addBystander(c)
+	c.AddBystander()
 	c.AddPod("one", "1", "256Mi")
 	claim := waitClaimed(c, s, "one")
 	c.DeletePod("one")
@@ -116,7 +116,7 @@ func waitClaimed(c *cluster.Cluster, s *cluster.Scheduler, pod string) (claim cl
 func deletedOfTwo(c *cluster.Cluster) {
 	c.Args = lingering
 	s := c.StartScheduler()
-	addBystander(c)
+	c.AddBystander()
 	c.AddPod("one", "1", "256Mi")
 	c.AddPod("two", "1", "256Mi")
 	waitClaimed(c, s, "one")
