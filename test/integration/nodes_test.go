@@ -90,7 +90,7 @@ func strangeAgent(c *cluster.Cluster) {
 	wantOn(c, "one", cluster.Host(0))
 	// Nothing but the stranger could hold this one.
 	c.AddPod("two", "4", "1Gi")
-	c.WaitUnscheduled("two", "0/1 nodes are available: ", "1 no Mesos offer")
+	c.WaitUnscheduled("two", "0/1 nodes are available: ", "1 Mesos offer short of cpu")
 	c.Eventually("the stranger's offer declined for an hour", func() string {
 		if !declinedFor(c, time.Hour) {
 			return "no such DECLINE"
