@@ -70,9 +70,10 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		p.manager.Park(pod, begun.Seen)
 		return nil, reject(fwk.UnschedulableAndUnresolvable, p.runtime.notConnected())
 	}
-	limit := 0
+	// More than narrowLimit are never named, unless as a choice.
+	limit, choice := narrowLimit+1, false
 	if !begun.Wide && p.args.Offers.CandidateLimit > 0 && simple(pod) {
-		limit = int(p.args.Offers.CandidateLimit)
+		limit, choice = int(p.args.Offers.CandidateLimit), true
 	}
 	buf := slotBuffers.Get().(*[]int32)
 	sel := p.manager.Cache().Select(need, int(p.next.Load()), limit, *buf)
@@ -87,12 +88,12 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
 		p.manager.Park(pod, begun.Seen)
 		return nil, reject(fwk.UnschedulableAndUnresolvable, message)
-	case sel.More:
+	case choice && sel.More:
 		p.next.Store(int64(sel.Next))
 		s.mode = modeLimited
 	case n <= narrowLimit:
 		s.mode = modeNarrowed
-	case n*1000 >= len(infos)*practicallyAll && !begun.Wide:
+	case !begun.Wide && p.manager.Cache().Count(need)*1000 >= len(infos)*practicallyAll:
 		s.mode = modeSkipped
 		return nil, fwk.NewStatus(fwk.Skip)
 	default:

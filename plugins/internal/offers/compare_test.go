@@ -104,6 +104,9 @@ func (r *run) compareReaders(need resources.Vector) error {
 		n = max(n, int(i)+1)
 	}
 	slices.Sort(want.Slots)
+	if got := r.c.Count(need); got != len(want.Slots) {
+		return fmt.Errorf("Count = %d, want %d", got, len(want.Slots))
+	}
 	for _, start := range []int{0, n / 2, max(0, n-1)} {
 		if err := r.compareSelect(need, start, want); err != nil {
 			return err

@@ -125,6 +125,30 @@ func (sc *scan) run(at, end int) int {
 	return stopped
 }
 
+// Count returns how many slots have at least need. Like Select it takes no lock; it
+// does not say which, and so costs half as much where many fit.
+func (c *Cache) Count(need resources.Vector) (fitting int) {
+	n := int(c.used.Load())
+	cols := c.cols.Load()
+	need = need.Max(resources.Vector{})
+	cpu := cols.free[resources.CPU][:n]
+	mem := cols.free[resources.Memory][:n][:len(cpu)]
+	if need[resources.Disk] > 0 || need[resources.GPU] > 0 {
+		for i := range cpu {
+			if _, short := cols.short(int32(i), &need); !short {
+				fitting++
+			}
+		}
+		return fitting
+	}
+	for i := range cpu {
+		// Without branches, by the signs: see scan.
+		short := (cpu[i].Load() - need[resources.CPU]) | (mem[i].Load() - need[resources.Memory])
+		fitting += int(uint64(^short) >> 63)
+	}
+	return fitting
+}
+
 // Verdict is what Fits answers about one node.
 type Verdict uint8
 
