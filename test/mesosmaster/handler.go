@@ -245,7 +245,9 @@ func (m *Master) subscribe(w http.ResponseWriter, r *http.Request, req *core.Req
 	if accepts(r.Header, mediaJSON) {
 		media = mediaJSON
 	}
-	s := newStream(newStreamID(), media)
+	var id string
+	m.do(func(c *core.Master, _ time.Time) { id = c.NewStreamID() })
+	s := newStream(id, media)
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Mesos-Stream-Id", s.id)
 	w.WriteHeader(http.StatusOK)

@@ -32,8 +32,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
 
@@ -293,6 +291,3 @@ func (m *Master) Crashed() string {
 	defer m.mu.Unlock()
 	return m.core.Crashed
 }
-
-// newStreamID is a random uuid.
-func newStreamID() string { return uuid.NewString() }

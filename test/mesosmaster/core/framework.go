@@ -252,6 +252,7 @@ func (m *Master) removeFramework(f *framework) {
 		m.recheckCandidate(f, r)
 	}
 	delete(m.frameworks, f.id)
+	m.alloc.forget(f.id)
 	m.completed = append(m.completed, f)
 	if n := len(m.completed) - maxCompletedFrameworks; n > 0 {
 		m.completed = slices.Delete(m.completed, 0, n)

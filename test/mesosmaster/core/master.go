@@ -178,6 +178,9 @@ func (m *Master) newUUID() uuid.UUID {
 	return u
 }
 
+// NewStreamID makes a Mesos-Stream-Id.
+func (m *Master) NewStreamID() string { return m.newUUID().String() }
+
 // timestamp is the time as seconds since 1970, as in TaskStatus.timestamp.
 func (m *Master) timestamp() float64 {
 	return float64(m.now.UnixNano()/1000) / 1e6

@@ -150,6 +150,16 @@ func (a *allocator) discharge(role, fw string, rs Resources) {
 	a.orderStale = true
 }
 
+// forget drops the account of a framework that holds nothing any more.
+func (a *allocator) forget(fw string) { a.root.forget(fw) }
+
+func (n *roleNode) forget(fw string) {
+	delete(n.byFw, fw)
+	for _, c := range n.children {
+		c.forget(fw)
+	}
+}
+
 // roles are the roles that have candidates, fairest first: siblings are
 // compared level by level (Mesos sorter/drf).
 func (a *allocator) roles() []*roleNode {
