@@ -97,6 +97,17 @@ func (c *client) post(ctx context.Context, call *scheduler.Call) (*http.Response
 	return c.http.Do(req)
 }
 
+// fails sends a call that must get no answer, and returns why.
+func (c *client) fails(call *scheduler.Call) error {
+	c.t.Helper()
+	resp, err := c.post(context.Background(), call)
+	if err == nil {
+		resp.Body.Close()
+		c.t.Fatalf("%s: answered %d", call.Type, resp.StatusCode)
+	}
+	return err
+}
+
 // subscribe opens the stream; a framework id makes it a resubscription.
 func (c *client) subscribe(info *mesos.FrameworkInfo, suppressed ...string) *client {
 	c.t.Helper()
@@ -105,7 +116,7 @@ func (c *client) subscribe(info *mesos.FrameworkInfo, suppressed ...string) *cli
 		call.FrameworkID = info.ID
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	resp, err := c.post(ctx, call)
+	resp, err := c.post(ctx, call) //nolint:bodyclose // close does
 	if err != nil {
 		cancel()
 		c.t.Fatal(err)
@@ -269,18 +280,6 @@ func (c *client) ack(s mesos.TaskStatus) {
 	c.call(202, &scheduler.Call{Type: scheduler.Call_ACKNOWLEDGE, Acknowledge: &scheduler.Call_Acknowledge{
 		AgentID: *s.AgentID, TaskID: s.TaskID, UUID: s.UUID,
 	}})
-}
-
-func (c *client) decline(refuse *float64, ids ...string) {
-	c.t.Helper()
-	d := &scheduler.Call_Decline{}
-	if refuse != nil {
-		d.Filters = &mesos.Filters{RefuseSeconds: refuse}
-	}
-	for _, id := range ids {
-		d.OfferIDs = append(d.OfferIDs, mesos.OfferID{Value: id})
-	}
-	c.call(202, &scheduler.Call{Type: scheduler.Call_DECLINE, Decline: d})
 }
 
 func (c *client) kill(id, agentID string) {

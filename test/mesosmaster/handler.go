@@ -62,7 +62,7 @@ func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that went away is noticed elsewhere
+	_, _ = io.WriteString(w, body) //nolint:gosec // plain text, and a client that went away is noticed elsewhere
 }
 
 // answer writes the response of a call. Success has neither body nor
@@ -139,7 +139,7 @@ func decode(h http.Header, body []byte) (*core.Request, core.Response) {
 func decodeJSON(req *core.Request, body []byte) error {
 	tree, err := codec.ParseJSON(body)
 	if err != nil {
-		return fmt.Errorf("Failed to parse body into JSON: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Failed to parse body into JSON: %w", err)
 	}
 	missing, err := codec.Decode(tree, req.Call)
 	if err == nil {
@@ -151,7 +151,7 @@ func decodeJSON(req *core.Request, body []byte) error {
 		err = codec.Missing(missing)
 	}
 	if err != nil {
-		return fmt.Errorf("Failed to convert JSON into Call protobuf: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Failed to convert JSON into Call protobuf: %w", err)
 	}
 	if obj, ok := tree.(map[string]any); ok {
 		name, _ := obj["type"].(string)

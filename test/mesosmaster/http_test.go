@@ -389,7 +389,7 @@ func TestReadEndpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		if resp.StatusCode != 307 || !strings.HasPrefix(resp.Header.Get("Location"), "//") {
+		if resp.StatusCode != http.StatusTemporaryRedirect || !strings.HasPrefix(resp.Header.Get("Location"), "//") {
 			t.Errorf("/redirect: %d, %q", resp.StatusCode, resp.Header.Get("Location"))
 		}
 	})

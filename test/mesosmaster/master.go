@@ -57,7 +57,6 @@ type Master struct {
 	mu      sync.Mutex
 	core    *core.Master
 	streams map[string]*stream
-	byFw    map[string]string // framework id -> stream id, for faults
 	timer   *time.Timer
 	closed  bool
 	down    bool

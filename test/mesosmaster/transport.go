@@ -58,7 +58,7 @@ func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer in.Body.Close()
 		defer func() {
 			if p := recover(); p != nil {
-				if p != http.ErrAbortHandler {
+				if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
 				w.abort()

@@ -94,7 +94,8 @@ func TestCommandServesAndStops(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Errorf("stopping: %v", err)
 	}
-	if _, err := http.Get(base + "/health"); err == nil {
+	if resp, err := http.Get(base + "/health"); err == nil {
+		resp.Body.Close()
 		t.Error("still listening after the end")
 	}
 }

@@ -203,7 +203,7 @@ func TestRecords(t *testing.T) {
 			t.Fatalf("got %d bytes, %v", len(got), err)
 		}
 	}
-	if _, err := r.Next(); err != io.EOF {
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
 		t.Fatalf("at the end: %v", err)
 	}
 	for in, want := range map[string]error{"5\nabc": io.ErrUnexpectedEOF, "5": io.ErrUnexpectedEOF, "99999999999999999999\n": codec.ErrRecordTooLarge, "11\n": codec.ErrRecordTooLarge} {

@@ -56,7 +56,7 @@ func Decode(tree any, msg any) (missing []string, err error) {
 	}
 	obj, ok := tree.(map[string]any)
 	if !ok {
-		return nil, errors.New("Expecting a JSON object") //nolint:staticcheck // the master's words
+		return nil, errors.New("Expecting a JSON object")
 	}
 	return decodeMessage(obj, v)
 }
@@ -66,7 +66,7 @@ func Missing(paths []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	return errors.New("Missing required fields: " + strings.Join(paths, ", ")) //nolint:staticcheck // the master's words
+	return errors.New("Missing required fields: " + strings.Join(paths, ", "))
 }
 
 // UnmarshalTree is Decode with missing fields as an error.
@@ -206,7 +206,7 @@ func decodeString(f *field, s string, dst reflect.Value) (bool, error) {
 	case reflect.Slice:
 		b, err := decodeBase64(s)
 		if err != nil {
-			return false, fmt.Errorf("Failed to base64 decode bytes field '%s': %w", f.name, err) //nolint:staticcheck // the master's words
+			return false, fmt.Errorf("Failed to base64 decode bytes field '%s': %w", f.name, err)
 		}
 		dst.SetBytes(b)
 		return true, nil
@@ -216,7 +216,7 @@ func decodeString(f *field, s string, dst reflect.Value) (bool, error) {
 		}
 		n, ok := f.enum[s]
 		if !ok && f.required {
-			return false, fmt.Errorf("Failed to find enum for '%s'", s) //nolint:staticcheck // the master's words
+			return false, fmt.Errorf("Failed to find enum for '%s'", s)
 		}
 		if ok {
 			dst.SetInt(int64(n))
@@ -274,7 +274,7 @@ func decodeBase64(s string) ([]byte, error) {
 		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n", r) {
 			continue
 		}
-		return nil, fmt.Errorf("Invalid character '%c'", r) //nolint:staticcheck // the master's words
+		return nil, fmt.Errorf("Invalid character '%c'", r)
 	}
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -299,5 +299,5 @@ func kindOf(raw any) string {
 }
 
 func notExpecting(kind string, f *field) error {
-	return fmt.Errorf("Not expecting a JSON %s for field '%s'", kind, f.name) //nolint:staticcheck // the master's words
+	return fmt.Errorf("Not expecting a JSON %s for field '%s'", kind, f.name)
 }

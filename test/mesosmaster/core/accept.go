@@ -57,35 +57,35 @@ func (m *Master) accept(f *framework, call *scheduler.Call_Accept) {
 // (Mesos master/validation.cpp offer::validate, texts as recorded).
 func (m *Master) namedOffers(f *framework, ids []mesos.OfferID) ([]*offer, error) {
 	if len(ids) == 0 {
-		return nil, errors.New("No offers specified") //nolint:staticcheck // the master's words
+		return nil, errors.New("No offers specified")
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if seen[id.Value] {
-			return nil, fmt.Errorf("Duplicate offer %s in offer list", id.Value) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Duplicate offer %s in offer list", id.Value)
 		}
 		seen[id.Value] = true
 	}
 	offers := make([]*offer, len(ids))
 	for i, id := range ids {
 		if offers[i] = m.offers[id.Value]; offers[i] == nil {
-			return nil, fmt.Errorf("Offer %s is no longer valid", id.Value) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Offer %s is no longer valid", id.Value)
 		}
 	}
 	for _, o := range offers {
 		if o.fw != f {
-			return nil, fmt.Errorf("Offer %s has invalid framework %s while framework %s is expected", o.id, o.fw.id, f.id) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Offer %s has invalid framework %s while framework %s is expected", o.id, o.fw.id, f.id)
 		}
 	}
 	for _, o := range offers[1:] {
 		if first := offers[0]; o.role != first.role {
 			// The quotes are unbalanced in the master's own text.
-			return nil, fmt.Errorf("Aggregated offers must be allocated to the same role. Offer %s uses role '%s but another is using role '%s", o.id, o.role, first.role) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Aggregated offers must be allocated to the same role. Offer %s uses role '%s but another is using role '%s", o.id, o.role, first.role)
 		}
 	}
 	for _, o := range offers[1:] {
 		if first := offers[0]; o.agent != first.agent {
-			return nil, fmt.Errorf("Aggregated offers must belong to one single agent. Offer %s uses agent %s and agent %s", o.id, o.agent.id, first.agent.id) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Aggregated offers must belong to one single agent. Offer %s uses agent %s and agent %s", o.id, o.agent.id, first.agent.id)
 		}
 	}
 	return offers, nil
@@ -161,7 +161,7 @@ func (r *acceptance) operation(op *mesos.Offer_Operation) {
 func (r *acceptance) launch(op *mesos.Offer_Operation) {
 	tasks := op.Launch.TaskInfos
 	if op.ID != nil {
-		r.rejectAll(tasks, mesos.REASON_TASK_INVALID, errors.New("The `id` field cannot be set on LAUNCH operations")) //nolint:staticcheck // the master's words
+		r.rejectAll(tasks, mesos.REASON_TASK_INVALID, errors.New("The `id` field cannot be set on LAUNCH operations"))
 		return
 	}
 	if err := invalidResources(tasks, nil); err != nil {
@@ -185,7 +185,7 @@ func (r *acceptance) launchGroup(op *mesos.Offer_Operation) {
 	tasks := group.TaskGroup.Tasks
 	reason := mesos.REASON_TASK_GROUP_INVALID
 	if op.ID != nil {
-		r.rejectAll(tasks, reason, errors.New("The `id` field cannot be set on LAUNCH_GROUP operations")) //nolint:staticcheck // the master's words
+		r.rejectAll(tasks, reason, errors.New("The `id` field cannot be set on LAUNCH_GROUP operations"))
 		return
 	}
 	if err := invalidResources(tasks, group.Executor.Resources); err != nil {

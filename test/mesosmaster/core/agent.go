@@ -164,7 +164,7 @@ func (m *Master) shutdownRemoved(h *host) {
 func (m *Master) resendForFrameworks(a *agent) {
 	for _, fw := range sortedKeys(a.host.frameworks) {
 		if f := m.frameworks[fw]; f != nil && f.connected {
-			a.host.updateFramework(m, f)
+			a.host.updateFramework(f)
 			a.host.resendAll(m)
 			return
 		}

@@ -91,11 +91,11 @@ func validCall(r *Request) error {
 // bytes are refused.
 func validUUID(b []byte) error {
 	if len(b) != 16 || b[6]>>4 < 1 || b[6]>>4 > 5 {
-		return errors.New("Not a valid UUID") //nolint:staticcheck // the master's words
+		return errors.New("Not a valid UUID")
 	}
 	return nil
 }
 
 func expecting(what string) error {
-	return fmt.Errorf("Expecting '%s' to be present", what) //nolint:staticcheck // the master's words
+	return fmt.Errorf("Expecting '%s' to be present", what)
 }

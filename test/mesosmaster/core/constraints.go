@@ -93,12 +93,12 @@ func (c *OfferConstraints) validFor(roles []string) error {
 	}
 	for _, role := range sortedKeys(c.RoleConstraints) {
 		if !subscribed[role] {
-			return fmt.Errorf("Offer constraints specify `role_constraints` for a role '%s'not contained in the set of roles", role) //nolint:staticcheck // the master's words
+			return fmt.Errorf("Offer constraints specify `role_constraints` for a role '%s'not contained in the set of roles", role)
 		}
 	}
 	for _, role := range sortedKeys(c.RoleConstraints) {
 		if err := c.RoleConstraints[role].compile(role); err != nil {
-			return fmt.Errorf("Offer constraints are not valid: %w", err) //nolint:staticcheck // the master's words
+			return fmt.Errorf("Offer constraints are not valid: %w", err)
 		}
 	}
 	return nil
@@ -114,7 +114,7 @@ func (rc RoleConstraints) compile(role string) error {
 		}
 		for i := range g.AttributeConstraints {
 			if err := g.AttributeConstraints[i].compile(); err != nil {
-				return fmt.Errorf("A role %s has an invalid 'AttributeConstraint': %w", role, err) //nolint:staticcheck // the master's words
+				return fmt.Errorf("A role %s has an invalid 'AttributeConstraint': %w", role, err)
 			}
 		}
 	}
@@ -133,9 +133,9 @@ func (ac *AttributeConstraint) compile() error {
 		}
 	}
 	if set != 1 {
-		return errors.New("Unknown predicate type") //nolint:staticcheck // the master's words
+		return errors.New("Unknown predicate type")
 	}
-	pattern := ""
+	var pattern string
 	switch {
 	case p.TextMatches != nil:
 		pattern = p.TextMatches.Regex
@@ -146,7 +146,7 @@ func (ac *AttributeConstraint) compile() error {
 	}
 	re, err := compilePattern(pattern)
 	if err != nil {
-		return fmt.Errorf("Failed to construct regex from pattern '%s': %w", pattern, err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Failed to construct regex from pattern '%s': %w", pattern, err)
 	}
 	ac.regex = re
 	return nil
@@ -158,13 +158,13 @@ func (s *ConstraintSelector) check() error {
 		switch *s.PseudoAttribute {
 		case "HOSTNAME", "REGION", "ZONE":
 		case "UNKNOWN":
-			return errors.New("Unknown pseudoattribute type") //nolint:staticcheck // the master's words
+			return errors.New("Unknown pseudoattribute type")
 		default: // an enum name the master does not know counts as unset
 			known = false
 		}
 	}
 	if known == (s.AttributeName != nil) {
-		return errors.New("Exactly one of 'AttributeConstraint::Selector::name' or 'AttributeConstraint::Selector::pseudoattribute_type' must be set") //nolint:staticcheck // the master's words
+		return errors.New("Exactly one of 'AttributeConstraint::Selector::name' or 'AttributeConstraint::Selector::pseudoattribute_type' must be set")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func TestCustomExecutor(t *testing.T) {
 	c := newCluster(t, Config{ExecutorIdleTimeout: time.Minute}, node(1))
 	s := c.subscribe(info("batch"))
 	o := s.oneOffer()
-	executor := func(o *mesos.Offer, name string) *mesos.ExecutorInfo {
+	executor := func(name string) *mesos.ExecutorInfo {
 		return &mesos.ExecutorInfo{
 			ExecutorID: mesos.ExecutorID{Value: "x1"}, Name: &name, Command: &mesos.CommandInfo{Value: ptrTo("./exec")},
 			Resources: parse(t, "cpus:0.1;mem:32").withAlloc("batch").toProto(wireForm{allocation: true, refined: true}),
@@ -39,7 +39,7 @@ func TestCustomExecutor(t *testing.T) {
 	}
 	task := func(id string, o *mesos.Offer, name string) mesos.TaskInfo {
 		x := sleep(id, o, "cpus:1;mem:100")
-		x.Command, x.Executor = nil, executor(o, name)
+		x.Command, x.Executor = nil, executor(name)
 		return x
 	}
 	s.must(launch(ptrTo(0.0), []mesos.OfferID{o.ID}, task("t1", &o, "n"), task("t2", &o, "n"), task("t3", &o, "other")))

@@ -150,7 +150,7 @@ func (h *host) url() *mesos.URL {
 func (h *host) reachable() bool { return h.running && h.connected && !h.partitioned }
 
 // updateFramework takes over a changed FrameworkInfo of a framework it runs.
-func (h *host) updateFramework(m *Master, f *framework) {
+func (h *host) updateFramework(f *framework) {
 	if !h.reachable() {
 		return
 	}

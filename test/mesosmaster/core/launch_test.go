@@ -45,7 +45,7 @@ func TestInvalidOffers(t *testing.T) {
 		for _, x := range []struct{ name, ids, want string }{
 			{"unknown", "O99999", "Offer M-O99999 is no longer valid"},
 			{"none", "", "No offers specified"},
-			{"duplicate", "O0 O0", "Duplicate offer M-O0 in offer list"},
+			{"duplicate", "O0" + " O0", "Duplicate offer M-O0 in offer list"},
 			{"good and bad", "O0 O99999", "Offer M-O99999 is no longer valid"},
 			{"bad and good", "O99999 O0", "Offer M-O99999 is no longer valid"},
 			{"two agents", "O0 O2", "Aggregated offers must belong to one single agent. Offer M-O2 uses agent M-S0 and agent M-S1"},

@@ -84,7 +84,7 @@ func New(cfg Config, now time.Time) *Master {
 	cfg.defaults()
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], uint64(cfg.Seed))
-	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host{}}
+	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host{}} //nolint:gosec // ids of an emulator, the same for the same seed
 	m.fault.init()
 	m.elect(now)
 	return m

@@ -97,43 +97,48 @@ func fromProtos(list []mesos.Resource) Resources {
 // (Mesos common/resources.cpp Resources::validate).
 func invalid(r *mesos.Resource) error {
 	if r.Name == "" {
-		return errors.New("Empty resource name") //nolint:staticcheck // the master's words
+		return errors.New("Empty resource name")
 	}
 	err := invalidValue(r)
 	if err == nil {
 		return nil
 	}
 	res := fromProto(r)
-	return fmt.Errorf("Resource '%s' is invalid: %w", res.String(), err) //nolint:staticcheck // the master's words
+	return fmt.Errorf("Resource '%s' is invalid: %w", res.String(), err)
 }
 
 func invalidValue(r *mesos.Resource) error {
 	switch r.GetType() {
 	case mesos.SCALAR:
 		if r.Scalar == nil || r.Ranges != nil || r.Set != nil {
-			return errors.New("Invalid scalar resource") //nolint:staticcheck // the master's words
+			return errors.New("Invalid scalar resource")
 		}
 		if r.Scalar.Value < 0 {
-			return errors.New("Invalid scalar resource: value <= 0") //nolint:staticcheck // the master's words
+			return errors.New("Invalid scalar resource: value <= 0")
 		}
 	case mesos.RANGES:
 		if r.Scalar != nil || r.Ranges == nil || r.Set != nil {
-			return errors.New("Invalid ranges resource") //nolint:staticcheck // the master's words
+			return errors.New("Invalid ranges resource")
 		}
 		return invalidRanges(r.Ranges.Range)
 	case mesos.SET:
 		if r.Scalar != nil || r.Ranges != nil || r.Set == nil {
-			return errors.New("Invalid set resource") //nolint:staticcheck // the master's words
+			return errors.New("Invalid set resource")
 		}
-		seen := map[string]bool{}
-		for _, s := range r.Set.Item {
-			if seen[s] {
-				return errors.New("Invalid set resource: duplicated elements") //nolint:staticcheck // the master's words
-			}
-			seen[s] = true
-		}
+		return invalidSet(r.Set.Item)
 	default:
-		return errors.New("Unsupported resource type") //nolint:staticcheck // the master's words
+		return errors.New("Unsupported resource type")
+	}
+	return nil
+}
+
+func invalidSet(items []string) error {
+	seen := map[string]bool{}
+	for _, s := range items {
+		if seen[s] {
+			return errors.New("Invalid set resource: duplicated elements")
+		}
+		seen[s] = true
 	}
 	return nil
 }
@@ -141,11 +146,11 @@ func invalidValue(r *mesos.Resource) error {
 func invalidRanges(list []mesos.Value_Range) error {
 	for i, x := range list {
 		if x.Begin > x.End {
-			return errors.New("Invalid ranges resource: begin > end") //nolint:staticcheck // the master's words
+			return errors.New("Invalid ranges resource: begin > end")
 		}
 		for _, y := range list[:i] {
 			if x.Begin <= y.End && y.Begin <= x.End {
-				return errors.New("Invalid ranges resource: overlapping ranges") //nolint:staticcheck // the master's words
+				return errors.New("Invalid ranges resource: overlapping ranges")
 			}
 		}
 	}

@@ -33,22 +33,22 @@ func validRole(role string) error {
 	case role == "*":
 		return nil
 	case role == "":
-		return errors.New("Role names cannot be the empty string") //nolint:staticcheck // the master's words
+		return errors.New("Role names cannot be the empty string")
 	case strings.HasPrefix(role, "/"):
-		return fmt.Errorf("Role '%s' cannot start with a slash", role) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Role '%s' cannot start with a slash", role)
 	case strings.HasSuffix(role, "/"):
-		return fmt.Errorf("Role '%s' cannot end with a slash", role) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Role '%s' cannot end with a slash", role)
 	case strings.Contains(role, "//"):
-		return fmt.Errorf("Role '%s' cannot contain two adjacent slashes", role) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Role '%s' cannot contain two adjacent slashes", role)
 	}
 	for _, c := range strings.Split(role, "/") {
 		switch {
 		case c == "." || c == ".." || c == "*":
-			return fmt.Errorf("Role '%s' cannot include '%s' as a component", role, c) //nolint:staticcheck // the master's words
+			return fmt.Errorf("Role '%s' cannot include '%s' as a component", role, c)
 		case strings.HasPrefix(c, "-"):
-			return fmt.Errorf("Role component '%s' is invalid because it starts with a dash", c) //nolint:staticcheck // the master's words
+			return fmt.Errorf("Role component '%s' is invalid because it starts with a dash", c)
 		case strings.ContainsAny(c, "\x09\x0a\x0b\x0c\x0d\x20\x7f"):
-			return fmt.Errorf("Role component '%s' is invalid because it contains backspace or whitespace", c) //nolint:staticcheck // the master's words
+			return fmt.Errorf("Role component '%s' is invalid because it contains backspace or whitespace", c)
 		}
 	}
 	return nil
@@ -59,9 +59,9 @@ func validRole(role string) error {
 func validID(id string) error {
 	switch {
 	case id == "":
-		return errors.New("ID must not be empty") //nolint:staticcheck // the master's words
+		return errors.New("ID must not be empty")
 	case len(id) > 255:
-		return errors.New("ID must not be greater than 255 characters") //nolint:staticcheck // the master's words
+		return errors.New("ID must not be greater than 255 characters")
 	case id == "." || id == "..":
 		return fmt.Errorf("'%s' is disallowed", id)
 	}
@@ -111,7 +111,7 @@ func validFrameworkInfo(info *mesos.FrameworkInfo) error {
 		}
 	}
 	if t := info.GetFailoverTimeout(); math.IsNaN(t) || math.Abs(t) > float64(math.MaxInt64)/float64(time.Second) {
-		return fmt.Errorf("The framework failover_timeout (%s) is invalid", cxxFloat(t)) //nolint:staticcheck // the master's words
+		return fmt.Errorf("The framework failover_timeout (%s) is invalid", cxxFloat(t))
 	}
 	return nil
 }
@@ -156,15 +156,15 @@ func validOfferFilters(f *mesos.OfferFilters) error {
 	}
 	for _, q := range f.MinAllocatableResources.Quantities {
 		if len(q.Quantities) == 0 {
-			return errors.New("Resource quantities must contain at least one quantity") //nolint:staticcheck // the master's words
+			return errors.New("Resource quantities must contain at least one quantity")
 		}
 		for _, name := range sortedKeys(q.Quantities) {
 			v := q.Quantities[name].Value
 			switch {
 			case math.IsNaN(v) || math.IsInf(v, 0):
-				return fmt.Errorf("Invalid resource quantity for '%s': Only finite values are supported", name) //nolint:staticcheck // the master's words
+				return fmt.Errorf("Invalid resource quantity for '%s': Only finite values are supported", name)
 			case v < 0:
-				return fmt.Errorf("Invalid resource quantity for '%s': Negative values not supported", name) //nolint:staticcheck // the master's words
+				return fmt.Errorf("Invalid resource quantity for '%s': Negative values not supported", name)
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func validSuppressed(info *mesos.FrameworkInfo, suppressed []string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		return fmt.Errorf("Suppressed roles %s are not contained in the set of roles", braces(sortedKeys(unknown))) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Suppressed roles %s are not contained in the set of roles", braces(sortedKeys(unknown)))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 
 // Dominant resource fairness: agents go to whoever has least, offered counts.
 func TestFairShares(t *testing.T) {
-	count := func(c *cluster, s *sched) int { return len(s.offers()) }
+	count := func(s *sched) int { return len(s.offers()) }
 	var agents []AgentConfig
 	for i := range 12 {
 		agents = append(agents, node(i))
@@ -43,7 +43,7 @@ func TestFairShares(t *testing.T) {
 			}
 		}
 		c.settle()
-		if x, y := count(c, a), count(c, b); x != 6 || y != 6 {
+		if x, y := count(a), count(b); x != 6 || y != 6 {
 			t.Fatalf("%d and %d of 12 agents", x, y)
 		}
 	})
@@ -56,7 +56,7 @@ func TestFairShares(t *testing.T) {
 			}
 		}
 		c.settle()
-		if x, y := count(c, a), count(c, b); x != 9 || y != 3 {
+		if x, y := count(a), count(b); x != 9 || y != 3 {
 			t.Fatalf("%d and %d of 12 agents, want 9 and 3", x, y)
 		}
 	})
@@ -69,7 +69,7 @@ func TestFairShares(t *testing.T) {
 			}
 		}
 		c.settle()
-		if x, y, z := count(c, a), count(c, b), count(c, d); x != 3 || y != 3 || z != 6 {
+		if x, y, z := count(a), count(b), count(d); x != 3 || y != 3 || z != 6 {
 			t.Fatalf("%d, %d and %d of 12 agents, want 3, 3 and 6", x, y, z)
 		}
 	})
@@ -82,7 +82,7 @@ func TestFairShares(t *testing.T) {
 			}
 		}
 		c.settle()
-		if x, y := count(c, a), count(c, b); x != 6 || y != 6 {
+		if x, y := count(a), count(b); x != 6 || y != 6 {
 			t.Fatalf("%d and %d of 12 agents", x, y)
 		}
 	})

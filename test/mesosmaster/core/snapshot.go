@@ -209,57 +209,65 @@ func (m *Master) CheckInvariants() error {
 	return m.checkShares()
 }
 
-func (m *Master) checkAgent(a *agent) error {
-	var sum Resources
-	take := func(what string, rs Resources) error {
-		plain := rs.withAlloc("")
-		for i := range plain {
-			at := sum.find(&plain[i])
-			if plain[i].Kind != RangeSet || at < 0 {
-				continue
-			}
-			free := plain[i].Ranges.minus(sum[at].Ranges)
-			if free.count() != plain[i].Ranges.count() {
-				return fmt.Errorf("%s of %s are held by something else too", plain[i].String(), what)
-			}
+// ledger sums up what is held of one agent, and by whom.
+type ledger struct{ sum Resources }
+
+// take adds what one holder has; items of ranges may be held only once.
+func (l *ledger) take(what string, rs Resources) error {
+	plain := rs.withAlloc("")
+	for i := range plain {
+		at := l.sum.find(&plain[i])
+		if plain[i].Kind != RangeSet || at < 0 {
+			continue
 		}
-		sum = sum.add(plain)
-		return nil
+		free := plain[i].Ranges.minus(l.sum[at].Ranges)
+		if free.count() != plain[i].Ranges.count() {
+			return fmt.Errorf("%s of %s are held by something else too", plain[i].String(), what)
+		}
 	}
+	l.sum = l.sum.add(plain)
+	return nil
+}
+
+func (m *Master) checkAgent(a *agent) error {
+	l := &ledger{}
 	for _, t := range a.tasks {
-		if m.frameworks[t.fw.id] != t.fw || t.fw.tasks[t.id] != t {
-			return fmt.Errorf("task %s is not its framework's", t.id)
+		if err := m.checkTask(t, l); err != nil {
+			return err
 		}
-		if t.charged == (terminal(t.state) || t.state == mesos.TASK_UNREACHABLE) {
-			return fmt.Errorf("task %s in %s: charged is %t", t.id, t.state, t.charged)
-		}
-		if t.charged {
-			if err := take("task "+t.id, t.res); err != nil {
+	}
+	for _, f := range m.frameworks {
+		for _, id := range f.onAgent[a.id] {
+			if err := l.take("executor "+id, f.executors[execKey{a.id, id}].res); err != nil {
 				return err
 			}
 		}
 	}
-	for _, f := range m.frameworks {
-		for key, e := range f.executors {
-			if key.agent == a.id {
-				if err := take("executor "+key.id, e.res); err != nil {
-					return err
-				}
-			}
-		}
-	}
 	for _, o := range a.offers {
-		if err := take("offer "+o.id, o.res); err != nil {
+		if err := l.take("offer "+o.id, o.res); err != nil {
 			return err
 		}
 	}
-	if !sum.contains(a.allocated) || !a.allocated.contains(sum) {
-		return fmt.Errorf("booked are %s, held are %s", a.allocated, sum)
+	if !l.sum.contains(a.allocated) || !a.allocated.contains(l.sum) {
+		return fmt.Errorf("booked are %s, held are %s", a.allocated, l.sum)
 	}
-	if !a.total.contains(sum) {
-		return fmt.Errorf("held are %s of only %s", sum, a.total)
+	if !a.total.contains(l.sum) {
+		return fmt.Errorf("held are %s of only %s", l.sum, a.total)
 	}
 	return nil
+}
+
+func (m *Master) checkTask(t *task, l *ledger) error {
+	if m.frameworks[t.fw.id] != t.fw || t.fw.tasks[t.id] != t {
+		return fmt.Errorf("task %s is not its framework's", t.id)
+	}
+	if t.charged == (terminal(t.state) || t.state == mesos.TASK_UNREACHABLE) {
+		return fmt.Errorf("task %s in %s: charged is %t", t.id, t.state, t.charged)
+	}
+	if !t.charged {
+		return nil
+	}
+	return l.take("task "+t.id, t.res)
 }
 
 // checkShares compares what the sorters believe with what agents have booked.

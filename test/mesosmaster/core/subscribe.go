@@ -72,7 +72,7 @@ func (m *Master) refusal(info *mesos.FrameworkInfo, suppressed []string, constra
 	if id := info.GetID().GetValue(); id != "" {
 		for _, c := range m.completed {
 			if c.id == id {
-				return errors.New("Framework has been removed") //nolint:staticcheck // the master's words
+				return errors.New("Framework has been removed")
 			}
 		}
 	}
@@ -93,7 +93,7 @@ func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
 		}
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("Roles %s are not present in the master's --roles", braces(sortedKeys(bad))) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Roles %s are not present in the master's --roles", braces(sortedKeys(bad)))
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (m *Master) broadcastFramework(f *framework) {
 		if !h.connected || !h.running {
 			continue
 		}
-		h.updateFramework(m, f)
+		h.updateFramework(f)
 		h.resendAll(m)
 	}
 }
@@ -224,11 +224,11 @@ func withID(info *mesos.FrameworkInfo, id string) *mesos.FrameworkInfo {
 func immutableChanged(old, info *mesos.FrameworkInfo) error {
 	switch {
 	case old.GetPrincipal() != info.GetPrincipal():
-		return errors.New("Changing framework's principal is not allowed.") //nolint:staticcheck // the master's words
+		return errors.New("Changing framework's principal is not allowed.") //nolint:revive // the master's words
 	case old.User != info.User:
-		return fmt.Errorf("Updating 'FrameworkInfo.user' is unsupported; attempted to update from '%s' to '%s'", old.User, info.User) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Updating 'FrameworkInfo.user' is unsupported; attempted to update from '%s' to '%s'", old.User, info.User)
 	case old.GetCheckpoint() != info.GetCheckpoint():
-		return fmt.Errorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%t' to '%t'", old.GetCheckpoint(), info.GetCheckpoint()) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%t' to '%t'", old.GetCheckpoint(), info.GetCheckpoint())
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (r *acceptance) validateTask(t *mesos.TaskInfo) (*launchPlan, error) {
 		return nil, err
 	}
 	if (t.Executor == nil) == (t.Command == nil) {
-		return nil, errors.New("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present") //nolint:staticcheck // the master's words
+		return nil, errors.New("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present")
 	}
 	p := &launchPlan{info: t, res: fromProtos(t.Resources)}
 	if t.Executor != nil {
@@ -43,7 +43,7 @@ func (r *acceptance) validateTask(t *mesos.TaskInfo) (*launchPlan, error) {
 		p.eres = fromProtos(t.Executor.Resources)
 		p.newExec = r.f.executors[execKey{r.agent.id, t.Executor.ExecutorID.Value}] == nil
 		if name := mixesRevocable(p.res.add(p.eres)); name != "" {
-			return nil, fmt.Errorf("Task and its executor mix revocable and non-revocable resources: %s", bothKinds(name)) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Task and its executor mix revocable and non-revocable resources: %s", bothKinds(name))
 		}
 	}
 	total := fromProtos(t.Resources)
@@ -51,7 +51,7 @@ func (r *acceptance) validateTask(t *mesos.TaskInfo) (*launchPlan, error) {
 		total = Resources{}.add(total).add(p.eres)
 	}
 	if !r.left.contains(total) {
-		return nil, fmt.Errorf("Total resources %s required by task and its executor is more than available %s", total, r.left) //nolint:staticcheck // the master's words
+		return nil, fmt.Errorf("Total resources %s required by task and its executor is more than available %s", total, r.left)
 	}
 	return p, nil
 }
@@ -63,34 +63,34 @@ func (r *acceptance) validateTaskAlone(t *mesos.TaskInfo) error {
 		return err
 	}
 	if r.f.tasks[id] != nil {
-		return fmt.Errorf("Task has duplicate ID: %s", id) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task has duplicate ID: %s", id)
 	}
 	if r.f.unreachable[id] != nil {
-		return fmt.Errorf("Task reuses the ID of an unreachable task: %s", id) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task reuses the ID of an unreachable task: %s", id)
 	}
 	if t.AgentID.Value != r.agent.id {
-		return fmt.Errorf("Task uses invalid agent %s while agent %s is expected", t.AgentID.Value, r.agent.id) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task uses invalid agent %s while agent %s is expected", t.AgentID.Value, r.agent.id)
 	}
 	if t.GetKillPolicy().GetGracePeriod().GetNanoseconds() < 0 {
-		return errors.New("Task's 'kill_policy.grace_period' must be non-negative") //nolint:staticcheck // the master's words
+		return errors.New("Task's 'kill_policy.grace_period' must be non-negative")
 	}
 	if t.GetMaxCompletionTime().GetNanoseconds() < 0 {
-		return errors.New("Task's 'max_completion_time' must be non-negative") //nolint:staticcheck // the master's words
+		return errors.New("Task's 'max_completion_time' must be non-negative")
 	}
 	if err := validHealthCheck(t.HealthCheck); err != nil {
-		return fmt.Errorf("Task uses invalid health check: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task uses invalid health check: %w", err)
 	}
 	if len(t.Resources) == 0 {
-		return errors.New("Task uses no resources") //nolint:staticcheck // the master's words
+		return errors.New("Task uses no resources")
 	}
 	if err := fractionalGPUs(fromProtos(t.Resources)); err != nil {
-		return fmt.Errorf("Task uses invalid resources: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task uses invalid resources: %w", err)
 	}
 	if err := oneAllocationRole(t.Resources); err != nil {
-		return fmt.Errorf("Invalid task resources: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Invalid task resources: %w", err)
 	}
 	if name := mixesRevocable(fromProtos(t.Resources)); name != "" {
-		return fmt.Errorf("Task mixes revocable and non-revocable resources: %s", bothKinds(name)) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Task mixes revocable and non-revocable resources: %s", bothKinds(name))
 	}
 	return validLimits(t)
 }
@@ -119,7 +119,7 @@ func mixesRevocable(rs Resources) string {
 
 func fractionalGPUs(rs Resources) error {
 	if rs.scalar("gpus")%1000 != 0 {
-		return errors.New("Invalid 'gpus' resource: The 'gpus' resource must be an unsigned integer") //nolint:staticcheck // the master's words
+		return errors.New("Invalid 'gpus' resource: The 'gpus' resource must be an unsigned integer")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func oneAllocationRole(list []mesos.Resource) error {
 	for i := range list {
 		next := list[i].GetAllocationInfo().GetRole()
 		if set && next != role {
-			return fmt.Errorf("The resources have multiple allocation roles ('%s' and '%s') but only one allocation role is allowed", next, role) //nolint:staticcheck // the master's words
+			return fmt.Errorf("The resources have multiple allocation roles ('%s' and '%s') but only one allocation role is allowed", next, role)
 		}
 		role, set = next, true
 	}
@@ -146,7 +146,7 @@ func validHealthCheck(h *mesos.HealthCheck) error {
 		if set {
 			return nil
 		}
-		return fmt.Errorf("Expecting '%s' to be set for %s health check", member, kind) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Expecting '%s' to be set for %s health check", member, kind)
 	}
 	switch h.Type {
 	case mesos.HealthCheck_COMMAND:
@@ -166,11 +166,11 @@ func validLimits(t *mesos.TaskInfo) error {
 		limit := milliOf(t.Limits[name].Value)
 		switch {
 		case name != "cpus" && name != "mem":
-			return errors.New("Only cpus and mem can be set in 'limits'") //nolint:staticcheck // the master's words
+			return errors.New("Only cpus and mem can be set in 'limits'")
 		case name == "cpus" && limit < rs.scalar(name):
-			return errors.New("The cpu limit must be greater than or equal to the cpu request") //nolint:staticcheck // the master's words
+			return errors.New("The cpu limit must be greater than or equal to the cpu request")
 		case name == "mem" && limit < rs.scalar(name):
-			return errors.New("The memory limit must be greater than or equal to the memory request") //nolint:staticcheck // the master's words
+			return errors.New("The memory limit must be greater than or equal to the memory request")
 		}
 	}
 	return nil
@@ -188,26 +188,26 @@ func (r *acceptance) validateExecutor(e *mesos.ExecutorInfo, want mesos.Executor
 		return err
 	}
 	if e.GetShutdownGracePeriod().GetNanoseconds() < 0 {
-		return errors.New("ExecutorInfo's 'shutdown_grace_period' must be non-negative") //nolint:staticcheck // the master's words
+		return errors.New("ExecutorInfo's 'shutdown_grace_period' must be non-negative")
 	}
 	if e.FrameworkID == nil {
 		return errors.New("'ExecutorInfo.framework_id' must be set")
 	}
 	if e.FrameworkID.Value != r.f.id {
-		return fmt.Errorf("ExecutorInfo has an invalid FrameworkID (Actual: %s vs Expected: %s)", e.FrameworkID.Value, r.f.id) //nolint:staticcheck // the master's words
+		return fmt.Errorf("ExecutorInfo has an invalid FrameworkID (Actual: %s vs Expected: %s)", e.FrameworkID.Value, r.f.id)
 	}
 	if err := oneAllocationRole(e.Resources); err != nil {
-		return fmt.Errorf("Invalid executor resources: %w", err) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Invalid executor resources: %w", err)
 	}
 	if name := mixesRevocable(fromProtos(e.Resources)); name != "" {
-		return fmt.Errorf("Executor mixes revocable and non-revocable resources: %s", bothKinds(name)) //nolint:staticcheck // the master's words
+		return fmt.Errorf("Executor mixes revocable and non-revocable resources: %s", bothKinds(name))
 	}
 	known := r.f.executors[execKey{r.agent.id, e.ExecutorID.Value}]
 	if known == nil || compatible(known.info, e) {
 		return nil
 	}
 	const line = "------------------------------------------------------------\n"
-	return fmt.Errorf("ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n%sExisting ExecutorInfo:\n%s\n%sExecutorInfo:\n%s\n%s", //nolint:staticcheck // the master's words
+	return fmt.Errorf("ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n%sExisting ExecutorInfo:\n%s\n%sExecutorInfo:\n%s\n%s",
 		line, codec.Text(known.info), line, codec.Text(e), line)
 }
 
@@ -237,7 +237,7 @@ func (r *acceptance) validateGroup(e *mesos.ExecutorInfo, tasks []*mesos.TaskInf
 			return nil, err
 		}
 		if seen[t.TaskID.Value] {
-			return nil, fmt.Errorf("Task has duplicate ID: %s", t.TaskID.Value) //nolint:staticcheck // the master's words
+			return nil, fmt.Errorf("Task has duplicate ID: %s", t.TaskID.Value)
 		}
 		seen[t.TaskID.Value] = true
 		if t.Executor != nil {
@@ -262,7 +262,7 @@ func (r *acceptance) validateGroup(e *mesos.ExecutorInfo, tasks []*mesos.TaskInf
 		total = total.add(eres)
 	}
 	if !r.left.contains(total) {
-		return nil, fmt.Errorf("Total resources %s required by task group and its executor are more than available %s", total, r.left) //nolint:staticcheck // the master's words
+		return nil, fmt.Errorf("Total resources %s required by task group and its executor are more than available %s", total, r.left)
 	}
 	return plans, nil
 }

@@ -90,7 +90,7 @@ func (n *Neighbour) call(ctx context.Context, call *scheduler.Call) error {
 func (n *Neighbour) subscribe(ctx context.Context) (*subscription, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	info := n.frameworkInfo()
-	resp, err := n.post(ctx, "", &scheduler.Call{
+	resp, err := n.post(ctx, "", &scheduler.Call{ //nolint:bodyclose // the reader of the stream does
 		Type: scheduler.Call_SUBSCRIBE, FrameworkID: n.frameworkID, Subscribe: &scheduler.Call_Subscribe{FrameworkInfo: info},
 	})
 	if err != nil {

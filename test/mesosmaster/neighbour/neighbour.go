@@ -31,6 +31,7 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	"k8s.io/klog/v2"
 )
 
@@ -151,9 +152,6 @@ func (n *Neighbour) Run(ctx context.Context) error {
 	backoff := minBackoff
 	for ctx.Err() == nil {
 		subscribed, err := n.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if errors.Is(err, errRemoved) {
 			return err
 		}
