@@ -34,7 +34,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -105,5 +104,3 @@ func nodeNameOf(info fwk.NodeInfo) string {
 	}
 	return ""
 }
-
-func podKey(pod *v1.Pod) string { return pod.Namespace + "/" + pod.Name }

@@ -51,7 +51,7 @@ func (p *Plugin) afterNodeChange(_ klog.Logger, pod *v1.Pod, _, obj any) (fwk.Qu
 	}
 	need, err := resources.ForPod(pod, p.args.DefaultRequests)
 	if err != nil {
-		return fwk.QueueSkip, nil
+		return fwk.QueueSkip, nil //nolint:nilerr // A pod that Mesos has no name for is not helped by a node.
 	}
 	if v, _ := p.manager.Cache().Fits(p.manager.Index().LookupName(node.Name), &need); v == offers.Fitting {
 		return fwk.Queue, nil

@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -130,7 +131,7 @@ func TestDebugPages(t *testing.T) {
 		get := func(path string, into any) string {
 			t.Helper()
 			rec := httptest.NewRecorder()
-			pages.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+			pages.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
 			if rec.Code != 200 || rec.Header().Get("Content-Type") != "application/json" {
 				t.Fatalf("%s: %d, %s", path, rec.Code, rec.Header())
 			}
@@ -153,13 +154,13 @@ func TestDebugPages(t *testing.T) {
 			t.Errorf("agents %v, claims %v", agents, claims)
 		}
 		rec := httptest.NewRecorder()
-		pages.ServeHTTP(rec, httptest.NewRequest("POST", DebugPrefix, nil))
+		pages.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, DebugPrefix, nil))
 		if rec.Code != 405 {
 			t.Errorf("POST: %d", rec.Code)
 		}
 	})
 	empty := httptest.NewRecorder()
-	NewRuntime().DebugHandler().ServeHTTP(empty, httptest.NewRequest("GET", DebugPrefix, nil))
+	NewRuntime().DebugHandler().ServeHTTP(empty, httptest.NewRequest(http.MethodGet, DebugPrefix, nil))
 	if empty.Code != 200 {
 		t.Errorf("before the plugin is built: %d", empty.Code)
 	}

@@ -22,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
 	"k8s.io/component-base/cli"
 	kubescheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 

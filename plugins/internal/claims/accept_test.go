@@ -37,7 +37,7 @@ func TestKillWaitsForTheAccept(t *testing.T) {
 	r.phase(id, gone)
 
 	// An ACCEPT of which nothing is ever heard again ends as a doubtful one.
-	id = r.in("ReleasingUnsent")
+	_ = r.in("ReleasingUnsent")
 	r.tick(testCfg.LaunchTimeout)
 	r.want("Kill")
 }

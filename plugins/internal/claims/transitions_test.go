@@ -125,9 +125,9 @@ func TestEvents(t *testing.T) {
 		"Broken":    func(r *rig, id string) { r.Broken(id, CauseOfferGone) },
 		"Cancel":    func(r *rig, id string) { r.Cancel(id, r.now) },
 		"Bound":     func(r *rig, id string) { r.bind(id) },
-		"Gone":      func(r *rig, id string) { r.PodGone(pod.UID, r.now) },
+		"Gone":      func(r *rig, _ string) { r.PodGone(pod.UID, r.now) },
 		"Disown":    func(r *rig, id string) { r.Disown(id, r.now) },
-		"Timeout":   func(r *rig, id string) { r.Disconnected(); r.tick(testCfg.LaunchTimeout); r.connected = true },
+		"Timeout":   func(r *rig, _ string) { r.Disconnected(); r.tick(testCfg.LaunchTimeout); r.connected = true },
 	}
 	kill := does(Releasing, "Kill")
 	tests := map[string]map[string]transition{

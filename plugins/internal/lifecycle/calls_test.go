@@ -70,8 +70,8 @@ func TestCallQueueDrainEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newCallQueue()
 				var running sync.WaitGroup
-				hang, ctx, cancel := make(chan struct{}), t.Context(), func() {}
-				ctx, cancel = context.WithCancel(ctx)
+				hang := make(chan struct{})
+				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				running.Go(func() { q.run(t.Context()) })
 				q.add(func(context.Context) { <-hang })
@@ -94,7 +94,7 @@ func TestCallQueueDrainEnds(t *testing.T) {
 }
 
 // The end of a context that comes just before drain waits must not be missed.
-func TestCallQueueDrainRacesItsContext(t *testing.T) {
+func TestCallQueueDrainRacesItsContext(*testing.T) {
 	q := newCallQueue()
 	hang := make(chan struct{})
 	var running sync.WaitGroup

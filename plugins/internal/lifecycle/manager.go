@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"

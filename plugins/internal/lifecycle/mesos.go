@@ -57,7 +57,7 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 }
 
 // Disconnected implements mesos.Handler.
-func (m *Manager) Disconnected(err error) {
+func (m *Manager) Disconnected(error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.generation++

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"

@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"k8s.io/component-base/metrics/legacyregistry"
 )
 

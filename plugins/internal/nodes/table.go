@@ -56,7 +56,7 @@ func newTable(n int) *table {
 // (Fibonacci hashing) spreads addresses that differ by multiples of their size.
 func (t *table) first(node *v1.Node) int {
 	const golden = 0x9E3779B97F4A7C15
-	return int(uint64(uintptr(unsafe.Pointer(node))) * golden >> t.shift)
+	return int(uint64(uintptr(unsafe.Pointer(node))) * golden >> t.shift) //nolint:gosec // The address is only hashed, never made a pointer again.
 }
 
 // find returns the node's entry, nil if it has none.

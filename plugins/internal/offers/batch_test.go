@@ -17,6 +17,7 @@ limitations under the License.
 package offers
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -154,7 +155,7 @@ func TestInFlight(t *testing.T) {
 		if got := state(c); got != InFlight || !viewOf(t, c, "a").InFlight {
 			t.Fatalf("after Flush: verdict %d, want InFlight", got)
 		}
-		if err := c.Reserve(0, "q", need, epoch); err != ErrNoOffer {
+		if err := c.Reserve(0, "q", need, epoch); !errors.Is(err, ErrNoOffer) {
 			t.Fatalf("Reserve of spent offers = %v", err)
 		}
 		return c

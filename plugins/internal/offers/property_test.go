@@ -63,11 +63,11 @@ func (r *run) byte() int {
 // agent picks one of few agents mostly, and sometimes one of many, so that the
 // columns must grow.
 func (r *run) agent() string {
-	if b := r.byte(); b < 192 {
+	b := r.byte()
+	if b < 192 {
 		return nameOf("a", b%5)
-	} else {
-		return nameOf("m", (b-192)*4+r.byte()%4)
 	}
+	return nameOf("m", (b-192)*4+r.byte()%4)
 }
 
 // amount is small in all kinds, often nothing.

@@ -28,6 +28,7 @@ import (
 
 	mesoscalls "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"go.etcd.io/etcd/server/v3/embed"
+
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/storage/storagebackend"

@@ -19,6 +19,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ type Claim struct {
 func (c *Cluster) Claims(s *Scheduler) []Claim {
 	c.T.Helper()
 	recorder := httptest.NewRecorder()
-	s.Runtime.DebugHandler().ServeHTTP(recorder, httptest.NewRequest("GET", mesosoffers.DebugPrefix+"/claims", nil))
+	s.Runtime.DebugHandler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, mesosoffers.DebugPrefix+"/claims", nil))
 	var list []Claim
 	if err := json.Unmarshal(recorder.Body.Bytes(), &list); err != nil {
 		c.T.Fatalf("the debug page of claims does not parse: %v\n%s", err, recorder.Body)

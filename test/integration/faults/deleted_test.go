@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -131,7 +132,7 @@ func deletedOfTwo(c *cluster.Cluster) {
 // wait for the answer, if the master tells of the task before.
 func deletedLaunching(c *cluster.Cluster, answered bool) {
 	var hold *cluster.Hold
-	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, answered)
+	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, answered) //nolint:bodyclose // A hook, not a response.
 	s := c.StartScheduler()
 	c.AddPod("one", "1", "256Mi")
 	c.WaitHeld("the ACCEPT", hold)

@@ -121,7 +121,7 @@ func rescindCrossing(c *cluster.Cluster) {
 	t := c.T
 	c.Args = lingering
 	var hold *cluster.Hold
-	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, false)
+	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, false) //nolint:bodyclose // A hook, not a response.
 	c.StartScheduler()
 	c.AddBystander()
 	pods := []string{"a", "b", "c"}

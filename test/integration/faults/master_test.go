@@ -169,7 +169,7 @@ func masterFailsOver(c *cluster.Cluster) {
 // the answer to it, on its way: nobody knows then whether the task exists.
 func masterDiesAccepting(c *cluster.Cluster, answered bool) {
 	var hold *cluster.Hold
-	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, answered)
+	hold, c.MesosAPI = holdFirst(scheduler.Call_ACCEPT, answered) //nolint:bodyclose // A hook, not a response.
 	c.StartScheduler()
 	c.AddPod("one", "1", "256Mi")
 	c.WaitHeld("the ACCEPT", hold)
