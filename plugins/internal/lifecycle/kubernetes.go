@@ -112,8 +112,11 @@ func (m *Manager) forgetPod(uid string) {
 	now := time.Now()
 	delete(m.pods, uid)
 	delete(m.early, uid)
-	if c := m.ledger.ByPod(uid); c != nil && c.Phase == claims.Reserved {
-		m.unreserve(c)
+	if c := m.ledger.ByPod(uid); c != nil {
+		delete(m.evicting, c.TaskID)
+		if c.Phase == claims.Reserved {
+			m.unreserve(c)
+		}
 	}
 	m.ledger.PodGone(uid, now)
 	m.demand.Remove(uid, now)
