@@ -23,6 +23,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // accept handles ACCEPT (Mesos master.cpp accept, _accept).
@@ -43,10 +45,10 @@ func (m *Master) accept(f *framework, call *scheduler.Call_Accept) {
 	run := &acceptance{m: m, f: f, agent: offers[0].agent, role: offers[0].role}
 	for _, o := range offers {
 		m.forgetOffer(o)
-		run.left = run.left.add(o.res)
+		run.left = run.left.Add(o.res)
 		f.stats.accepted++
 	}
-	m.uncharge(f.id, run.agent, run.role, run.left.withAlloc(""))
+	m.uncharge(f.id, run.agent, run.role, run.left.WithAlloc(""))
 	for i := range call.Operations {
 		run.operation(&call.Operations[i])
 	}
@@ -129,7 +131,7 @@ type acceptance struct {
 	f     *framework
 	agent *agent
 	role  string
-	left  Resources
+	left  resource.Resources
 }
 
 // finish gives the remainder back under the call's filter.
@@ -240,18 +242,18 @@ func (r *acceptance) allocated(in []mesos.Resource) []mesos.Resource {
 // entry fails every task (Mesos validateAndUpgradeResources).
 func invalidResources(tasks []mesos.TaskInfo, more []mesos.Resource) error {
 	for i := range more {
-		if err := invalid(&more[i]); err != nil {
+		if err := resource.Validate(&more[i]); err != nil {
 			return err
 		}
 	}
 	for i := range tasks {
 		for j := range tasks[i].Resources {
-			if err := invalid(&tasks[i].Resources[j]); err != nil {
+			if err := resource.Validate(&tasks[i].Resources[j]); err != nil {
 				return err
 			}
 		}
 		for j := range tasks[i].GetExecutor().GetResources() {
-			if err := invalid(&tasks[i].Executor.Resources[j]); err != nil {
+			if err := resource.Validate(&tasks[i].Executor.Resources[j]); err != nil {
 				return err
 			}
 		}
@@ -276,7 +278,7 @@ type launchPlan struct {
 	info      *mesos.TaskInfo
 	exec      *mesos.ExecutorInfo // nil for a command task
 	newExec   bool                // the master does not know the executor yet
-	res, eres Resources
+	res, eres resource.Resources
 }
 
 // run books a task and sends it to the agent.
@@ -292,11 +294,11 @@ func (r *acceptance) run(p *launchPlan) {
 		id: p.info.TaskID.Value, name: p.info.Name, fw: r.f, agentID: r.agent.id, role: r.role, res: p.res,
 		info: p.info, state: mesos.TASK_STAGING, launched: m.now,
 	}
-	r.left = r.left.sub(p.res)
+	r.left = r.left.Sub(p.res)
 	if p.exec != nil {
 		t.executorID = p.exec.ExecutorID.Value
 		if p.newExec && r.f.executors[execKey{r.agent.id, t.executorID}] == nil {
-			r.left = r.left.sub(p.eres)
+			r.left = r.left.Sub(p.eres)
 			m.addExecutor(r.f, r.agent, p.exec, r.role, p.eres)
 		}
 	}

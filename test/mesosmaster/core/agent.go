@@ -23,6 +23,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // agent is a registered agent as the master knows it.
@@ -33,9 +35,9 @@ type agent struct {
 	url        *mesos.URL
 	attributes []mesos.Attribute
 	domain     *mesos.DomainInfo
-	total      Resources
-	allocated  Resources // tasks, executors and offers, without allocation roles
-	free       Resources
+	total      resource.Resources
+	allocated  resource.Resources // tasks, executors and offers, without allocation roles
+	free       resource.Resources
 	freeStale  bool
 	gpus       bool
 
@@ -67,9 +69,9 @@ type recoveredAgent struct {
 func (a *agent) offerable() bool { return a.connected && !a.deactivated }
 
 // freeRes is what nobody holds or is offered.
-func (a *agent) freeRes() Resources {
+func (a *agent) freeRes() resource.Resources {
 	if a.freeStale {
-		a.free = a.total.sub(a.allocated)
+		a.free = a.total.Sub(a.allocated)
 		a.freeStale = false
 	}
 	return a.free
@@ -79,7 +81,7 @@ func (a *agent) freeRes() Resources {
 func (m *Master) admit(h *host) *agent {
 	a := &agent{
 		id: h.agentID, host: h, hostname: h.hostname, url: h.url(), attributes: h.attributes, domain: h.domain,
-		total: h.total, free: h.total, connected: true, gpus: h.total.scalar("gpus") > 0,
+		total: h.total, free: h.total, connected: true, gpus: h.total.Scalar("gpus") > 0,
 		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]bool{},
 		registered: m.now, reregistered: m.now,
 	}
@@ -91,9 +93,9 @@ func (m *Master) admit(h *host) *agent {
 	return a
 }
 
-func (m *Master) changeTotal(rs Resources, sign int64) {
+func (m *Master) changeTotal(rs resource.Resources, sign int64) {
 	for i := range rs {
-		if rs[i].Kind == Scalar {
+		if rs[i].Kind == resource.Scalar {
 			m.alloc.total[rs[i].Name] += sign * rs[i].Milli
 		}
 	}

@@ -23,6 +23,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // allocateSoon asks for a run at once: a framework or agent was added, an agent
@@ -65,14 +67,14 @@ func (m *Master) untilTick() time.Duration {
 
 // charge and uncharge book resources (without allocation) of an agent as held by
 // a framework in a role.
-func (m *Master) charge(fw string, a *agent, role string, plain Resources) {
-	a.allocated = a.allocated.add(plain)
+func (m *Master) charge(fw string, a *agent, role string, plain resource.Resources) {
+	a.allocated = a.allocated.Add(plain)
 	a.freeStale = true
 	m.alloc.charge(role, fw, plain)
 }
 
-func (m *Master) uncharge(fw string, a *agent, role string, plain Resources) {
-	a.allocated = a.allocated.sub(plain)
+func (m *Master) uncharge(fw string, a *agent, role string, plain resource.Resources) {
+	a.allocated = a.allocated.Sub(plain)
 	a.freeStale = true
 	m.alloc.discharge(role, fw, plain)
 }
@@ -87,7 +89,7 @@ func (m *Master) allocate() {
 	if len(m.alloc.roles()) == 0 {
 		return
 	}
-	agents := slices.DeleteFunc(slices.Clone(m.order), func(a *agent) bool { return !a.offerable() || a.freeRes().empty() })
+	agents := slices.DeleteFunc(slices.Clone(m.order), func(a *agent) bool { return !a.offerable() || a.freeRes().Empty() })
 	m.rng.Shuffle(len(agents), func(i, j int) { agents[i], agents[j] = agents[j], agents[i] })
 	batch := map[*framework][]*offer{}
 	var order []*framework
@@ -109,7 +111,7 @@ func (m *Master) allocateAgent(a *agent) []*offer {
 	var out []*offer
 	for _, node := range slices.Clone(m.alloc.roles()) {
 		for _, fw := range m.alloc.candidates(node) {
-			if a.freeRes().empty() {
+			if a.freeRes().Empty() {
 				return out
 			}
 			f := m.frameworks[fw]
@@ -126,13 +128,13 @@ func (m *Master) allocateAgent(a *agent) []*offer {
 
 // offerableTo is what a framework may be offered of an agent in a role now; nil
 // if constraints, capabilities, the minimum or a decline filter forbid it.
-func (m *Master) offerableTo(f *framework, role string, a *agent) Resources {
+func (m *Master) offerableTo(f *framework, role string, a *agent) resource.Resources {
 	if f == nil || !f.constraints.allow(role, a) || !m.mayReceive(f, a) {
 		return nil
 	}
-	var res Resources
+	var res resource.Resources
 	for _, r := range a.freeRes() {
-		if r.Flavor.allocatableTo(role) && f.understands(&r) {
+		if r.Flavor.AllocatableTo(role) && f.understands(&r) {
 			res = append(res, r)
 		}
 	}
@@ -154,23 +156,19 @@ func (m *Master) mayReceive(f *framework, a *agent) bool {
 
 // understands are the capabilities needed for one resource
 // (Mesos hierarchical.cpp stripIncapableResources).
-func (f *framework) understands(r *Resource) bool {
-	t := r.Flavor.tmpl
-	if t == nil {
-		return true
-	}
-	if t.Revocable != nil && !f.can(mesos.FrameworkInfo_Capability_REVOCABLE_RESOURCES) {
+func (f *framework) understands(r *resource.Resource) bool {
+	if r.Flavor.Revocable() && !f.can(mesos.FrameworkInfo_Capability_REVOCABLE_RESOURCES) {
 		return false
 	}
-	if t.Shared != nil && !f.can(mesos.FrameworkInfo_Capability_SHARED_RESOURCES) {
+	if r.Flavor.Shared() && !f.can(mesos.FrameworkInfo_Capability_SHARED_RESOURCES) {
 		return false
 	}
-	return len(t.Reservations) <= 1 || f.can(mesos.FrameworkInfo_Capability_RESERVATION_REFINEMENT)
+	return len(r.Flavor.Reservations()) <= 1 || f.can(mesos.FrameworkInfo_Capability_RESERVATION_REFINEMENT)
 }
 
 // allocatable checks min_allocatable_resources: one of the sets must be held.
 // An empty list lets everything pass; ranges and sets count by their items.
-func (m *Master) allocatable(f *framework, role string, res Resources) bool {
+func (m *Master) allocatable(f *framework, role string, res resource.Resources) bool {
 	sets, own := f.minAlloc[role]
 	if !own {
 		sets = m.cfg.MinAllocatable
@@ -186,9 +184,9 @@ func (m *Master) allocatable(f *framework, role string, res Resources) bool {
 	return false
 }
 
-func holds(res Resources, set map[string]int64) bool {
+func holds(res resource.Resources, set map[string]int64) bool {
 	for name, want := range set {
-		have := res.scalar(name) + int64(res.ranges(name).count())*1000
+		have := res.Scalar(name) + int64(res.Ranges(name).Count())*1000
 		for i := range res {
 			if res[i].Name == name {
 				have += int64(len(res[i].Items)) * 1000

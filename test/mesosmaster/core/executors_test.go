@@ -24,6 +24,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // Custom executors: charged once, named in offers, compatible or refused.
@@ -34,7 +36,7 @@ func TestCustomExecutor(t *testing.T) {
 	executor := func(name string) *mesos.ExecutorInfo {
 		return &mesos.ExecutorInfo{
 			ExecutorID: mesos.ExecutorID{Value: "x1"}, Name: &name, Command: &mesos.CommandInfo{Value: ptrTo("./exec")},
-			Resources: parse(t, "cpus:0.1;mem:32").withAlloc("batch").toProto(wireForm{allocation: true, refined: true}),
+			Resources: parse(t, "cpus:0.1;mem:32").WithAlloc("batch").ToProto(resource.WireForm{Allocation: true, Refined: true}),
 		}
 	}
 	task := func(id string, o *mesos.Offer, name string) mesos.TaskInfo {
@@ -114,7 +116,7 @@ func TestLaunchGroup(t *testing.T) {
 		call.Accept.Operations = []mesos.Offer_Operation{{Type: mesos.Offer_Operation_LAUNCH_GROUP, LaunchGroup: &mesos.Offer_Operation_LaunchGroup{
 			Executor: mesos.ExecutorInfo{
 				Type: mesos.ExecutorInfo_DEFAULT, ExecutorID: mesos.ExecutorID{Value: "g"}, FrameworkID: fw,
-				Resources: parse(t, "cpus:0.1;mem:32;disk:32").toProto(wireForm{refined: true}),
+				Resources: parse(t, "cpus:0.1;mem:32;disk:32").ToProto(resource.WireForm{Refined: true}),
 			},
 			TaskGroup: mesos.TaskGroupInfo{Tasks: tasks},
 		}}}

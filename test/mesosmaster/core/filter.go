@@ -22,6 +22,8 @@ import (
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // filterKey is what a decline filter is about.
@@ -30,7 +32,7 @@ type filterKey struct{ role, agent string }
 // refused is a decline filter: while it lives, no offer of a subset of these
 // resources is made (Mesos hierarchical.cpp RefusedOfferFilter).
 type refused struct {
-	res    Resources
+	res    resource.Resources
 	expiry *timer
 }
 
@@ -53,22 +55,22 @@ func refuseFor(f *mesos.Filters) time.Duration {
 // recoverRes gives resources back to the allocator, and remembers for refuse
 // that this framework does not want them (Mesos hierarchical.cpp
 // recoverResources). They are offered again at the next tick.
-func (m *Master) recoverRes(f *framework, a *agent, role string, res Resources, refuse time.Duration) {
+func (m *Master) recoverRes(f *framework, a *agent, role string, res resource.Resources, refuse time.Duration) {
 	if len(res) == 0 {
 		return
 	}
-	m.uncharge(f.id, a, role, res.withAlloc(""))
+	m.uncharge(f.id, a, role, res.WithAlloc(""))
 	m.refuse(f, a, role, res, refuse)
 }
 
 // refuse installs a decline filter for resources that are free already.
-func (m *Master) refuse(f *framework, a *agent, role string, res Resources, refuse time.Duration) {
+func (m *Master) refuse(f *framework, a *agent, role string, res resource.Resources, refuse time.Duration) {
 	m.allocateAtTick()
 	if refuse == 0 || f.removed || !f.roles[role] || m.agents[a.id] != a {
 		return
 	}
 	key := filterKey{role, a.id}
-	entry := &refused{res: res.withAlloc("")}
+	entry := &refused{res: res.WithAlloc("")}
 	f.filters[key] = append(f.filters[key], entry)
 	entry.expiry = m.after(max(refuse, m.cfg.AllocationInterval), func() {
 		m.dropFilter(f, key, entry)
@@ -110,9 +112,9 @@ func (m *Master) clearFiltersWhere(f *framework, match func(filterKey) bool) {
 }
 
 // isFiltered tells whether a live filter covers the whole candidate.
-func (f *framework) isFiltered(role string, a *agent, candidate Resources) bool {
+func (f *framework) isFiltered(role string, a *agent, candidate resource.Resources) bool {
 	for _, e := range f.filters[filterKey{role, a.id}] {
-		if e.res.contains(candidate) {
+		if e.res.Contains(candidate) {
 			return true
 		}
 	}

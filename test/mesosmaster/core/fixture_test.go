@@ -23,6 +23,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // cluster is a master under test, with a time of its own and an inbox for each
@@ -243,13 +245,13 @@ func briefs(list []mesos.TaskStatus) (out []string) {
 
 // sleep is a command task with resources in text form, of plain flavour, allocated to role.
 func sleep(id string, o *mesos.Offer, resources string) mesos.TaskInfo {
-	rs, err := ParseResources(resources)
+	rs, err := resource.Parse(resources)
 	if err != nil {
 		panic(err)
 	}
 	return mesos.TaskInfo{
 		Name: id, TaskID: mesos.TaskID{Value: id}, AgentID: o.AgentID,
-		Resources: rs.withAlloc(o.GetAllocationInfo().GetRole()).toProto(wireForm{allocation: true, refined: true}),
+		Resources: rs.WithAlloc(o.GetAllocationInfo().GetRole()).ToProto(resource.WireForm{Allocation: true, Refined: true}),
 		Command:   &mesos.CommandInfo{Value: ptrTo("sleep 1000")},
 	}
 }
@@ -338,3 +340,14 @@ func (s *sched) runTask(id string, o mesos.Offer, resources string) {
 		s.t.Fatalf("task %s: %v", id, briefs(got))
 	}
 }
+
+func parse(t testing.TB, text string) resource.Resources {
+	t.Helper()
+	rs, err := resource.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
+func ptrTo[T any](v T) *T { return &v }

@@ -24,6 +24,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // framework is a framework as the master knows it.
@@ -64,7 +66,7 @@ type execKey struct{ agent, id string }
 type executor struct {
 	info *mesos.ExecutorInfo
 	role string
-	res  Resources // allocated
+	res  resource.Resources // allocated
 }
 
 func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
@@ -94,7 +96,7 @@ func (f *framework) setInfo(info *mesos.FrameworkInfo) {
 		for _, q := range filter.MinAllocatableResources.Quantities {
 			set := map[string]int64{}
 			for name, v := range q.Quantities {
-				set[name] = milliOf(v.Value)
+				set[name] = resource.MilliOf(v.Value)
 			}
 			sets = append(sets, set)
 		}
@@ -109,10 +111,10 @@ func (f *framework) partitionAware() bool {
 }
 
 // form is how this framework sees resources.
-func (f *framework) form() wireForm {
-	return wireForm{
-		allocation: f.can(mesos.FrameworkInfo_Capability_MULTI_ROLE),
-		refined:    f.can(mesos.FrameworkInfo_Capability_RESERVATION_REFINEMENT),
+func (f *framework) form() resource.WireForm {
+	return resource.WireForm{
+		Allocation: f.can(mesos.FrameworkInfo_Capability_MULTI_ROLE),
+		Refined:    f.can(mesos.FrameworkInfo_Capability_RESERVATION_REFINEMENT),
 	}
 }
 

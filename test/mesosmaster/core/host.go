@@ -25,6 +25,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // taskKey names a task of one framework.
@@ -40,7 +42,7 @@ type host struct {
 	index      int
 	attributes []mesos.Attribute
 	domain     *mesos.DomainInfo
-	total      Resources
+	total      resource.Resources
 	agentID    string
 
 	running     bool // the agent process lives
@@ -59,7 +61,7 @@ type runExecutor struct {
 	info        *mesos.ExecutorInfo // nil for a command executor
 	command     bool
 	role        string
-	res         Resources
+	res         resource.Resources
 	containerID string
 	pid         uint32
 	tasks       map[taskKey]*runTask
@@ -83,7 +85,7 @@ type runTask struct {
 	info     *mesos.TaskInfo
 	executor *runExecutor
 	role     string
-	res      Resources
+	res      resource.Resources
 	phase    phase
 	latest   mesos.TaskState
 	since    time.Time
@@ -98,7 +100,7 @@ type runTask struct {
 }
 
 func (m *Master) newHost(c AgentConfig) (*host, error) {
-	total, err := ParseResources(c.Resources)
+	total, err := resource.Parse(c.Resources)
 	if err != nil {
 		return nil, fmt.Errorf("agent %q: %w", c.Hostname, err)
 	}
@@ -121,7 +123,7 @@ func attributesOf(in map[string]string) []mesos.Attribute {
 		if x, err := strconv.ParseFloat(text, 64); err == nil {
 			a = mesos.Attribute{Name: name, Type: mesos.SCALAR, Scalar: &mesos.Value_Scalar{Value: x}}
 		} else if strings.HasPrefix(text, "[") {
-			if r, err := parseValue(Resource{}, text); err == nil && r.Kind == RangeSet {
+			if r, err := resource.ParseValue(resource.Resource{}, text); err == nil && r.Kind == resource.RangeSet {
 				a = mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: &mesos.Value_Ranges{}}
 				for _, x := range r.Ranges {
 					a.Ranges.Range = append(a.Ranges.Range, mesos.Value_Range{Begin: x.Begin, End: x.End})
@@ -173,7 +175,7 @@ func (h *host) oneOf(fw string, aware mesos.TaskState) mesos.TaskState {
 
 // run is the arrival of a task at the agent (Mesos slave.cpp runTask). exec is
 // nil for a command task; launchExecutor is what the master believes.
-func (h *host) run(m *Master, f *framework, t *task, exec *mesos.ExecutorInfo, launchExecutor bool, execRes Resources) {
+func (h *host) run(m *Master, f *framework, t *task, exec *mesos.ExecutorInfo, launchExecutor bool, execRes resource.Resources) {
 	if !h.reachable() {
 		return
 	}

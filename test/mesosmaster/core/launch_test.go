@@ -23,6 +23,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // anonymous replaces the ids of a cluster by short names.
@@ -189,8 +191,8 @@ func TestTaskErrors(t *testing.T) {
 		{"default executor", exec(mesos.ExecutorInfo{Type: mesos.ExecutorInfo_DEFAULT, ExecutorID: mesos.ExecutorID{Value: "e"}}), "'ExecutorInfo.type' must be 'CUSTOM'"},
 		{"executor id", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "a/b"}, Command: cmd}), "'a/b' contains invalid characters"},
 		{"executor of another framework", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, Command: cmd, FrameworkID: &mesos.FrameworkID{Value: "other"}}), "ExecutorInfo has an invalid FrameworkID (Actual: other vs Expected: M-0000)"},
-		{"executor too large", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, Command: cmd, Resources: parse(t, "cpus:100").toProto(wireForm{refined: true})}), "Total resources cpus(allocated: batch):100.5; mem(allocated: batch):64 required by task and its executor is " + avail},
-		{"executor mixes revocable", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, Command: cmd, Resources: parse(t, "cpus{REV}:0.1").toProto(wireForm{refined: true})}), "Task and its executor mix revocable and non-revocable resources: Cannot use both revocable and non-revocable 'cpus' at the same time"},
+		{"executor too large", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, Command: cmd, Resources: parse(t, "cpus:100").ToProto(resource.WireForm{Refined: true})}), "Total resources cpus(allocated: batch):100.5; mem(allocated: batch):64 required by task and its executor is " + avail},
+		{"executor mixes revocable", exec(mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, Command: cmd, Resources: parse(t, "cpus{REV}:0.1").ToProto(resource.WireForm{Refined: true})}), "Task and its executor mix revocable and non-revocable resources: Cannot use both revocable and non-revocable 'cpus' at the same time"},
 		{"kill policy", with(func(x *mesos.TaskInfo) {
 			x.KillPolicy = &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: -1}}
 		}), "Task's 'kill_policy.grace_period' must be non-negative"},

@@ -21,6 +21,8 @@ import (
 	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // Metrics is the body of GET /metrics/snapshot: the flat map of numbers whose
@@ -57,16 +59,16 @@ func (m *Master) agentMetrics(out map[string]float64) {
 	for _, state := range []string{"connected", "disconnected", "active", "inactive", "unreachable"} {
 		out["master/slaves_"+state] = 0
 	}
-	var total, used Resources
+	var total, used resource.Resources
 	for _, a := range m.order {
 		out["master/slaves_"+pick(a.connected, "connected", "disconnected")]++
 		out["master/slaves_"+pick(a.offerable(), "active", "inactive")]++
-		total = total.add(a.total)
+		total = total.Add(a.total)
 		held := a.allocated
 		for _, o := range a.offers {
-			held = held.sub(o.res.withAlloc(""))
+			held = held.Sub(o.res.WithAlloc(""))
 		}
-		used = used.add(held)
+		used = used.Add(held)
 	}
 	for _, l := range m.lost {
 		if !l.gone {
@@ -88,12 +90,12 @@ func (m *Master) agentMetrics(out map[string]float64) {
 func firstOf(a, _ float64) float64 { return a }
 
 // plainScalar sums a scalar apart for regular and revocable resources.
-func plainScalar(rs Resources, name string) (regular, revocable float64) {
+func plainScalar(rs resource.Resources, name string) (regular, revocable float64) {
 	for i := range rs {
-		if rs[i].Name != name || rs[i].Kind != Scalar {
+		if rs[i].Name != name || rs[i].Kind != resource.Scalar {
 			continue
 		}
-		if rs[i].Flavor.revocable() {
+		if rs[i].Flavor.Revocable() {
 			revocable += float64(rs[i].Milli) / 1000
 		} else {
 			regular += float64(rs[i].Milli) / 1000

@@ -22,6 +22,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // offer is an outstanding offer.
@@ -31,13 +33,13 @@ type offer struct {
 	fw    *framework
 	agent *agent
 	role  string
-	res   Resources // allocated to role
+	res   resource.Resources // allocated to role
 	at    time.Time
 }
 
 // newOffer makes an offer of resources that the allocator has charged already.
-func (m *Master) newOffer(f *framework, a *agent, role string, res Resources) *offer {
-	o := &offer{id: fmt.Sprintf("%s-O%d", m.id, m.offerSeq), seq: m.offerSeq, fw: f, agent: a, role: role, res: res.withAlloc(role), at: m.now}
+func (m *Master) newOffer(f *framework, a *agent, role string, res resource.Resources) *offer {
+	o := &offer{id: fmt.Sprintf("%s-O%d", m.id, m.offerSeq), seq: m.offerSeq, fw: f, agent: a, role: role, res: res.WithAlloc(role), at: m.now}
 	m.offerSeq++
 	m.offers[o.id] = o
 	f.offers[o.id] = o
@@ -79,9 +81,9 @@ func (o *offer) toProto() mesos.Offer {
 	p := mesos.Offer{
 		ID: mesos.OfferID{Value: o.id}, FrameworkID: mesos.FrameworkID{Value: o.fw.id},
 		AgentID: mesos.AgentID{Value: o.agent.id}, Hostname: o.agent.hostname, URL: o.agent.url,
-		Resources: o.res.toProto(form), Attributes: o.agent.attributes, Domain: o.agent.domain,
+		Resources: o.res.ToProto(form), Attributes: o.agent.attributes, Domain: o.agent.domain,
 	}
-	if form.allocation {
+	if form.Allocation {
 		role := o.role
 		p.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
 	}

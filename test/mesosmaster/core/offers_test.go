@@ -25,6 +25,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 func TestFirstOffers(t *testing.T) {
@@ -34,7 +36,7 @@ func TestFirstOffers(t *testing.T) {
 	})
 	render := func(o *mesos.Offer) (out []string) {
 		for _, r := range o.Resources {
-			x := fromProto(&r)
+			x := resource.FromProto(&r)
 			text := x.String()
 			if r.Role != nil {
 				text += " role=" + *r.Role

@@ -25,6 +25,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // walk drives a cluster through random calls and disasters. The fixture checks
@@ -97,7 +99,7 @@ func (w *walk) accept(s *sched) {
 					ExecutorID: mesos.ExecutorID{Value: fmt.Sprint("x", w.rng.IntN(2))}, Command: &mesos.CommandInfo{Value: ptrTo("x")},
 				}
 				if role := o.GetAllocationInfo().GetRole(); role != "" {
-					x.Executor.Resources = parse(w.t, "cpus:0.1;mem:32").withAlloc(role).toProto(wireForm{allocation: true, refined: true})
+					x.Executor.Resources = parse(w.t, "cpus:0.1;mem:32").WithAlloc(role).ToProto(resource.WireForm{Allocation: true, Refined: true})
 				}
 			}
 			tasks = append(tasks, x)

@@ -25,53 +25,9 @@ import (
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
-
-// validRole says why a role name is refused (Mesos common/roles.cpp).
-func validRole(role string) error {
-	switch {
-	case role == "*":
-		return nil
-	case role == "":
-		return errors.New("Role names cannot be the empty string")
-	case strings.HasPrefix(role, "/"):
-		return fmt.Errorf("Role '%s' cannot start with a slash", role)
-	case strings.HasSuffix(role, "/"):
-		return fmt.Errorf("Role '%s' cannot end with a slash", role)
-	case strings.Contains(role, "//"):
-		return fmt.Errorf("Role '%s' cannot contain two adjacent slashes", role)
-	}
-	for _, c := range strings.Split(role, "/") {
-		switch {
-		case c == "." || c == ".." || c == "*":
-			return fmt.Errorf("Role '%s' cannot include '%s' as a component", role, c)
-		case strings.HasPrefix(c, "-"):
-			return fmt.Errorf("Role component '%s' is invalid because it starts with a dash", c)
-		case strings.ContainsAny(c, "\x09\x0a\x0b\x0c\x0d\x20\x7f"):
-			return fmt.Errorf("Role component '%s' is invalid because it contains backspace or whitespace", c)
-		}
-	}
-	return nil
-}
-
-// validID says why a task, executor, framework or agent id is refused
-// (Mesos common/validation.cpp validateID).
-func validID(id string) error {
-	switch {
-	case id == "":
-		return errors.New("ID must not be empty")
-	case len(id) > 255:
-		return errors.New("ID must not be greater than 255 characters")
-	case id == "." || id == "..":
-		return fmt.Errorf("'%s' is disallowed", id)
-	}
-	for i := range len(id) {
-		if c := id[i]; c < 0x20 || c == 0x7f || c == '/' || c == '\\' {
-			return fmt.Errorf("'%s' contains invalid characters", id)
-		}
-	}
-	return nil
-}
 
 // rolesOf are the roles a FrameworkInfo subscribes to, in its order.
 func rolesOf(info *mesos.FrameworkInfo) []string {
@@ -100,7 +56,7 @@ func validFrameworkInfo(info *mesos.FrameworkInfo) error {
 		return err
 	}
 	if id := info.GetID().GetValue(); id != "" {
-		if err := validID(id); err != nil {
+		if err := resource.ValidID(id); err != nil {
 			return err
 		}
 	}
@@ -124,7 +80,7 @@ func validFrameworkRoles(info *mesos.FrameworkInfo) error {
 		if info.Role == nil {
 			return nil
 		}
-		if err := validRole(*info.Role); err != nil {
+		if err := resource.ValidRole(*info.Role); err != nil {
 			return fmt.Errorf("'FrameworkInfo.role' is not a valid role: %w", err)
 		}
 		return nil
@@ -143,7 +99,7 @@ func validFrameworkRoles(info *mesos.FrameworkInfo) error {
 		return fmt.Errorf("'FrameworkInfo.roles' contains duplicate items: %s", braces(sortedKeys(twice)))
 	}
 	for _, r := range info.Roles {
-		if err := validRole(r); err != nil {
+		if err := resource.ValidRole(r); err != nil {
 			return fmt.Errorf("'FrameworkInfo.roles' contains invalid role: %w", err)
 		}
 	}

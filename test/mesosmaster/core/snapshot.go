@@ -22,6 +22,8 @@ import (
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // TaskSnapshot is a task in the master's books, terminal ones only until their
@@ -33,7 +35,7 @@ type TaskSnapshot struct {
 	ExecutorID, Role       string
 	State                  string // as "TASK_RUNNING"
 	CPUs, MemMB, DiskMB    float64
-	Ports                  Ranges
+	Ports                  resource.Ranges
 	Revocable              bool
 	Labels                 map[string]string
 	Launched               time.Time
@@ -99,11 +101,11 @@ func (m *Master) taskSnapshot(t *task) TaskSnapshot {
 	s := TaskSnapshot{
 		TaskID: t.id, Name: t.name, FrameworkID: t.fw.id, Framework: t.fw.info.Name, AgentID: t.agentID,
 		Hostname: m.hostnameOf(t.agentID), ExecutorID: t.executorID, Role: t.role, State: t.state.String(),
-		CPUs: units(t.res, "cpus"), MemMB: units(t.res, "mem"), DiskMB: units(t.res, "disk"), Ports: t.res.ranges("ports"),
+		CPUs: units(t.res, "cpus"), MemMB: units(t.res, "mem"), DiskMB: units(t.res, "disk"), Ports: t.res.Ranges("ports"),
 		Labels: map[string]string{}, Launched: t.launched,
 	}
 	for i := range t.res {
-		s.Revocable = s.Revocable || t.res[i].Flavor.revocable()
+		s.Revocable = s.Revocable || t.res[i].Flavor.Revocable()
 	}
 	for _, l := range t.info.GetLabels().GetLabels() {
 		s.Labels[l.Key] = l.GetValue()
@@ -111,7 +113,7 @@ func (m *Master) taskSnapshot(t *task) TaskSnapshot {
 	return s
 }
 
-func units(rs Resources, name string) float64 { return float64(rs.scalar(name)) / 1000 }
+func units(rs resource.Resources, name string) float64 { return float64(rs.Scalar(name)) / 1000 }
 
 // Offers lists outstanding offers in the order they were made.
 func (m *Master) Offers() []OfferSnapshot {
@@ -125,7 +127,7 @@ func (m *Master) Offers() []OfferSnapshot {
 		out[i] = OfferSnapshot{
 			ID: o.id, FrameworkID: o.fw.id, AgentID: o.agent.id, Hostname: o.agent.hostname, Role: o.role,
 			CPUs: units(o.res, "cpus"), MemMB: units(o.res, "mem"), DiskMB: units(o.res, "disk"),
-			Resources: o.res.withAlloc("").String(), Since: o.at,
+			Resources: o.res.WithAlloc("").String(), Since: o.at,
 		}
 	}
 	return out
@@ -210,22 +212,22 @@ func (m *Master) CheckInvariants() error {
 }
 
 // ledger sums up what is held of one agent, and by whom.
-type ledger struct{ sum Resources }
+type ledger struct{ sum resource.Resources }
 
 // take adds what one holder has; items of ranges may be held only once.
-func (l *ledger) take(what string, rs Resources) error {
-	plain := rs.withAlloc("")
+func (l *ledger) take(what string, rs resource.Resources) error {
+	plain := rs.WithAlloc("")
 	for i := range plain {
-		at := l.sum.find(&plain[i])
-		if plain[i].Kind != RangeSet || at < 0 {
+		at := l.sum.Find(&plain[i])
+		if plain[i].Kind != resource.RangeSet || at < 0 {
 			continue
 		}
-		free := plain[i].Ranges.minus(l.sum[at].Ranges)
-		if free.count() != plain[i].Ranges.count() {
+		free := plain[i].Ranges.Minus(l.sum[at].Ranges)
+		if free.Count() != plain[i].Ranges.Count() {
 			return fmt.Errorf("%s of %s are held by something else too", plain[i].String(), what)
 		}
 	}
-	l.sum = l.sum.add(plain)
+	l.sum = l.sum.Add(plain)
 	return nil
 }
 
@@ -248,10 +250,10 @@ func (m *Master) checkAgent(a *agent) error {
 			return err
 		}
 	}
-	if !l.sum.contains(a.allocated) || !a.allocated.contains(l.sum) {
+	if !l.sum.Contains(a.allocated) || !a.allocated.Contains(l.sum) {
 		return fmt.Errorf("booked are %s, held are %s", a.allocated, l.sum)
 	}
-	if !a.total.contains(l.sum) {
+	if !a.total.Contains(l.sum) {
 		return fmt.Errorf("held are %s of only %s", l.sum, a.total)
 	}
 	return nil
@@ -275,7 +277,7 @@ func (m *Master) checkShares() error {
 	want := map[string]int64{}
 	for _, a := range m.order {
 		for i := range a.allocated {
-			if a.allocated[i].Kind == Scalar {
+			if a.allocated[i].Kind == resource.Scalar {
 				want[a.allocated[i].Name] += a.allocated[i].Milli
 			}
 		}

@@ -19,6 +19,8 @@ package core
 import (
 	"sort"
 	"strings"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // allocation is what a client of a sorter holds, offered resources included.
@@ -27,12 +29,12 @@ type allocation struct {
 	count int64 // allocations ever made; breaks ties, as in Mesos sorter/drf
 }
 
-func (a *allocation) change(rs Resources, sign int64) {
+func (a *allocation) change(rs resource.Resources, sign int64) {
 	if a.milli == nil {
 		a.milli = map[string]int64{}
 	}
 	for i := range rs {
-		if rs[i].Kind == Scalar {
+		if rs[i].Kind == resource.Scalar {
 			a.milli[rs[i].Name] += sign * rs[i].Milli
 		}
 	}
@@ -124,7 +126,7 @@ func (a *allocator) leave(role, fw string) {
 }
 
 // charge and discharge book what a framework holds in a role.
-func (a *allocator) charge(role, fw string, rs Resources) {
+func (a *allocator) charge(role, fw string, rs resource.Resources) {
 	n := a.walk(role, func(n *roleNode) {
 		n.all.change(rs, 1)
 		n.all.count++
@@ -141,7 +143,7 @@ func (a *allocator) charge(role, fw string, rs Resources) {
 	a.orderStale = true
 }
 
-func (a *allocator) discharge(role, fw string, rs Resources) {
+func (a *allocator) discharge(role, fw string, rs resource.Resources) {
 	n := a.walk(role, func(n *roleNode) { n.all.change(rs, -1) })
 	n.own.change(rs, -1)
 	if f := n.byFw[fw]; f != nil {

@@ -24,6 +24,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // object is a JSON object of the read endpoints. Keys are those of a recorded
@@ -40,15 +41,15 @@ func seconds(t time.Time) float64 {
 
 // flat shows resources as /state does: sums by name, the four well-known scalars
 // always there, ranges as text.
-func flat(rs Resources) object {
+func flat(rs resource.Resources) object {
 	out := object{"cpus": 0.0, "mem": 0.0, "disk": 0.0, "gpus": 0.0}
 	for i := range rs {
 		name := rs[i].Name
 		switch rs[i].Kind {
-		case Scalar:
+		case resource.Scalar:
 			out[name] = units(rs, name)
-		case RangeSet:
-			out[name] = rs.ranges(name).String()
+		case resource.RangeSet:
+			out[name] = rs.Ranges(name).String()
 		}
 	}
 	return out
@@ -111,17 +112,17 @@ func (m *Master) Slaves(full bool) object {
 }
 
 func (m *Master) slaveObject(a *agent, full bool) object {
-	var used, offered, reserved, unreserved Resources
+	var used, offered, reserved, unreserved resource.Resources
 	for _, o := range a.offers {
-		offered = offered.add(o.res)
+		offered = offered.Add(o.res)
 	}
-	used = a.allocated.sub(offered.withAlloc(""))
-	byRole := map[string]Resources{}
+	used = a.allocated.Sub(offered.WithAlloc(""))
+	byRole := map[string]resource.Resources{}
 	for _, r := range a.total {
-		switch role := r.Flavor.role(); {
+		switch role := r.Flavor.Role(); {
 		case role != "":
-			reserved = reserved.add(Resources{r})
-			byRole[role] = byRole[role].add(Resources{r})
+			reserved = reserved.Add(resource.Resources{r})
+			byRole[role] = byRole[role].Add(resource.Resources{r})
 		default:
 			unreserved = append(unreserved, r)
 		}
@@ -148,7 +149,7 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 		s["domain"] = raw(a.domain)
 	}
 	if full {
-		form := wireForm{allocation: true, refined: true, roles: true}
+		form := resource.WireForm{Allocation: true, Refined: true, Roles: true}
 		reservedFull := object{}
 		for role, rs := range byRole {
 			reservedFull[role] = rawList(rs, form)
@@ -169,9 +170,9 @@ func attributeValue(a *mesos.Attribute) any {
 	case mesos.SCALAR:
 		return a.GetScalar().GetValue()
 	case mesos.RANGES:
-		var r Ranges
+		var r resource.Ranges
 		for _, x := range a.GetRanges().GetRange() {
-			r = append(r, Range{x.Begin, x.End})
+			r = append(r, resource.Range{Begin: x.Begin, End: x.End})
 		}
 		return r.String()
 	}
@@ -187,9 +188,9 @@ func raw(msg any) json.RawMessage {
 	return b
 }
 
-func rawList(rs Resources, form wireForm) []json.RawMessage {
+func rawList(rs resource.Resources, form resource.WireForm) []json.RawMessage {
 	out := []json.RawMessage{}
-	for _, r := range rs.toProto(form) {
+	for _, r := range rs.ToProto(form) {
 		out = append(out, raw(&r))
 	}
 	return out

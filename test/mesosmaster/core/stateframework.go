@@ -21,6 +21,8 @@ import (
 	"sort"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // FrameworkList is the body of GET /frameworks.
@@ -53,7 +55,7 @@ func (m *Master) frameworkObject(f *framework) object {
 	}
 	s := object{
 		"id": f.id, "name": f.info.Name, "user": f.info.User, "hostname": f.info.GetHostname(), "webui_url": f.info.GetWebUiURL(),
-		"used_resources": flat(used), "offered_resources": flat(offered), "resources": flat(used.add(offered)), "capabilities": caps,
+		"used_resources": flat(used), "offered_resources": flat(offered), "resources": flat(used.Add(offered)), "capabilities": caps,
 		"active": f.active, "connected": f.connected, "recovered": f.recovered, "checkpoint": f.info.GetCheckpoint(),
 		"failover_timeout": f.info.GetFailoverTimeout(), "registered_time": seconds(f.registered), "unregistered_time": seconds(f.unregistered),
 		"tasks": tasks, "unreachable_tasks": unreachable, "completed_tasks": completed,
@@ -77,17 +79,17 @@ func (m *Master) frameworkObject(f *framework) object {
 }
 
 // holdings are what a framework uses and what it is offered.
-func (f *framework) holdings() (used, offered Resources) {
+func (f *framework) holdings() (used, offered resource.Resources) {
 	for _, t := range f.tasks {
 		if t.charged {
-			used = used.add(t.res)
+			used = used.Add(t.res)
 		}
 	}
 	for _, e := range f.executors {
-		used = used.add(e.res)
+		used = used.Add(e.res)
 	}
 	for _, o := range f.offers {
-		offered = offered.add(o.res)
+		offered = offered.Add(o.res)
 	}
 	return used, offered
 }
@@ -215,7 +217,7 @@ func (m *Master) TaskList(frameworkID, taskID string, limit, offset int) object 
 // RoleList is the body of GET /roles.
 func (m *Master) RoleList() object {
 	type sums struct {
-		used, offered Resources
+		used, offered resource.Resources
 		frameworks    []string
 	}
 	by := map[string]*sums{}
@@ -232,14 +234,14 @@ func (m *Master) RoleList() object {
 		}
 		for _, t := range f.tasks {
 			if t.charged {
-				role(t.role).used = role(t.role).used.add(t.res)
+				role(t.role).used = role(t.role).used.Add(t.res)
 			}
 		}
 		for _, e := range f.executors {
-			role(e.role).used = role(e.role).used.add(e.res)
+			role(e.role).used = role(e.role).used.Add(e.res)
 		}
 		for _, o := range f.offers {
-			role(o.role).offered = role(o.role).offered.add(o.res)
+			role(o.role).offered = role(o.role).offered.Add(o.res)
 		}
 	}
 	list := []any{}
@@ -251,17 +253,17 @@ func (m *Master) RoleList() object {
 		}
 		list = append(list, object{
 			"name": name, "weight": weight, "frameworks": s.frameworks, "allocated": scalars(s.used), "offered": scalars(s.offered),
-			"resources": scalars(s.used.add(s.offered)), "reserved": object{},
+			"resources": scalars(s.used.Add(s.offered)), "reserved": object{},
 			"quota": object{"role": name, "guarantee": object{}, "limit": object{}, "consumed": scalars(s.used)},
 		})
 	}
 	return object{"roles": list}
 }
 
-func scalars(rs Resources) object {
+func scalars(rs resource.Resources) object {
 	out := object{}
 	for i := range rs {
-		if rs[i].Kind == Scalar {
+		if rs[i].Kind == resource.Scalar {
 			out[rs[i].Name] = units(rs, rs[i].Name)
 		}
 	}

@@ -22,6 +22,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // task is a task as the master knows it.
@@ -31,7 +33,7 @@ type task struct {
 	agentID    string
 	executorID string // of its custom or default executor; empty for a command task
 	role       string
-	res        Resources // allocated to role
+	res        resource.Resources // allocated to role
 	info       *mesos.TaskInfo
 	charged    bool // its resources are on the agent's account
 
@@ -177,19 +179,19 @@ func (m *Master) addTask(t *task, a *agent) {
 	t.fw.tasks[t.id] = t
 	a.tasks[taskKey{t.fw.id, t.id}] = t
 	if !terminal(t.state) {
-		m.charge(t.fw.id, a, t.role, t.res.withAlloc(""))
+		m.charge(t.fw.id, a, t.role, t.res.WithAlloc(""))
 		t.charged = true
 	}
 }
 
 // addExecutor books a custom or default executor on its agent.
-func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, role string, res Resources) {
+func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, role string, res resource.Resources) {
 	id := info.ExecutorID.Value
 	f.executors[execKey{a.id, id}] = &executor{info: info, role: role, res: res}
 	at, _ := slices.BinarySearch(f.onAgent[a.id], id)
 	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
 	if len(res) > 0 {
-		m.charge(f.id, a, role, res.withAlloc(""))
+		m.charge(f.id, a, role, res.WithAlloc(""))
 	}
 }
 

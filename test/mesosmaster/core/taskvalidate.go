@@ -23,6 +23,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // validateTask checks one task of a LAUNCH in the master's order; the first
@@ -34,23 +35,23 @@ func (r *acceptance) validateTask(t *mesos.TaskInfo) (*launchPlan, error) {
 	if (t.Executor == nil) == (t.Command == nil) {
 		return nil, errors.New("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present")
 	}
-	p := &launchPlan{info: t, res: fromProtos(t.Resources)}
+	p := &launchPlan{info: t, res: resource.FromProtos(t.Resources)}
 	if t.Executor != nil {
 		if err := r.validateExecutor(t.Executor, mesos.ExecutorInfo_CUSTOM); err != nil {
 			return nil, err
 		}
 		p.exec = t.Executor
-		p.eres = fromProtos(t.Executor.Resources)
+		p.eres = resource.FromProtos(t.Executor.Resources)
 		p.newExec = r.f.executors[execKey{r.agent.id, t.Executor.ExecutorID.Value}] == nil
-		if name := mixesRevocable(p.res.add(p.eres)); name != "" {
+		if name := mixesRevocable(p.res.Add(p.eres)); name != "" {
 			return nil, fmt.Errorf("Task and its executor mix revocable and non-revocable resources: %s", bothKinds(name))
 		}
 	}
-	total := fromProtos(t.Resources)
+	total := resource.FromProtos(t.Resources)
 	if p.newExec {
-		total = Resources{}.add(total).add(p.eres)
+		total = resource.Resources{}.Add(total).Add(p.eres)
 	}
-	if !r.left.contains(total) {
+	if !r.left.Contains(total) {
 		return nil, fmt.Errorf("Total resources %s required by task and its executor is more than available %s", total, r.left)
 	}
 	return p, nil
@@ -59,7 +60,7 @@ func (r *acceptance) validateTask(t *mesos.TaskInfo) (*launchPlan, error) {
 // validateTaskAlone checks what does not depend on executors.
 func (r *acceptance) validateTaskAlone(t *mesos.TaskInfo) error {
 	id := t.TaskID.Value
-	if err := validID(id); err != nil {
+	if err := resource.ValidID(id); err != nil {
 		return err
 	}
 	if r.f.tasks[id] != nil {
@@ -83,13 +84,13 @@ func (r *acceptance) validateTaskAlone(t *mesos.TaskInfo) error {
 	if len(t.Resources) == 0 {
 		return errors.New("Task uses no resources")
 	}
-	if err := fractionalGPUs(fromProtos(t.Resources)); err != nil {
+	if err := fractionalGPUs(resource.FromProtos(t.Resources)); err != nil {
 		return fmt.Errorf("Task uses invalid resources: %w", err)
 	}
 	if err := oneAllocationRole(t.Resources); err != nil {
 		return fmt.Errorf("Invalid task resources: %w", err)
 	}
-	if name := mixesRevocable(fromProtos(t.Resources)); name != "" {
+	if name := mixesRevocable(resource.FromProtos(t.Resources)); name != "" {
 		return fmt.Errorf("Task mixes revocable and non-revocable resources: %s", bothKinds(name))
 	}
 	return validLimits(t)
@@ -100,10 +101,10 @@ func bothKinds(name string) string {
 }
 
 // mixesRevocable returns a resource name present in both kinds.
-func mixesRevocable(rs Resources) string {
+func mixesRevocable(rs resource.Resources) string {
 	kinds := map[string]int{}
 	for i := range rs {
-		if rs[i].Flavor.revocable() {
+		if rs[i].Flavor.Revocable() {
 			kinds[rs[i].Name] |= 1
 		} else {
 			kinds[rs[i].Name] |= 2
@@ -117,8 +118,8 @@ func mixesRevocable(rs Resources) string {
 	return ""
 }
 
-func fractionalGPUs(rs Resources) error {
-	if rs.scalar("gpus")%1000 != 0 {
+func fractionalGPUs(rs resource.Resources) error {
+	if rs.Scalar("gpus")%1000 != 0 {
 		return errors.New("Invalid 'gpus' resource: The 'gpus' resource must be an unsigned integer")
 	}
 	return nil
@@ -161,15 +162,15 @@ func validHealthCheck(h *mesos.HealthCheck) error {
 
 // validLimits: only cpus and mem may be limited, not below the request.
 func validLimits(t *mesos.TaskInfo) error {
-	rs := fromProtos(t.Resources)
+	rs := resource.FromProtos(t.Resources)
 	for _, name := range sortedKeys(t.Limits) {
-		limit := milliOf(t.Limits[name].Value)
+		limit := resource.MilliOf(t.Limits[name].Value)
 		switch {
 		case name != "cpus" && name != "mem":
 			return errors.New("Only cpus and mem can be set in 'limits'")
-		case name == "cpus" && limit < rs.scalar(name):
+		case name == "cpus" && limit < rs.Scalar(name):
 			return errors.New("The cpu limit must be greater than or equal to the cpu request")
-		case name == "mem" && limit < rs.scalar(name):
+		case name == "mem" && limit < rs.Scalar(name):
 			return errors.New("The memory limit must be greater than or equal to the memory request")
 		}
 	}
@@ -184,7 +185,7 @@ func (r *acceptance) validateExecutor(e *mesos.ExecutorInfo, want mesos.Executor
 	if want == mesos.ExecutorInfo_CUSTOM && e.Command == nil {
 		return errors.New("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
 	}
-	if err := validID(e.ExecutorID.Value); err != nil {
+	if err := resource.ValidID(e.ExecutorID.Value); err != nil {
 		return err
 	}
 	if e.GetShutdownGracePeriod().GetNanoseconds() < 0 {
@@ -199,7 +200,7 @@ func (r *acceptance) validateExecutor(e *mesos.ExecutorInfo, want mesos.Executor
 	if err := oneAllocationRole(e.Resources); err != nil {
 		return fmt.Errorf("Invalid executor resources: %w", err)
 	}
-	if name := mixesRevocable(fromProtos(e.Resources)); name != "" {
+	if name := mixesRevocable(resource.FromProtos(e.Resources)); name != "" {
 		return fmt.Errorf("Executor mixes revocable and non-revocable resources: %s", bothKinds(name))
 	}
 	known := r.f.executors[execKey{r.agent.id, e.ExecutorID.Value}]
@@ -223,9 +224,9 @@ func compatible(a, b *mesos.ExecutorInfo) bool {
 	if y.Type == mesos.ExecutorInfo_UNKNOWN {
 		y.Type = mesos.ExecutorInfo_CUSTOM
 	}
-	rx, ry := fromProtos(x.Resources), fromProtos(y.Resources)
+	rx, ry := resource.FromProtos(x.Resources), resource.FromProtos(y.Resources)
 	x.Resources, y.Resources = nil, nil
-	return rx.contains(ry) && ry.contains(rx) && x.Equal(&y)
+	return rx.Contains(ry) && ry.Contains(rx) && x.Equal(&y)
 }
 
 // validateGroup checks a LAUNCH_GROUP (Mesos master/validation.cpp
@@ -250,18 +251,18 @@ func (r *acceptance) validateGroup(e *mesos.ExecutorInfo, tasks []*mesos.TaskInf
 	if err := r.validateExecutor(e, mesos.ExecutorInfo_DEFAULT); err != nil {
 		return nil, err
 	}
-	eres := fromProtos(e.Resources)
+	eres := resource.FromProtos(e.Resources)
 	isNew := r.f.executors[execKey{r.agent.id, e.ExecutorID.Value}] == nil
-	var total Resources
+	var total resource.Resources
 	plans := make([]*launchPlan, len(tasks))
 	for i, t := range tasks {
-		plans[i] = &launchPlan{info: t, exec: e, newExec: isNew, res: fromProtos(t.Resources), eres: eres}
-		total = total.add(plans[i].res)
+		plans[i] = &launchPlan{info: t, exec: e, newExec: isNew, res: resource.FromProtos(t.Resources), eres: eres}
+		total = total.Add(plans[i].res)
 	}
 	if isNew {
-		total = total.add(eres)
+		total = total.Add(eres)
 	}
-	if !r.left.contains(total) {
+	if !r.left.Contains(total) {
 		return nil, fmt.Errorf("Total resources %s required by task group and its executor are more than available %s", total, r.left)
 	}
 	return plans, nil

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+package resource
 
 import (
 	"errors"
@@ -24,9 +24,9 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// upgraded returns the reservation stack of a resource in either format: the
+// Upgraded returns the reservation stack of a resource in either format: the
 // stack itself, or the one that role and reservation of the older format mean.
-func upgraded(r *mesos.Resource) []mesos.Resource_ReservationInfo {
+func Upgraded(r *mesos.Resource) []mesos.Resource_ReservationInfo {
 	if len(r.Reservations) > 0 {
 		return r.Reservations
 	}
@@ -47,10 +47,10 @@ func upgraded(r *mesos.Resource) []mesos.Resource_ReservationInfo {
 	}}
 }
 
-// flavorOf extracts the flavour of a resource. Two resources have equal keys
+// FlavorOf extracts the flavour of a resource. Two resources have equal keys
 // exactly if their canonical encodings without value and allocation are equal.
-func flavorOf(r *mesos.Resource) Flavor {
-	stack := upgraded(r)
+func FlavorOf(r *mesos.Resource) Flavor {
+	stack := Upgraded(r)
 	if len(stack) == 0 && r.Disk == nil && r.Revocable == nil && r.ProviderID == nil && r.Shared == nil {
 		return Flavor{}
 	}
@@ -66,9 +66,9 @@ func flavorOf(r *mesos.Resource) Flavor {
 	return Flavor{key: string(key), tmpl: tmpl}
 }
 
-// fromProto converts without validating; validateProto comes first for input.
-func fromProto(r *mesos.Resource) Resource {
-	out := Resource{Name: r.Name, Flavor: flavorOf(r), Alloc: r.GetAllocationInfo().GetRole()}
+// FromProto converts without validating; [Validate] comes first for input.
+func FromProto(r *mesos.Resource) Resource {
+	out := Resource{Name: r.Name, Flavor: FlavorOf(r), Alloc: r.GetAllocationInfo().GetRole()}
 	switch r.GetType() {
 	case mesos.RANGES:
 		out.Kind = RangeSet
@@ -80,22 +80,23 @@ func fromProto(r *mesos.Resource) Resource {
 		out.Kind = ItemSet
 		out.Items = r.GetSet().GetItem()
 	default:
-		out.Milli = milliOf(r.GetScalar().GetValue())
+		out.Milli = MilliOf(r.GetScalar().GetValue())
 	}
 	return out
 }
 
-func fromProtos(list []mesos.Resource) Resources {
+// FromProtos converts a list; entries of the same identity are summed.
+func FromProtos(list []mesos.Resource) Resources {
 	var out Resources
 	for i := range list {
-		out = out.add(Resources{fromProto(&list[i])})
+		out = out.Add(Resources{FromProto(&list[i])})
 	}
 	return out
 }
 
-// invalid says why Mesos rejects the form of one resource, nil if it does not
+// Validate says why Mesos rejects the form of one resource, nil if it does not
 // (Mesos common/resources.cpp Resources::validate).
-func invalid(r *mesos.Resource) error {
+func Validate(r *mesos.Resource) error {
 	if r.Name == "" {
 		return errors.New("Empty resource name")
 	}
@@ -103,7 +104,7 @@ func invalid(r *mesos.Resource) error {
 	if err == nil {
 		return nil
 	}
-	res := fromProto(r)
+	res := FromProto(r)
 	return fmt.Errorf("Resource '%s' is invalid: %w", res.String(), err)
 }
 
@@ -157,15 +158,15 @@ func invalidRanges(list []mesos.Value_Range) error {
 	return nil
 }
 
-// wireForm is how resources appear to one framework, by its capabilities.
-type wireForm struct {
-	allocation bool // MULTI_ROLE: allocation_info is shown
-	refined    bool // RESERVATION_REFINEMENT: the reservation stack is shown
-	roles      bool // the pre-refinement role even where refined (operator endpoints)
+// WireForm is how resources appear to one framework, by its capabilities.
+type WireForm struct {
+	Allocation bool // MULTI_ROLE: allocation_info is shown
+	Refined    bool // RESERVATION_REFINEMENT: the reservation stack is shown
+	Roles      bool // the pre-refinement role even where refined (operator endpoints)
 }
 
-// toProto renders rs for the wire.
-func (rs Resources) toProto(form wireForm) []mesos.Resource {
+// ToProto renders rs for the wire.
+func (rs Resources) ToProto(form WireForm) []mesos.Resource {
 	out := make([]mesos.Resource, len(rs))
 	for i := range rs {
 		rs[i].fill(&out[i], form)
@@ -180,7 +181,7 @@ var (
 	starRole   = "*"
 )
 
-func (r *Resource) fill(out *mesos.Resource, form wireForm) {
+func (r *Resource) fill(out *mesos.Resource, form WireForm) {
 	out.Name = r.Name
 	switch r.Kind {
 	case Scalar:
@@ -196,7 +197,7 @@ func (r *Resource) fill(out *mesos.Resource, form wireForm) {
 		out.Type = &setType
 		out.Set = &mesos.Value_Set{Item: r.Items}
 	}
-	if form.allocation && r.Alloc != "" {
+	if form.Allocation && r.Alloc != "" {
 		role := r.Alloc
 		out.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
 	}
@@ -206,14 +207,14 @@ func (r *Resource) fill(out *mesos.Resource, form wireForm) {
 	r.fillReservation(out, form)
 }
 
-func (r *Resource) fillReservation(out *mesos.Resource, form wireForm) {
+func (r *Resource) fillReservation(out *mesos.Resource, form WireForm) {
 	t := r.Flavor.tmpl
 	reserved := t != nil && len(t.Reservations) > 0
-	if form.refined {
+	if form.Refined {
 		if reserved {
 			out.Reservations = t.Reservations
 		}
-		if form.roles {
+		if form.Roles {
 			out.Role = &starRole
 		}
 		return

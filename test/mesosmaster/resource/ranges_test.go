@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+package resource
 
 import (
 	"math"
@@ -45,16 +45,16 @@ func TestRangesAgainstBitmaps(t *testing.T) {
 	for range 20_000 {
 		a, b := randomRanges(rng), randomRanges(rng)
 		x, y := bitmap(a), bitmap(b)
-		if got := bitmap(a.union(b)); got != x|y {
+		if got := bitmap(a.Union(b)); got != x|y {
 			t.Fatalf("%v union %v: %b, want %b", a, b, got, x|y)
 		}
-		if got := bitmap(a.minus(b)); got != x&^y {
+		if got := bitmap(a.Minus(b)); got != x&^y {
 			t.Fatalf("%v minus %v: %b, want %b", a, b, got, x&^y)
 		}
-		if got := a.contains(b); got != (x&y == y) {
+		if got := a.Contains(b); got != (x&y == y) {
 			t.Fatalf("%v contains %v: %t", a, b, got)
 		}
-		for _, r := range []Ranges{a.union(b), a.minus(b)} {
+		for _, r := range []Ranges{a.Union(b), a.Minus(b)} {
 			for i := 1; i < len(r); i++ {
 				if r[i].Begin <= r[i-1].End+1 {
 					t.Fatalf("%v is not in its shortest form", r)
@@ -66,13 +66,13 @@ func TestRangesAgainstBitmaps(t *testing.T) {
 
 func TestRangesAtTheEdges(t *testing.T) {
 	all := Ranges{{0, math.MaxUint64}}
-	if got := all.minus(Ranges{{0, 0}, {math.MaxUint64, math.MaxUint64}}); got.String() != "[1-18446744073709551614]" {
+	if got := all.Minus(Ranges{{0, 0}, {math.MaxUint64, math.MaxUint64}}); got.String() != "[1-18446744073709551614]" {
 		t.Errorf("got %s", got)
 	}
-	if got := (Ranges{{5, math.MaxUint64}}).union(Ranges{{0, 9}}); got.String() != "[0-18446744073709551615]" {
+	if got := (Ranges{{5, math.MaxUint64}}).Union(Ranges{{0, 9}}); got.String() != "[0-18446744073709551615]" {
 		t.Errorf("got %s", got)
 	}
-	if (Ranges{}).contains(Ranges{{1, 1}}) || !(Ranges{}).contains(nil) {
+	if (Ranges{}).Contains(Ranges{{1, 1}}) || !(Ranges{}).Contains(nil) {
 		t.Error("nothing contains nothing, and nothing else")
 	}
 }

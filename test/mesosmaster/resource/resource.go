@@ -14,7 +14,10 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+// Package resource is the arithmetic of Mesos resources: scalars in thousandths,
+// ranges and sets, kept apart by reservation, revocability and disk source, with
+// their text form (agent flags, error texts) and their protobuf forms.
+package resource
 
 import (
 	"math"
@@ -59,9 +62,9 @@ type Resource struct {
 // per identity, and drops empty ones.
 type Resources []Resource
 
-// milliOf rounds a scalar to the three decimals Mesos keeps
+// MilliOf rounds a scalar to the three decimals Mesos keeps
 // (Mesos common/values.cpp).
-func milliOf(x float64) int64 {
+func MilliOf(x float64) int64 {
 	v := math.Round(x * 1000)
 	switch {
 	case math.IsNaN(v):
@@ -74,11 +77,13 @@ func milliOf(x float64) int64 {
 	return int64(v)
 }
 
-func (r *Resource) same(o *Resource) bool {
+// Same tells whether two entries differ at most in their amount.
+func (r *Resource) Same(o *Resource) bool {
 	return r.Name == o.Name && r.Kind == o.Kind && r.Alloc == o.Alloc && r.Flavor.key == o.Flavor.key
 }
 
-func (r *Resource) empty() bool {
+// Empty tells whether there is nothing of the resource.
+func (r *Resource) Empty() bool {
 	switch r.Kind {
 	case Scalar:
 		return r.Milli <= 0
@@ -89,28 +94,29 @@ func (r *Resource) empty() bool {
 	}
 }
 
-func (rs Resources) find(want *Resource) int {
+// Find is the index of the entry that is the same as want, -1 if there is none.
+func (rs Resources) Find(want *Resource) int {
 	for i := range rs {
-		if rs[i].same(want) {
+		if rs[i].Same(want) {
 			return i
 		}
 	}
 	return -1
 }
 
-// clone copies the list; ranges and items are shared, nothing changes them in
+// Clone copies the list; ranges and items are shared, nothing changes them in
 // place.
-func (rs Resources) clone() Resources { return slices.Clone(rs) }
+func (rs Resources) Clone() Resources { return slices.Clone(rs) }
 
-// add returns rs plus more.
-func (rs Resources) add(more Resources) Resources {
-	out := rs.clone()
+// Add returns rs plus more.
+func (rs Resources) Add(more Resources) Resources {
+	out := rs.Clone()
 	for i := range more {
 		m := &more[i]
-		if m.empty() {
+		if m.Empty() {
 			continue
 		}
-		at := out.find(m)
+		at := out.Find(m)
 		if at < 0 {
 			out = append(out, *m)
 			continue
@@ -119,7 +125,7 @@ func (rs Resources) add(more Resources) Resources {
 		case Scalar:
 			out[at].Milli += m.Milli
 		case RangeSet:
-			out[at].Ranges = out[at].Ranges.union(m.Ranges)
+			out[at].Ranges = out[at].Ranges.Union(m.Ranges)
 		default:
 			out[at].Items = unionItems(out[at].Items, m.Items)
 		}
@@ -127,34 +133,34 @@ func (rs Resources) add(more Resources) Resources {
 	return out
 }
 
-// sub returns rs minus less; what is not there is ignored.
-func (rs Resources) sub(less Resources) Resources {
-	out := rs.clone()
+// Sub returns rs minus less; what is not there is ignored.
+func (rs Resources) Sub(less Resources) Resources {
+	out := rs.Clone()
 	for i := range less {
 		l := &less[i]
-		at := out.find(l)
-		if at < 0 || l.empty() {
+		at := out.Find(l)
+		if at < 0 || l.Empty() {
 			continue
 		}
 		switch l.Kind {
 		case Scalar:
 			out[at].Milli -= l.Milli
 		case RangeSet:
-			out[at].Ranges = out[at].Ranges.minus(l.Ranges)
+			out[at].Ranges = out[at].Ranges.Minus(l.Ranges)
 		default:
 			out[at].Items = slices.DeleteFunc(slices.Clone(out[at].Items), func(s string) bool { return slices.Contains(l.Items, s) })
 		}
 	}
-	return slices.DeleteFunc(out, func(r Resource) bool { return r.empty() })
+	return slices.DeleteFunc(out, func(r Resource) bool { return r.Empty() })
 }
 
-// contains tells whether all of want is in rs, identity by identity. Entries of
+// Contains tells whether all of want is in rs, identity by identity. Entries of
 // want with the same identity are summed first.
-func (rs Resources) contains(want Resources) bool {
-	sum := Resources{}.add(want)
+func (rs Resources) Contains(want Resources) bool {
+	sum := Resources{}.Add(want)
 	for i := range sum {
 		w := &sum[i]
-		at := rs.find(w)
+		at := rs.Find(w)
 		if at < 0 {
 			return false
 		}
@@ -165,7 +171,7 @@ func (rs Resources) contains(want Resources) bool {
 				return false
 			}
 		case RangeSet:
-			if !have.Ranges.contains(w.Ranges) {
+			if !have.Ranges.Contains(w.Ranges) {
 				return false
 			}
 		default:
@@ -177,18 +183,18 @@ func (rs Resources) contains(want Resources) bool {
 	return true
 }
 
-// empty tells whether nothing is left in rs.
-func (rs Resources) empty() bool {
+// Empty tells whether nothing is left in rs.
+func (rs Resources) Empty() bool {
 	for i := range rs {
-		if !rs[i].empty() {
+		if !rs[i].Empty() {
 			return false
 		}
 	}
 	return true
 }
 
-// withAlloc returns rs allocated to role; an empty role removes the allocation.
-func (rs Resources) withAlloc(role string) Resources {
+// WithAlloc returns rs allocated to role; an empty role removes the allocation.
+func (rs Resources) WithAlloc(role string) Resources {
 	out := make(Resources, len(rs))
 	for i := range rs {
 		out[i] = rs[i]
@@ -197,8 +203,8 @@ func (rs Resources) withAlloc(role string) Resources {
 	return out
 }
 
-// scalar is the sum of all entries of that name, in thousandths.
-func (rs Resources) scalar(name string) int64 {
+// Scalar is the sum of all entries of that name, in thousandths.
+func (rs Resources) Scalar(name string) int64 {
 	var n int64
 	for i := range rs {
 		if rs[i].Name == name && rs[i].Kind == Scalar {
@@ -208,33 +214,58 @@ func (rs Resources) scalar(name string) int64 {
 	return n
 }
 
-// ranges is the union of all entries of that name.
-func (rs Resources) ranges(name string) Ranges {
+// Ranges is the union of all entries of that name.
+func (rs Resources) Ranges(name string) Ranges {
 	var out Ranges
 	for i := range rs {
 		if rs[i].Name == name && rs[i].Kind == RangeSet {
-			out = out.union(rs[i].Ranges)
+			out = out.Union(rs[i].Ranges)
 		}
 	}
 	return out
 }
 
-// revocable tells whether the flavour may be taken away at any time.
-func (f Flavor) revocable() bool { return f.tmpl != nil && f.tmpl.Revocable != nil }
+// Revocable tells whether the flavour may be taken away at any time.
+func (f Flavor) Revocable() bool { return f.tmpl != nil && f.tmpl.Revocable != nil }
 
-// role is the role the flavour is reserved for, the innermost one of a stack;
-// empty for unreserved.
-func (f Flavor) role() string {
+// Shared tells whether the flavour can be used by several tasks at once.
+func (f Flavor) Shared() bool { return f.tmpl != nil && f.tmpl.Shared != nil }
+
+// Reservations is the reservation stack, outermost first; nil for unreserved.
+// It must not be changed.
+func (f Flavor) Reservations() []mesos.Resource_ReservationInfo {
+	if f.tmpl == nil {
+		return nil
+	}
+	return f.tmpl.Reservations
+}
+
+// Disk is the source, persistence and volume of a disk; nil for a plain one. It
+// must not be changed.
+func (f Flavor) Disk() *mesos.Resource_DiskInfo {
+	if f.tmpl == nil {
+		return nil
+	}
+	return f.tmpl.Disk
+}
+
+// Plain tells whether the flavour is that of unreserved resources without
+// further properties.
+func (f Flavor) Plain() bool { return f.key == "" }
+
+// Role is the role the flavour is reserved for, the innermost one of a stack;
+// Empty for unreserved.
+func (f Flavor) Role() string {
 	if f.tmpl == nil || len(f.tmpl.Reservations) == 0 {
 		return ""
 	}
 	return f.tmpl.Reservations[len(f.tmpl.Reservations)-1].GetRole()
 }
 
-// allocatableTo tells whether a role may get the flavour: unreserved, or
+// AllocatableTo tells whether a role may get the flavour: unreserved, or
 // reserved for that role or an ancestor (Mesos Resources::isAllocatableTo).
-func (f Flavor) allocatableTo(role string) bool {
-	r := f.role()
+func (f Flavor) AllocatableTo(role string) bool {
+	r := f.Role()
 	return r == "" || r == role || strings.HasPrefix(role, r+"/")
 }
 
@@ -249,7 +280,7 @@ func (r *Resource) String() string {
 	b.WriteByte(':')
 	switch r.Kind {
 	case Scalar:
-		b.WriteString(formatMilli(r.Milli))
+		b.WriteString(FormatMilli(r.Milli))
 	case RangeSet:
 		b.WriteString(r.Ranges.String())
 	default:
@@ -300,8 +331,8 @@ func (rs Resources) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// formatMilli writes thousandths without trailing zeros.
-func formatMilli(m int64) string {
+// FormatMilli writes thousandths without trailing zeros.
+func FormatMilli(m int64) string {
 	return strconv.FormatFloat(float64(m)/1000, 'f', -1, 64)
 }
 

@@ -14,25 +14,15 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+package resource
 
 import (
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
-
-func parse(t testing.TB, text string) Resources {
-	t.Helper()
-	rs, err := ParseResources(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rs
-}
 
 func TestParseResources(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
@@ -47,7 +37,7 @@ func TestParseResources(t *testing.T) {
 		{"cpus(*):2", "cpus:2"},
 		{"", "{}"},
 	} {
-		rs, err := ParseResources(c.in)
+		rs, err := Parse(c.in)
 		if err != nil {
 			t.Errorf("%q: %v", c.in, err)
 			continue
@@ -57,7 +47,7 @@ func TestParseResources(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"cpus", "cpus:", "cpus:-1", "cpus:x", "cpus:NaN", "cpus:1e16", ":1", "ports:[9-1]", "ports:[1-5,5-6]", "ports:[a]", "ports:[]", "cpus(a//b):1", "cpus:[1-"} {
-		if _, err := ParseResources(in); err == nil {
+		if _, err := Parse(in); err == nil {
 			t.Errorf("%q must be refused", in)
 		}
 	}
@@ -67,15 +57,15 @@ func FuzzParseResources(f *testing.F) {
 	f.Add("cpus:4;mem:16384;ports:[31000-32000]")
 	f.Add("cpus(a):1;cpus{REV}:2;x:{a,b}")
 	f.Fuzz(func(t *testing.T, in string) {
-		rs, err := ParseResources(in)
+		rs, err := Parse(in)
 		if err != nil {
 			return
 		}
-		if !rs.contains(rs) || !rs.sub(rs).empty() {
-			t.Fatalf("%q: %s minus itself is %s", in, rs, rs.sub(rs))
+		if !rs.Contains(rs) || !rs.Sub(rs).Empty() {
+			t.Fatalf("%q: %s minus itself is %s", in, rs, rs.Sub(rs))
 		}
-		back := fromProtos(rs.toProto(wireForm{refined: true}))
-		if !back.contains(rs) || !rs.contains(back) {
+		back := FromProtos(rs.ToProto(WireForm{Refined: true}))
+		if !back.Contains(rs) || !rs.Contains(back) {
 			t.Fatalf("%q: %s comes back from protobuf as %s", in, rs, back)
 		}
 	})
@@ -103,20 +93,20 @@ func TestArithmeticBalances(t *testing.T) {
 					part.Items = r.Items[:1]
 				}
 				if rng.IntN(2) == 0 {
-					want = want.add(Resources{part})
+					want = want.Add(Resources{part})
 				}
 			}
-			if !left.contains(want) {
+			if !left.Contains(want) {
 				t.Fatalf("%s does not contain its part %s", left, want)
 			}
-			left = left.sub(want)
+			left = left.Sub(want)
 			taken = append(taken, want)
 		}
 		rng.Shuffle(len(taken), func(i, j int) { taken[i], taken[j] = taken[j], taken[i] })
 		for _, x := range taken {
-			left = left.add(x)
+			left = left.Add(x)
 		}
-		if !left.contains(total) || !total.contains(left) {
+		if !left.Contains(total) || !total.Contains(left) {
 			t.Fatalf("got back %s of %s", left, total)
 		}
 	}
@@ -126,17 +116,17 @@ func TestFlavorsDoNotMix(t *testing.T) {
 	plain, reserved, revocable := parse(t, "cpus:1"), parse(t, "cpus(a):1"), parse(t, "cpus{REV}:1")
 	for i, x := range []Resources{plain, reserved, revocable} {
 		for j, y := range []Resources{plain, reserved, revocable} {
-			if x.contains(y) != (i == j) {
+			if x.Contains(y) != (i == j) {
 				t.Errorf("%s contains %s: %t", x, y, i != j)
 			}
 		}
 	}
-	if plain.withAlloc("a").contains(plain) || plain.contains(plain.withAlloc("a")) {
+	if plain.WithAlloc("a").Contains(plain) || plain.Contains(plain.WithAlloc("a")) {
 		t.Error("the allocation role is part of the identity")
 	}
 	f := reserved[0].Flavor
 	for role, want := range map[string]bool{"a": true, "a/b": true, "a/b/c": true, "ab": false, "b": false, "*": false} {
-		if f.allocatableTo(role) != want {
+		if f.AllocatableTo(role) != want {
 			t.Errorf("reserved for a, offered to %s: want %t", role, want)
 		}
 	}
@@ -158,18 +148,16 @@ func TestFormatsAgree(t *testing.T) {
 			one(mesos.Resource{Reservations: []mesos.Resource_ReservationInfo{{Type: &dyn, Role: &role, Principal: &principal}}}),
 		},
 	} {
-		a, b := fromProto(&c.old), fromProto(&c.refined)
-		if !a.same(&b) {
+		a, b := FromProto(&c.old), FromProto(&c.refined)
+		if !a.Same(&b) {
 			t.Errorf("%s and %s must be the same", a.String(), b.String())
 		}
-		back := Resources{b}.toProto(wireForm{})[0]
-		if again := fromProto(&back); !again.same(&b) {
+		back := Resources{b}.ToProto(WireForm{})[0]
+		if again := FromProto(&back); !again.Same(&b) {
 			t.Errorf("%s comes back from the old format as %s", b.String(), again.String())
 		}
 	}
 }
-
-func ptrTo[T any](v T) *T { return &v }
 
 func TestInvalidResources(t *testing.T) {
 	scalar, ranges := mesos.SCALAR, mesos.RANGES
@@ -185,7 +173,7 @@ func TestInvalidResources(t *testing.T) {
 		{mesos.Resource{Name: "p", Type: &ranges, Ranges: &mesos.Value_Ranges{}}, ""},
 	} {
 		got := ""
-		if err := invalid(&c.r); err != nil {
+		if err := Validate(&c.r); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {
@@ -196,43 +184,21 @@ func TestInvalidResources(t *testing.T) {
 
 func TestMilliOf(t *testing.T) {
 	for in, want := range map[float64]int64{0.0005: 1, 0.00049: 0, 1.0005: 1001, -0.5: -500, math.Inf(1): math.MaxInt64 / 4, 2.3: 2300} {
-		if got := milliOf(in); got != want {
+		if got := MilliOf(in); got != want {
 			t.Errorf("milliOf(%v) = %d, want %d", in, got, want)
 		}
 	}
-	if milliOf(math.NaN()) != 0 {
+	if MilliOf(math.NaN()) != 0 {
 		t.Error("NaN must not count")
 	}
 }
-
-func TestRolesAndIDs(t *testing.T) {
-	for role, want := range map[string]string{
-		"*": "", "a": "", "k8s/ns": "", `a\b`: "", "é": "", strings.Repeat("a", 300): "",
-		"": "Role names cannot be the empty string", "/a": "Role '/a' cannot start with a slash",
-		"a/": "Role 'a/' cannot end with a slash", "a//b": "Role 'a//b' cannot contain two adjacent slashes",
-		".": "Role '.' cannot include '.' as a component", "a/..": "Role 'a/..' cannot include '..' as a component",
-		"*/a": "Role '*/a' cannot include '*' as a component", "-a": "Role component '-a' is invalid because it starts with a dash",
-		"a/-b": "Role component '-b' is invalid because it starts with a dash",
-		"a b":  "Role component 'a b' is invalid because it contains backspace or whitespace",
-	} {
-		if got := textOf(validRole(role)); got != want {
-			t.Errorf("role %q: got %q, want %q", role, got, want)
-		}
+func parse(t testing.TB, text string) Resources {
+	t.Helper()
+	rs, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for id, want := range map[string]string{
-		"ns pod é": "", strings.Repeat("y", 255): "", "": "ID must not be empty", ".": "'.' is disallowed", "..": "'..' is disallowed",
-		strings.Repeat("x", 256): "ID must not be greater than 255 characters", "ns/pod": "'ns/pod' contains invalid characters",
-		`a\b`: `'a\b' contains invalid characters`, "a\nb": "'a\nb' contains invalid characters",
-	} {
-		if got := textOf(validID(id)); got != want {
-			t.Errorf("id %q: got %q, want %q", id, got, want)
-		}
-	}
+	return rs
 }
 
-func textOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
+func ptrTo[T any](v T) *T { return &v }

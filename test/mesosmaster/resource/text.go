@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+package resource
 
 import (
 	"fmt"
@@ -24,12 +24,12 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// ParseResources parses an agent's --resources text, such as
+// Parse parses an agent's --resources text, such as
 // "cpus:4;mem:16384;disk:100000;ports:[31000-32000];cpus(batch):2;cpus{REV}:4".
 // A role in parentheses is a static reservation, {REV} marks revocable
 // resources. Ranges come first, then reserved, revocable and plain entries, the
 // order a recorded master offers them in.
-func ParseResources(text string) (Resources, error) {
+func Parse(text string) (Resources, error) {
 	var groups [4]Resources
 	for _, part := range strings.Split(text, ";") {
 		part = strings.TrimSpace(part)
@@ -44,9 +44,9 @@ func ParseResources(text string) (Resources, error) {
 		switch {
 		case r.Kind == RangeSet && r.Flavor.key == "":
 			g = 0
-		case r.Flavor.role() != "":
+		case r.Flavor.Role() != "":
 			g = 1
-		case r.Flavor.revocable():
+		case r.Flavor.Revocable():
 			g = 2
 		}
 		groups[g] = appendEntry(groups[g], r)
@@ -60,8 +60,8 @@ func ParseResources(text string) (Resources, error) {
 
 // appendEntry adds r but, unlike arithmetic, does not join adjacent ranges.
 func appendEntry(rs Resources, r Resource) Resources {
-	if rs.find(&r) >= 0 {
-		return rs.add(Resources{r})
+	if rs.Find(&r) >= 0 {
+		return rs.Add(Resources{r})
 	}
 	return append(rs, r)
 }
@@ -79,7 +79,7 @@ func parseResource(part string) (Resource, error) {
 	}
 	if i := strings.IndexByte(head, '('); i > 0 && strings.HasSuffix(head, ")") {
 		role := head[i+1 : len(head)-1]
-		if err := validRole(role); err != nil {
+		if err := ValidRole(role); err != nil {
 			return Resource{}, err
 		}
 		if role != "*" {
@@ -90,11 +90,13 @@ func parseResource(part string) (Resource, error) {
 	if head == "" {
 		return Resource{}, fmt.Errorf("name missing")
 	}
-	r := Resource{Name: head, Flavor: flavorOf(&proto)}
-	return parseValue(r, strings.TrimSpace(value))
+	r := Resource{Name: head, Flavor: FlavorOf(&proto)}
+	return ParseValue(r, strings.TrimSpace(value))
 }
 
-func parseValue(r Resource, value string) (Resource, error) {
+// ParseValue fills in kind and amount of r from text: a number, [ranges] or
+// {items}.
+func ParseValue(r Resource, value string) (Resource, error) {
 	switch {
 	case strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]"):
 		r.Kind = RangeSet
@@ -121,7 +123,7 @@ func parseValue(r Resource, value string) (Resource, error) {
 		if err != nil || !(x >= 0 && x <= 1e15) { // so that NaN is refused too
 			return r, fmt.Errorf("want a number from 0 to 1e15, [ranges] or {items}")
 		}
-		r.Milli = milliOf(x)
+		r.Milli = MilliOf(x)
 	}
 	return r, nil
 }

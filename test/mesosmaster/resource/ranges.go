@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package core
+package resource
 
 import (
 	"slices"
@@ -42,8 +42,8 @@ func sortRanges(r Ranges) Ranges {
 	return r
 }
 
-// coalesce sorts and joins overlapping and adjacent ranges.
-func coalesce(in Ranges) Ranges {
+// Coalesce sorts and joins overlapping and adjacent ranges.
+func Coalesce(in Ranges) Ranges {
 	out := make(Ranges, 0, len(in))
 	for _, r := range sortRanges(slices.Clone(in)) {
 		if r.Begin > r.End {
@@ -58,15 +58,15 @@ func coalesce(in Ranges) Ranges {
 	return out
 }
 
-// union returns all numbers in r or s.
-func (r Ranges) union(s Ranges) Ranges {
-	return coalesce(append(slices.Clone(r), s...))
+// Union returns all numbers in r or s.
+func (r Ranges) Union(s Ranges) Ranges {
+	return Coalesce(append(slices.Clone(r), s...))
 }
 
-// minus returns the numbers of r that are not in s.
-func (r Ranges) minus(s Ranges) Ranges {
-	left := coalesce(r)
-	for _, cut := range coalesce(s) {
+// Minus returns the numbers of r that are not in s.
+func (r Ranges) Minus(s Ranges) Ranges {
+	left := Coalesce(r)
+	for _, cut := range Coalesce(s) {
 		var next Ranges
 		for _, x := range left {
 			if cut.End < x.Begin || cut.Begin > x.End {
@@ -85,11 +85,11 @@ func (r Ranges) minus(s Ranges) Ranges {
 	return left
 }
 
-// contains tells whether every number of s is in r.
-func (r Ranges) contains(s Ranges) bool {
-	have := coalesce(r)
+// Contains tells whether every number of s is in r.
+func (r Ranges) Contains(s Ranges) bool {
+	have := Coalesce(r)
 	i := 0
-	for _, want := range coalesce(s) {
+	for _, want := range Coalesce(s) {
 		for i < len(have) && have[i].End < want.Begin {
 			i++
 		}
@@ -100,10 +100,10 @@ func (r Ranges) contains(s Ranges) bool {
 	return true
 }
 
-// count is how many numbers r holds.
-func (r Ranges) count() uint64 {
+// Count is how many numbers r holds.
+func (r Ranges) Count() uint64 {
 	var n uint64
-	for _, x := range coalesce(r) {
+	for _, x := range Coalesce(r) {
 		n += x.End - x.Begin + 1
 	}
 	return n
