@@ -47,7 +47,7 @@ func appendMessage(dst []byte, v reflect.Value) []byte {
 	first := true
 	for _, f := range planOf(v.Type()).fields {
 		fv := v.Field(f.index)
-		if !isSet(f, fv) {
+		if !f.always && !isSet(f, fv) {
 			continue
 		}
 		if !first {

@@ -39,6 +39,7 @@ type field struct {
 	index    int
 	required bool
 	repeated bool
+	always   bool // written even while empty
 	enum     map[string]int32
 	enumName map[int32]string
 }
@@ -58,7 +59,9 @@ var newerNames = map[string]map[int32]string{
 
 var plans sync.Map // reflect.Type -> *plan
 
-// planOf returns the plan of a message struct type.
+// planOf returns the plan of a message struct type. Besides the protobuf tags it
+// knows one of its own: `mesos:"always"` marks lists to be written even while
+// they are empty, `mesos:"name,json"` a field that only the JSON form has.
 func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)
@@ -66,9 +69,14 @@ func planOf(t reflect.Type) *plan {
 	p := &plan{byName: map[string]*field{}}
 	for i := range t.NumField() {
 		f, ok := parseTag(t.Field(i).Tag.Get("protobuf"))
+		ours := t.Field(i).Tag.Get("mesos")
+		if name, json := strings.CutSuffix(ours, ",json"); json {
+			f, ok = &field{name: name}, true
+		}
 		if !ok {
 			continue
 		}
+		f.always = ours == "always"
 		f.index = i
 		p.fields = append(p.fields, f)
 		p.byName[f.name] = f
