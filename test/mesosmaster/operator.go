@@ -17,14 +17,13 @@ limitations under the License.
 package mesosmaster
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/gogo/protobuf/proto"
 	"github.com/mesos/mesos-go/api/v1/lib/master"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
@@ -55,14 +54,12 @@ func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request) {
 		answer(w, core.Response{Status: 400, Body: "Failed to validate master::Call: Expecting 'type' to be present"})
 	case !accepts(r.Header, mediaJSON) && !accepts(r.Header, mediaProtobuf):
 		answer(w, core.Response{Status: 406, Body: "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"})
-	case call.Type == master.Call_GET_HEALTH:
-		respond(w, r, &master.Response{Type: master.Response_GET_HEALTH, GetHealth: &master.Response_GetHealth{Healthy: true}})
-	case call.Type == master.Call_GET_VERSION:
-		respond(w, r, &master.Response{Type: master.Response_GET_VERSION, GetVersion: &master.Response_GetVersion{
-			VersionInfo: mesos.VersionInfo{Version: core.Version},
-		}})
 	default:
 		m.do(func(c *core.Master, now time.Time) { resp = c.Operate(now, call) })
+		if resp.Reply != nil {
+			respond(w, r, resp.Reply)
+			return
+		}
 		answer(w, resp)
 	}
 }
@@ -94,14 +91,15 @@ func decodeOperator(h http.Header, body []byte) (*master.Call, core.Response) {
 
 // respond writes a message in JSON wherever the client allows it, as the master
 // does.
-func respond(w http.ResponseWriter, r *http.Request, msg *master.Response) {
-	media := mediaProtobuf
-	b, err := msg.Marshal()
+func respond(w http.ResponseWriter, r *http.Request, msg proto.Message) {
+	media := mediaJSON
+	var b []byte
+	var err error
 	if accepts(r.Header, mediaJSON) {
-		media = mediaJSON
-		var jsonErr error
-		b, jsonErr = codec.MarshalJSON(msg)
-		err = errors.Join(err, jsonErr)
+		b, err = codec.MarshalJSON(msg)
+	} else {
+		media = mediaProtobuf
+		b, err = proto.Marshal(msg)
 	}
 	if err != nil {
 		text(w, http.StatusInternalServerError, err.Error())

@@ -30,7 +30,7 @@ import (
 // AppendJSON appends msg (a generated message or a pointer to one) as JSON the
 // way a Mesos master writes it: protobuf field names, enums by name, bytes in
 // base64, 64-bit integers as numbers, floats always with a fraction. Unset
-// fields and empty lists are left out.
+// fields without an explicit default and empty lists are left out.
 func AppendJSON(dst []byte, msg any) ([]byte, error) {
 	v, err := structOf(msg)
 	if err != nil {
@@ -47,7 +47,8 @@ func appendMessage(dst []byte, v reflect.Value) []byte {
 	first := true
 	for _, f := range planOf(v.Type()).fields {
 		fv := v.Field(f.index)
-		if !f.always && !isSet(f, fv) {
+		set := f.always || isSet(f, fv)
+		if !set && f.unset == nil {
 			continue
 		}
 		if !first {
@@ -57,6 +58,10 @@ func appendMessage(dst []byte, v reflect.Value) []byte {
 		dst = append(dst, '"')
 		dst = append(dst, f.name...)
 		dst = append(dst, '"', ':')
+		if !set {
+			dst = append(dst, f.unset...)
+			continue
+		}
 		dst = appendField(dst, f, fv)
 	}
 	return append(dst, '}')

@@ -39,7 +39,8 @@ type field struct {
 	index    int
 	required bool
 	repeated bool
-	always   bool // written even while empty
+	always   bool   // written even while empty
+	unset    []byte // the JSON of its default, nil if there is none
 	enum     map[string]int32
 	enumName map[int32]string
 }
@@ -77,6 +78,7 @@ func planOf(t reflect.Type) *plan {
 			continue
 		}
 		f.always = ours == "always"
+		f.unset = defaultJSON(f, t.Field(i))
 		f.index = i
 		p.fields = append(p.fields, f)
 		p.byName[f.name] = f
@@ -114,6 +116,34 @@ func parseTag(tag string) (*field, bool) {
 		}
 	}
 	return f, f.name != ""
+}
+
+// defaultJSON is what stands for an unset field with an explicit default: Mesos
+// writes it, unless the field is deprecated, which of those with defaults are
+// FrameworkInfo.role and Resource.role (stout protobuf.hpp, JSON::Protobuf).
+func defaultJSON(f *field, in reflect.StructField) []byte {
+	_, def, ok := strings.Cut(in.Tag.Get("protobuf"), ",def=")
+	if !ok || f.name == "role" || in.Type.Kind() != reflect.Pointer {
+		return nil
+	}
+	v := reflect.New(in.Type.Elem()).Elem()
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(def == "1")
+	case reflect.String:
+		v.SetString(def)
+	case reflect.Float32, reflect.Float64:
+		if x, err := strconv.ParseFloat(def, 64); err == nil {
+			v.SetFloat(x)
+		}
+	default:
+		x, err := strconv.ParseInt(def, 10, 32)
+		if err != nil {
+			return nil
+		}
+		v = reflect.ValueOf(x).Convert(v.Type())
+	}
+	return appendValue(nil, f, v)
 }
 
 // structOf dereferences a message down to its struct value.

@@ -35,7 +35,8 @@ type agent struct {
 	url        *mesos.URL
 	attributes []mesos.Attribute
 	domain     *mesos.DomainInfo
-	total      resource.Resources
+	declared   resource.Resources // by its flags, as it registered
+	total      resource.Resources // the same with what operations made of it
 	allocated  resource.Resources // tasks, executors and offers, without allocation roles
 	free       resource.Resources
 	freeStale  bool
@@ -64,6 +65,7 @@ type lostAgent struct {
 type recoveredAgent struct {
 	hostname string
 	host     *host
+	info     *AgentInfo
 }
 
 func (a *agent) offerable() bool { return a.connected && !a.deactivated }
@@ -81,9 +83,9 @@ func (a *agent) freeRes() resource.Resources {
 func (m *Master) admit(h *host) *agent {
 	a := &agent{
 		id: h.agentID, host: h, hostname: h.hostname, url: h.url(), attributes: h.attributes, domain: h.domain,
-		total: h.total, free: h.total, connected: true, gpus: h.total.Scalar("gpus") > 0,
+		declared: h.total, total: h.total, free: h.total, connected: true, gpus: h.total.Scalar("gpus") > 0,
 		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]bool{},
-		registered: m.now, reregistered: m.now,
+		registered: m.now,
 	}
 	m.agents[a.id] = a
 	m.order = append(m.order, a)
@@ -108,7 +110,7 @@ func (m *Master) register(h *host) {
 	if h.agentID == "" {
 		h.agentID = fmt.Sprintf("%s-S%d", m.id, m.agentSeq)
 		m.agentSeq++
-		m.admit(h)
+		m.tellAgentAdded(m.admit(h))
 		return
 	}
 	if a := m.agents[h.agentID]; a != nil {
@@ -178,13 +180,16 @@ func (m *Master) resendForFrameworks(a *agent) {
 // each is reported with AGENT_REREGISTERED.
 func (m *Master) readmit(h *host, wasUnreachable bool) {
 	a := m.admit(h)
+	a.reregistered = m.now
 	for _, fw := range sortedKeys(h.frameworks) {
 		if m.frameworks[fw] != nil || m.wasCompleted(fw) {
 			continue
 		}
 		f := m.newFramework(fw, h.frameworks[fw])
 		f.recovered = true
+		f.registered, f.reregistered = time.Time{}, time.Time{}
 		m.setRoles(f, rolesOf(f.info), nil)
+		m.tellFrameworkAdded(f)
 	}
 	m.shutdownRemoved(h)
 	for _, key := range sortedExecKeys(h.executors) {
@@ -196,6 +201,7 @@ func (m *Master) readmit(h *host, wasUnreachable bool) {
 	for _, key := range sortedTaskKeys(h.tasks) {
 		m.takeOver(a, m.frameworks[key.fw], h.tasks[key], wasUnreachable)
 	}
+	m.tellAgentAdded(a)
 	h.resendAll(m)
 	m.resendForFrameworks(a)
 }

@@ -28,9 +28,12 @@ import (
 type Response struct {
 	Status int
 	Body   string
+	// Reply is the body, in either encoding, of operator calls that ask for
+	// something; nil for all others.
+	Reply *OperatorReply
 }
 
-func badRequest(body string) Response { return Response{400, body} }
+func badRequest(body string) Response { return Response{Status: 400, Body: body} }
 
 var accepted = Response{Status: 202}
 
@@ -46,7 +49,7 @@ type Request struct {
 }
 
 // notAcceptable is the answer to an Accept header that allows nothing we speak.
-var notAcceptable = Response{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"}
+var notAcceptable = Response{Status: 406, Body: "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"}
 
 // CheckSubscribe runs the checks of a SUBSCRIBE that are answered over HTTP, in
 // the master's order (Mesos master/http.cpp scheduler). Status 0 means go on.
@@ -80,7 +83,7 @@ func (m *Master) Call(now time.Time, r *Request) Response {
 	case f == nil:
 		return badRequest("Framework cannot be found")
 	case !f.connected:
-		return Response{403, "Framework is not subscribed"}
+		return Response{Status: 403, Body: "Framework is not subscribed"}
 	case !r.HasStream:
 		return badRequest("All non-subscribe calls should include the 'Mesos-Stream-Id' header")
 	case r.Stream != f.stream:

@@ -34,6 +34,7 @@ type cluster struct {
 	m     *Master
 	now   time.Time
 	inbox map[string][]*scheduler.Event
+	told  map[string][]*OperatorEvent
 	ended map[string]string // how a stream ended: "end" or "abort"
 	seq   int
 }
@@ -42,7 +43,7 @@ var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newCluster(t testing.TB, cfg Config, agents ...AgentConfig) *cluster {
 	t.Helper()
-	c := &cluster{t: t, m: New(cfg, t0), now: t0, inbox: map[string][]*scheduler.Event{}, ended: map[string]string{}}
+	c := &cluster{t: t, m: New(cfg, t0), now: t0, inbox: map[string][]*scheduler.Event{}, told: map[string][]*OperatorEvent{}, ended: map[string]string{}}
 	for _, a := range agents {
 		if _, err := c.m.AddAgent(c.now, a); err != nil {
 			t.Fatal(err)
@@ -66,6 +67,9 @@ func (c *cluster) settle() {
 	for _, o := range c.m.Drain() {
 		if o.Event != nil {
 			c.inbox[o.Stream] = append(c.inbox[o.Stream], o.Event)
+		}
+		if o.Operator != nil {
+			c.told[o.Stream] = append(c.told[o.Stream], o.Operator)
 		}
 		if o.Close {
 			c.ended[o.Stream] = "end"

@@ -51,7 +51,11 @@ type framework struct {
 	executors   map[execKey]*executor
 	onAgent     map[string][]string // executor ids by agent, sorted
 	offers      map[string]*offer
-	filters     map[filterKey][]*refused
+	// Running totals of what it uses and is offered, for operators. Ranges that
+	// overlap between agents count once and vanish with the first that goes, as
+	// in a real master (Mesos master/framework.hpp totalUsedResources).
+	usedSum, offeredSum resource.Resources
+	filters             map[filterKey][]*refused
 
 	registered, reregistered, unregistered time.Time
 	subscriptions                          uint64 // counts subscribes; voids failover timers
@@ -253,6 +257,7 @@ func (m *Master) removeFramework(f *framework) {
 		delete(f.roles, r)
 		m.recheckCandidate(f, r)
 	}
+	m.tellFrameworkRemoved(f)
 	delete(m.frameworks, f.id)
 	m.alloc.forget(f.id)
 	m.completed = append(m.completed, f)

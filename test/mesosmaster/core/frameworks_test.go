@@ -117,7 +117,7 @@ func TestDisconnectAndReturn(t *testing.T) {
 	if f := c.m.Frameworks()[0]; f.Connected || f.Active || f.Offers != 0 || f.Filters != 0 || f.Tasks != 1 {
 		t.Fatalf("disconnected: %+v", f)
 	}
-	if r := a.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{403, "Framework is not subscribed"}) {
+	if r := a.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{Status: 403, Body: "Framework is not subscribed"}) {
 		t.Fatalf("got %v", r)
 	}
 	c.pass(59 * time.Second)
@@ -139,7 +139,7 @@ func TestDisconnectAndReturn(t *testing.T) {
 		t.Fatal("failover_timeout over: framework and tasks must be gone")
 	}
 	b.resubscribe(info("batch")).refusedWith("Framework has been removed")
-	if r := b.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{400, "Framework cannot be found"}) {
+	if r := b.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{Status: 400, Body: "Framework cannot be found"}) {
 		t.Fatalf("got %v", r)
 	}
 	// Without a timeout a framework is removed at once.
@@ -240,7 +240,7 @@ func TestUpdateFramework(t *testing.T) {
 		{old, nil, "Supplied FrameworkInfo is not valid: 'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"},
 		{info("a//b"), nil, "Supplied FrameworkInfo is not valid: 'FrameworkInfo.roles' contains invalid role: Role 'a//b' cannot contain two adjacent slashes"},
 	} {
-		if diff := cmp.Diff(Response{400, tc.want}, update(tc.info, tc.suppressed...)); diff != "" {
+		if diff := cmp.Diff(Response{Status: 400, Body: tc.want}, update(tc.info, tc.suppressed...)); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -335,14 +335,14 @@ func TestCallChecks(t *testing.T) {
 		req  Request
 		want Response
 	}{
-		{Request{Call: call(scheduler.Call_REVIVE)}, Response{400, "Failed to validate scheduler::Call: Expecting 'type' to be present"}},
-		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_REVIVE}}, Response{400, "Failed to validate scheduler::Call: Expecting 'framework_id' to be present"}},
-		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_REVIVE, FrameworkID: &mesos.FrameworkID{Value: "nope"}}}, Response{400, "Framework cannot be found"}},
-		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_UNKNOWN, FrameworkID: &mesos.FrameworkID{Value: "nope"}}}, Response{400, "Framework cannot be found"}},
-		{Request{HasType: true, Call: call(scheduler.Call_REVIVE)}, Response{400, "All non-subscribe calls should include the 'Mesos-Stream-Id' header"}},
-		{Request{HasType: true, Call: call(scheduler.Call_REVIVE), HasStream: true}, Response{400, "The stream ID '' included in this request didn't match the stream ID currently associated with framework ID " + s.id}},
-		{Request{HasType: true, Call: acked([]byte("abcd"))}, Response{400, "Failed to validate scheduler::Call: Not a valid UUID"}},
-		{Request{HasType: true, Call: acked(make([]byte, 16))}, Response{400, "Failed to validate scheduler::Call: Not a valid UUID"}},
+		{Request{Call: call(scheduler.Call_REVIVE)}, Response{Status: 400, Body: "Failed to validate scheduler::Call: Expecting 'type' to be present"}},
+		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_REVIVE}}, Response{Status: 400, Body: "Failed to validate scheduler::Call: Expecting 'framework_id' to be present"}},
+		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_REVIVE, FrameworkID: &mesos.FrameworkID{Value: "nope"}}}, Response{Status: 400, Body: "Framework cannot be found"}},
+		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_UNKNOWN, FrameworkID: &mesos.FrameworkID{Value: "nope"}}}, Response{Status: 400, Body: "Framework cannot be found"}},
+		{Request{HasType: true, Call: call(scheduler.Call_REVIVE)}, Response{Status: 400, Body: "All non-subscribe calls should include the 'Mesos-Stream-Id' header"}},
+		{Request{HasType: true, Call: call(scheduler.Call_REVIVE), HasStream: true}, Response{Status: 400, Body: "The stream ID '' included in this request didn't match the stream ID currently associated with framework ID " + s.id}},
+		{Request{HasType: true, Call: acked([]byte("abcd"))}, Response{Status: 400, Body: "Failed to validate scheduler::Call: Not a valid UUID"}},
+		{Request{HasType: true, Call: acked(make([]byte, 16))}, Response{Status: 400, Body: "Failed to validate scheduler::Call: Not a valid UUID"}},
 		{Request{HasType: true, Call: acked(good), HasStream: true, Stream: s.stream}, Response{Status: 202}},
 		{Request{HasType: true, Call: &scheduler.Call{Type: scheduler.Call_RECONCILE_OPERATIONS, FrameworkID: fw, ReconcileOperations: &scheduler.Call_ReconcileOperations{}}, AcceptsNothing: true}, notAcceptable},
 	} {
@@ -354,7 +354,7 @@ func TestCallChecks(t *testing.T) {
 		if k == scheduler.Call_SUBSCRIBE {
 			continue
 		}
-		want := Response{400, "Failed to validate scheduler::Call: Expecting '" + need.name + "' to be present"}
+		want := Response{Status: 400, Body: "Failed to validate scheduler::Call: Expecting '" + need.name + "' to be present"}
 		if got := s.call(call(k)); got != want {
 			t.Errorf("%s: got %v", k, got)
 		}

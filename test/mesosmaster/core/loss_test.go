@@ -233,7 +233,7 @@ func TestMasterFailover(t *testing.T) {
 	if c.ended[s.stream] != "abort" || c.m.ID() == oldID {
 		t.Fatal("the old stream must break and the new master have a new id")
 	}
-	if r := s.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{400, "Framework cannot be found"}) {
+	if r := s.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{Status: 400, Body: "Framework cannot be found"}) {
 		t.Fatalf("got %v", r)
 	}
 	b := s.resubscribe(info("r"))
@@ -283,7 +283,7 @@ func TestMasterFailover(t *testing.T) {
 	if f := c.m.Frameworks(); len(f) != 1 || !f[0].Recovered || f[0].Connected || f[0].Tasks != 2 {
 		t.Fatalf("got %+v", f)
 	}
-	if r := b.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{403, "Framework is not subscribed"}) {
+	if r := b.call(&scheduler.Call{Type: scheduler.Call_REVIVE}); r != (Response{Status: 403, Body: "Framework is not subscribed"}) {
 		t.Fatalf("got %v", r)
 	}
 	d := b.resubscribe(info("r"))

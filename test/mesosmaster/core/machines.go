@@ -227,9 +227,12 @@ func (m *Master) Down(now time.Time) {
 		return
 	}
 	for id, a := range m.agents {
-		m.recovered[id] = &recoveredAgent{a.hostname, a.host}
+		m.recovered[id] = &recoveredAgent{a.hostname, a.host, a.info()}
 	}
 	for _, stream := range sortedKeys(m.byStream) {
+		m.out = append(m.out, Output{Stream: stream, Close: true, Abort: true})
+	}
+	for _, stream := range m.watchers {
 		m.out = append(m.out, Output{Stream: stream, Close: true, Abort: true})
 	}
 	registry, lost := m.recovered, m.lost

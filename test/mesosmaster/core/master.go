@@ -39,6 +39,8 @@ type Output struct {
 	// Event is the event to write, nil if the stream is only to be closed. It is
 	// never changed after it was put out.
 	Event *scheduler.Event
+	// Operator is the event to write to an operator's stream instead.
+	Operator *OperatorEvent
 	// Close ends the stream after what was written before: properly, or, if
 	// Abort is set, by breaking the connection.
 	Close, Abort bool
@@ -59,6 +61,7 @@ type Master struct {
 
 	frameworks map[string]*framework
 	byStream   map[string]*framework
+	watchers   []string // operator streams, oldest first
 	completed  []*framework
 	agents     map[string]*agent
 	order      []*agent
@@ -97,6 +100,7 @@ func (m *Master) elect(now time.Time) {
 	m.id = m.newUUID().String()
 	m.frameworks = map[string]*framework{}
 	m.byStream = map[string]*framework{}
+	m.watchers = nil
 	m.completed = nil
 	m.agents = map[string]*agent{}
 	m.order = nil

@@ -44,6 +44,7 @@ func (m *Master) newOffer(f *framework, a *agent, role string, res resource.Reso
 	m.offers[o.id] = o
 	f.offers[o.id] = o
 	a.offers[o.id] = o
+	f.offeredSum = f.offeredSum.Add(o.res)
 	if d := m.cfg.OfferTimeout; d > 0 {
 		m.after(d, func() {
 			if m.offers[o.id] == o {
@@ -59,6 +60,7 @@ func (m *Master) forgetOffer(o *offer) {
 	delete(m.offers, o.id)
 	delete(o.fw.offers, o.id)
 	delete(o.agent.offers, o.id)
+	o.fw.offeredSum = o.fw.offeredSum.Sub(o.res)
 }
 
 // discardOffer takes an offer back, with or without a RESCIND; its resources
@@ -77,7 +79,11 @@ func (m *Master) discardOffer(o *offer, rescind bool) {
 
 // toProto renders the offer for its framework.
 func (o *offer) toProto() mesos.Offer {
-	form := o.fw.form()
+	return o.toProtoIn(o.fw.form())
+}
+
+// toProtoIn renders the offer with its resources in some form.
+func (o *offer) toProtoIn(form resource.WireForm) mesos.Offer {
 	p := mesos.Offer{
 		ID: mesos.OfferID{Value: o.id}, FrameworkID: mesos.FrameworkID{Value: o.fw.id},
 		AgentID: mesos.AgentID{Value: o.agent.id}, Hostname: o.agent.hostname, URL: o.agent.url,

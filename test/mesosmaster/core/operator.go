@@ -22,62 +22,87 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/master"
 )
 
-// operatorMembers are the union members of the operator calls handled here.
-var operatorMembers = map[master.Call_Type]struct {
-	name string
-	has  func(*master.Call) bool
-}{
-	master.Call_MARK_AGENT_GONE:  {"mark_agent_gone", func(c *master.Call) bool { return c.MarkAgentGone != nil }},
-	master.Call_DEACTIVATE_AGENT: {"deactivate_agent", func(c *master.Call) bool { return c.DeactivateAgent != nil }},
-	master.Call_REACTIVATE_AGENT: {"reactivate_agent", func(c *master.Call) bool { return c.ReactivateAgent != nil }},
-	master.Call_TEARDOWN:         {"teardown", func(c *master.Call) bool { return c.Teardown != nil }},
+// operatorCall is how a call of the operator API is handled: the union member it
+// needs, if any, and what it does.
+type operatorCall struct {
+	member string
+	has    func(*master.Call) bool
+	do     func(*Master, *master.Call) Response
 }
 
-// Operate handles an operator call that changes something; calls the emulator
-// does not know are answered 501 (Mesos master/http.cpp Http::api).
+// asks makes a call without arguments that answers with a message.
+func asks(reply func(*Master, *OperatorReply)) operatorCall {
+	return operatorCall{do: func(m *Master, c *master.Call) Response {
+		r := &OperatorReply{Type: master.Response_Type(master.Response_Type_value[c.Type.String()])}
+		reply(m, r)
+		return Response{Status: 200, Reply: r}
+	}}
+}
+
+// operatorCalls are the calls handled here.
+var operatorCalls = map[master.Call_Type]operatorCall{
+	master.Call_GET_HEALTH: asks(func(_ *Master, r *OperatorReply) { r.GetHealth = &master.Response_GetHealth{Healthy: true} }),
+	master.Call_GET_VERSION: asks(func(m *Master, r *OperatorReply) {
+		r.GetVersion = &master.Response_GetVersion{VersionInfo: versionInfo()}
+	}),
+	master.Call_GET_FLAGS:         asks(func(m *Master, r *OperatorReply) { r.GetFlags = m.flagsReply() }),
+	master.Call_GET_METRICS:       asks(func(m *Master, r *OperatorReply) { r.GetMetrics = m.metricsReply() }),
+	master.Call_GET_LOGGING_LEVEL: asks(func(_ *Master, r *OperatorReply) { r.GetLoggingLevel = &master.Response_GetLoggingLevel{} }),
+	master.Call_GET_MASTER:        asks(func(m *Master, r *OperatorReply) { r.GetMaster = m.masterReply() }),
+	master.Call_GET_STATE:         asks(func(m *Master, r *OperatorReply) { r.GetState = m.stateReply() }),
+	master.Call_GET_AGENTS:        asks(func(m *Master, r *OperatorReply) { r.GetAgents = m.agentsReply() }),
+	master.Call_GET_FRAMEWORKS:    asks(func(m *Master, r *OperatorReply) { r.GetFrameworks = m.frameworksReply() }),
+	master.Call_GET_EXECUTORS:     asks(func(m *Master, r *OperatorReply) { r.GetExecutors = m.executorsReply() }),
+	master.Call_GET_TASKS:         asks(func(m *Master, r *OperatorReply) { r.GetTasks = m.tasksReply() }),
+	master.Call_GET_ROLES:         asks(func(m *Master, r *OperatorReply) { r.GetRoles = m.rolesReply() }),
+	master.Call_GET_WEIGHTS:       asks(func(m *Master, r *OperatorReply) { r.GetWeights = m.weightsReply() }),
+	master.Call_MARK_AGENT_GONE: {
+		"mark_agent_gone", func(c *master.Call) bool { return c.MarkAgentGone != nil },
+		func(m *Master, c *master.Call) Response { return m.operatorMarkGone(c.MarkAgentGone.AgentID.Value) },
+	},
+	master.Call_DEACTIVATE_AGENT: {
+		"deactivate_agent", func(c *master.Call) bool { return c.DeactivateAgent != nil },
+		func(m *Master, c *master.Call) Response { return m.operatorDeactivate(c.DeactivateAgent.AgentID.Value) },
+	},
+	master.Call_REACTIVATE_AGENT: {
+		"reactivate_agent", func(c *master.Call) bool { return c.ReactivateAgent != nil },
+		func(m *Master, c *master.Call) Response { return m.operatorReactivate(c.ReactivateAgent.AgentID.Value) },
+	},
+	master.Call_TEARDOWN: {
+		"teardown", func(c *master.Call) bool { return c.Teardown != nil },
+		func(m *Master, c *master.Call) Response { return m.operatorTeardown(c.Teardown.FrameworkID.Value) },
+	},
+}
+
+// Operate handles a call of the operator API but SUBSCRIBE, whose checks of form
+// are done; calls the emulator does not know are answered 501 (Mesos
+// master/http.cpp Http::api).
 func (m *Master) Operate(now time.Time, call *master.Call) Response {
 	m.enter(now)
-	if need, ok := operatorMembers[call.Type]; ok && !need.has(call) {
-		return badRequest("Failed to validate master::Call: Expecting '" + need.name + "' to be present")
+	known, ok := operatorCalls[call.Type]
+	switch {
+	case !ok:
+		return Response{Status: 501, Body: call.Type.String() + " is not emulated"}
+	case known.has != nil && !known.has(call):
+		return badRequest("Failed to validate master::Call: Expecting '" + known.member + "' to be present")
 	}
-	switch call.Type {
-	case master.Call_MARK_AGENT_GONE:
-		id := call.MarkAgentGone.AgentID.Value
-		if !m.markGone(id) {
-			return Response{404, "Agent '" + id + "' not found"}
-		}
-	case master.Call_DEACTIVATE_AGENT:
-		a := m.agents[call.DeactivateAgent.AgentID.Value]
-		if a == nil {
-			return badRequest("Unknown agent")
-		}
-		m.setDeactivated(a, true)
-	case master.Call_REACTIVATE_AGENT:
-		a := m.agents[call.ReactivateAgent.AgentID.Value]
-		switch {
-		case a == nil:
-			return badRequest("Unknown agent")
-		case !a.deactivated:
-			return badRequest("Agent is not deactivated")
-		}
-		m.setDeactivated(a, false)
-	case master.Call_TEARDOWN:
-		f := m.frameworks[call.Teardown.FrameworkID.Value]
-		if f == nil {
-			return badRequest("No framework found with specified ID")
-		}
-		m.removeFramework(f)
-	default:
-		return Response{501, call.Type.String() + " is not emulated"}
-	}
-	return Response{Status: 200}
+	return known.do(m, call)
 }
 
-func (m *Master) setDeactivated(a *agent, off bool) {
-	a.deactivated = off
-	if off {
-		m.rescindAgent(a)
-	} else {
-		m.allocateAtTick()
+var done = Response{Status: 200}
+
+func (m *Master) operatorMarkGone(agentID string) Response {
+	if !m.markGone(agentID) {
+		return Response{Status: 404, Body: "Agent '" + agentID + "' not found"}
 	}
+	return done
+}
+
+func (m *Master) operatorTeardown(frameworkID string) Response {
+	f := m.frameworks[frameworkID]
+	if f == nil {
+		return badRequest("No framework found with specified ID")
+	}
+	m.removeFramework(f)
+	return done
 }

@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 package core
 
 import (
@@ -114,7 +113,7 @@ func (m *Master) tellFrameworkUpdated(f *framework) {
 
 func (m *Master) tellFrameworkRemoved(f *framework) {
 	m.tell(func() *OperatorEvent {
-		return &OperatorEvent{Type: master.Event_FRAMEWORK_REMOVED, FrameworkRemoved: &master.Event_FrameworkRemoved{FrameworkInfo: *f.shownInfo()}}
+		return &OperatorEvent{Type: master.Event_FRAMEWORK_REMOVED, FrameworkRemoved: &master.Event_FrameworkRemoved{FrameworkInfo: *f.info}}
 	})
 }
 

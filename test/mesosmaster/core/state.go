@@ -19,6 +19,9 @@ package core
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -89,13 +92,28 @@ func (m *Master) State() any {
 	return s
 }
 
-func (m *Master) flags() object {
-	return object{
-		"allocation_interval": m.cfg.AllocationInterval.String(), "allocator": "hierarchical",
-		"framework_sorter": "drf", "role_sorter": "drf", "port": fmt.Sprint(m.cfg.Port), "hostname": m.cfg.Hostname, "ip": m.cfg.IP,
-		"agent_reregister_timeout": m.cfg.AgentReregisterTimeout.String(),
+// flags are the master's flags: those the emulator has, with what they are set
+// to, and the rest as a recorded master had them.
+func (m *Master) flags() map[string]string {
+	flags := maps.Clone(recordedFlags)
+	flags["agent_ping_timeout"] = durationText(m.cfg.AgentPingTimeout / pings)
+	flags["max_agent_ping_timeouts"] = strconv.Itoa(pings)
+	flags["agent_reregister_timeout"] = durationText(m.cfg.AgentReregisterTimeout)
+	flags["allocation_interval"] = durationText(m.cfg.AllocationInterval)
+	flags["filter_gpu_resources"] = strconv.FormatBool(!m.cfg.KeepGPUsForAll)
+	flags["hostname"], flags["ip"], flags["port"] = m.cfg.Hostname, m.cfg.IP, strconv.Itoa(m.cfg.Port)
+	flags["min_allocatable_resources"] = minAllocatableText(m.cfg.MinAllocatable)
+	if m.cfg.OfferTimeout > 0 {
+		flags["offer_timeout"] = durationText(m.cfg.OfferTimeout)
 	}
+	if m.cfg.Roles != nil {
+		flags["roles"] = strings.Join(m.cfg.Roles, ",")
+	}
+	return flags
 }
+
+// pings is --max_agent_ping_timeouts: how many pings make up AgentPingTimeout.
+const pings = 5
 
 // Slaves is the body of GET /slaves; full adds the typed resources only that
 // endpoint has.
@@ -142,7 +160,7 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 		"reserved_resources": roles, "unreserved_resources": flat(unreserved),
 		"active": a.connected, "deactivated": a.deactivated, "version": Version, "capabilities": agentCapabilities,
 	}
-	if a.reregistered.After(a.registered) {
+	if !a.reregistered.IsZero() {
 		s["reregistered_time"] = seconds(a.reregistered)
 	}
 	if a.domain != nil {

@@ -216,56 +216,31 @@ func (m *Master) TaskList(frameworkID, taskID string, limit, offset int) object 
 
 // RoleList is the body of GET /roles.
 func (m *Master) RoleList() object {
-	type sums struct {
-		used, offered resource.Resources
-		frameworks    []string
-	}
-	by := map[string]*sums{}
-	role := func(name string) *sums {
-		if by[name] == nil {
-			by[name] = &sums{frameworks: []string{}}
-		}
-		return by[name]
-	}
-	for _, id := range sortedKeys(m.frameworks) {
-		f := m.frameworks[id]
-		for _, r := range sortedKeys(f.roles) {
-			role(r).frameworks = append(role(r).frameworks, id)
-		}
-		for _, t := range f.tasks {
-			if t.charged {
-				role(t.role).used = role(t.role).used.Add(t.res)
-			}
-		}
-		for _, e := range f.executors {
-			role(e.role).used = role(e.role).used.Add(e.res)
-		}
-		for _, o := range f.offers {
-			role(o.role).offered = role(o.role).offered.Add(o.res)
-		}
-	}
+	known := m.knownRoles()
 	list := []any{}
-	for _, name := range sortedKeys(by) {
-		s := by[name]
-		weight := m.cfg.Weights[name]
-		if weight <= 0 {
-			weight = 1
+	for _, name := range sortedKeys(known) {
+		h := known[name]
+		frameworks := h.frameworks
+		if frameworks == nil {
+			frameworks = []string{}
 		}
 		list = append(list, object{
-			"name": name, "weight": weight, "frameworks": s.frameworks, "allocated": scalars(s.used), "offered": scalars(s.offered),
-			"resources": scalars(s.used.Add(s.offered)), "reserved": object{},
-			"quota": object{"role": name, "guarantee": object{}, "limit": object{}, "consumed": scalars(s.used)},
+			"name": name, "weight": m.weightOf(name), "frameworks": frameworks, "allocated": quantities(h.used), "offered": quantities(h.offered),
+			"resources": quantities(h.used.Add(h.offered)), "reserved": quantities(h.reserved),
+			"quota": object{"role": name, "guarantee": object{}, "limit": object{}, "consumed": consumed(h)},
 		})
 	}
 	return object{"roles": list}
 }
 
-func scalars(rs resource.Resources) object {
-	out := object{}
-	for i := range rs {
-		if rs[i].Kind == resource.Scalar {
-			out[rs[i].Name] = units(rs, rs[i].Name)
+// consumed is what counts against a quota: all reservations, and what is used
+// without one (Mesos RoleResourceBreakdown::consumedQuota).
+func consumed(h *roleHoldings) map[string]float64 {
+	held := h.reserved.WithAlloc("")
+	for i := range h.used {
+		if f := h.used[i].Flavor; f.Role() == "" && !f.Revocable() {
+			held = held.Add(h.used[i : i+1].WithAlloc(""))
 		}
 	}
-	return out
+	return quantities(held)
 }

@@ -54,6 +54,7 @@ func (m *Master) Subscribe(now time.Time, stream string, call *scheduler.Call, c
 		f.stats.calls["SUBSCRIBE"]++
 		m.connect(f, stream)
 		m.activate(f)
+		m.tellFrameworkAdded(f)
 	default:
 		f.stats.calls["SUBSCRIBE"]++
 		m.failover(f, stream, keepImmutable(f.info, info), suppressed, constraints)
@@ -113,6 +114,9 @@ func (m *Master) connect(f *framework, stream string) {
 	f.stream, f.connected, f.recovered = stream, true, false
 	f.subscriptions++
 	f.reregistered = m.now
+	if f.registered.IsZero() {
+		f.registered = m.now
+	}
 	m.byStream[stream] = f
 	seconds := m.cfg.HeartbeatInterval.Seconds()
 	m.emit(f, &scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
@@ -151,6 +155,7 @@ func (m *Master) failover(f *framework, stream string, info *mesos.FrameworkInfo
 	if !wasActive {
 		m.activate(f)
 	}
+	m.tellFrameworkUpdated(f)
 	m.broadcastFramework(f)
 }
 
@@ -183,6 +188,7 @@ func (m *Master) broadcastFramework(f *framework) {
 // Disconnect tells the master that the client's side of a stream has gone.
 func (m *Master) Disconnect(now time.Time, stream string) {
 	m.enter(now)
+	m.unwatch(stream)
 	if f := m.byStream[stream]; f != nil {
 		m.disconnected(f)
 	}
@@ -210,6 +216,7 @@ func (m *Master) updateFramework(f *framework, call *scheduler.Call_UpdateFramew
 	changed := !f.info.Equal(withID(info, f.id))
 	m.applyInfo(f, info, call.SuppressedRoles, constraints)
 	if changed {
+		m.tellFrameworkUpdated(f)
 		m.broadcastFramework(f)
 	}
 	return Response{Status: 200}

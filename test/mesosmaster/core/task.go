@@ -115,12 +115,17 @@ func (m *Master) updateTask(t *task, status mesos.TaskStatus, latest mesos.TaskS
 		t.state = latest
 	}
 	state := status.GetState()
-	t.statusState = &state
 	if len(status.UUID) > 0 {
-		t.statusUUID = status.UUID
+		t.statusState, t.statusUUID = &state, status.UUID
 	}
+	tell := status.GetReason() == mesos.REASON_TASK_CHECK_STATUS_UPDATED || status.GetReason() == mesos.REASON_TASK_HEALTH_CHECK_STATUS_UPDATED
 	if n := len(t.statuses); n > 0 && t.statuses[n-1].GetState() == state {
 		t.statuses = slices.Clone(t.statuses[:n-1])
+	} else {
+		tell = true
+	}
+	if tell {
+		m.tellTaskUpdated(t, &status)
 	}
 	status.Data = nil
 	t.statuses = append(slices.Clip(t.statuses), status)
@@ -139,6 +144,7 @@ func (m *Master) releaseTask(t *task) {
 		return
 	}
 	t.charged = false
+	t.fw.usedSum = t.fw.usedSum.Sub(t.res)
 	if a := m.agents[t.agentID]; a != nil {
 		m.recoverRes(t.fw, a, t.role, t.res, 0)
 	}
@@ -181,7 +187,9 @@ func (m *Master) addTask(t *task, a *agent) {
 	if !terminal(t.state) {
 		m.charge(t.fw.id, a, t.role, t.res.WithAlloc(""))
 		t.charged = true
+		t.fw.usedSum = t.fw.usedSum.Add(t.res)
 	}
+	m.tellTaskAdded(t)
 }
 
 // addExecutor books a custom or default executor on its agent.
@@ -191,6 +199,7 @@ func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, r
 	at, _ := slices.BinarySearch(f.onAgent[a.id], id)
 	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
 	if len(res) > 0 {
+		f.usedSum = f.usedSum.Add(res)
 		m.charge(f.id, a, role, res.WithAlloc(""))
 	}
 }
@@ -205,6 +214,7 @@ func (m *Master) removeExecutor(f *framework, key execKey) {
 	if len(f.onAgent[key.agent]) == 0 {
 		delete(f.onAgent, key.agent)
 	}
+	f.usedSum = f.usedSum.Sub(e.res)
 	if a := m.agents[key.agent]; a != nil {
 		m.recoverRes(f, a, e.role, e.res, 0)
 	}

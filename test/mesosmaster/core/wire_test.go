@@ -160,14 +160,14 @@ func TestOperate(t *testing.T) {
 		call master.Call_Type
 		want Response
 	}{
-		{master.Call_REACTIVATE_AGENT, Response{400, "Agent is not deactivated"}},
+		{master.Call_REACTIVATE_AGENT, Response{Status: 400, Body: "Agent is not deactivated"}},
 		{master.Call_DEACTIVATE_AGENT, Response{Status: 200}},
 		{master.Call_REACTIVATE_AGENT, Response{Status: 200}},
 		{master.Call_MARK_AGENT_GONE, Response{Status: 200}},
 		{master.Call_MARK_AGENT_GONE, Response{Status: 200}},
-		{master.Call_DEACTIVATE_AGENT, Response{400, "Unknown agent"}},
+		{master.Call_DEACTIVATE_AGENT, Response{Status: 400, Body: "Unknown agent"}},
 		{master.Call_TEARDOWN, Response{Status: 200}},
-		{master.Call_TEARDOWN, Response{400, "No framework found with specified ID"}},
+		{master.Call_TEARDOWN, Response{Status: 400, Body: "No framework found with specified ID"}},
 	} {
 		if diff := cmp.Diff(tc.want, c.m.Operate(c.now, agent(tc.call))); diff != "" {
 			t.Errorf("%s: %s", tc.call, diff)
