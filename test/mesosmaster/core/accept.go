@@ -24,6 +24,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
@@ -288,7 +289,9 @@ func (r *acceptance) run(p *launchPlan) {
 		m.send(r.f, m.masterStatus(p.info.TaskID.Value, r.agent.id, fail.State, fail.Reason, fail.Message))
 		return
 	} else if ok {
-		defer func() { r.agent.host.failLaunch(m, taskKey{r.f.id, p.info.TaskID.Value}, fail) }()
+		defer func() {
+			r.agent.host.RefuseLaunch(r.f.id, p.info.TaskID.Value, fail.State, fail.Source, fail.Reason, fail.Message)
+		}()
 	}
 	t := &task{
 		id: p.info.TaskID.Value, name: p.info.Name, fw: r.f, agentID: r.agent.id, role: r.role, res: p.res,
@@ -306,5 +309,8 @@ func (r *acceptance) run(p *launchPlan) {
 	if m.fault.loseLaunch() {
 		return
 	}
-	r.agent.host.run(m, r.f, t, p.exec, p.newExec, p.eres)
+	r.agent.host.Run(&host.Launch{
+		Framework: r.f.info, Task: p.info, Executor: p.exec, NewExecutor: p.newExec,
+		Role: r.role, Resources: p.res, ExecutorResources: p.eres,
+	})
 }

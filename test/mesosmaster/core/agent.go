@@ -24,13 +24,14 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // agent is a registered agent as the master knows it.
 type agent struct {
 	id         string
-	host       *host
+	host       *host.Agent
 	hostname   string
 	url        *mesos.URL
 	attributes []mesos.Attribute
@@ -48,7 +49,7 @@ type agent struct {
 
 	offers map[string]*offer
 	tasks  map[taskKey]*task
-	kills  map[taskKey]bool // KILLs to deliver when it comes back
+	kills  map[taskKey]*mesos.KillPolicy // KILLs to deliver when it comes back
 
 	registered, reregistered time.Time
 }
@@ -64,7 +65,7 @@ type lostAgent struct {
 // not come back yet.
 type recoveredAgent struct {
 	hostname string
-	host     *host
+	host     *host.Agent
 	info     *AgentInfo
 }
 
@@ -80,17 +81,17 @@ func (a *agent) freeRes() resource.Resources {
 }
 
 // admit puts an agent on the books; used for every way to (re)register.
-func (m *Master) admit(h *host) *agent {
+func (m *Master) admit(h *host.Agent) *agent {
 	a := &agent{
-		id: h.agentID, host: h, hostname: h.hostname, url: h.url(), attributes: h.attributes, domain: h.domain,
-		declared: h.total, total: h.total, free: h.total, connected: true, gpus: h.total.Scalar("gpus") > 0,
-		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]bool{},
+		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
+		declared: h.Resources(), total: h.Resources(), free: h.Resources(), connected: true, gpus: h.Resources().Scalar("gpus") > 0,
+		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
 	m.agents[a.id] = a
 	m.order = append(m.order, a)
 	m.changeTotal(a.total, 1)
-	h.connected = true
+	h.SetRegistered(true)
 	m.allocateSoon()
 	return a
 }
@@ -106,23 +107,23 @@ func (m *Master) changeTotal(rs resource.Resources, sign int64) {
 
 // register is an agent's first registration or its return, whatever the master
 // knows of it.
-func (m *Master) register(h *host) {
-	if h.agentID == "" {
-		h.agentID = fmt.Sprintf("%s-S%d", m.id, m.agentSeq)
+func (m *Master) register(h *host.Agent) {
+	if h.ID() == "" {
+		h.SetID(fmt.Sprintf("%s-S%d", m.id, m.agentSeq))
 		m.agentSeq++
 		m.tellAgentAdded(m.admit(h))
 		return
 	}
-	if a := m.agents[h.agentID]; a != nil {
+	if a := m.agents[h.ID()]; a != nil {
 		m.reregisterKnown(a)
 		return
 	}
-	lost := m.lost[h.agentID]
+	lost := m.lost[h.ID()]
 	if lost != nil && lost.gone {
 		return // the agent is told to shut down
 	}
-	delete(m.lost, h.agentID)
-	delete(m.recovered, h.agentID)
+	delete(m.lost, h.ID())
+	delete(m.recovered, h.ID())
 	m.readmit(h, lost != nil)
 }
 
@@ -131,33 +132,43 @@ func (m *Master) register(h *host) {
 // (Mesos master.cpp ___reregisterSlave, reconcileKnownSlave).
 func (m *Master) reregisterKnown(a *agent) {
 	h := a.host
-	a.connected, h.connected = true, true
+	a.connected = true
+	h.SetRegistered(true)
 	a.lostTimer++
 	a.reregistered = m.now
 	m.allocateAtTick()
 	m.shutdownRemoved(h)
 	for _, key := range sortedTaskKeys(a.tasks) {
 		t := a.tasks[key]
-		if h.tasks[key] == nil && !terminal(t.state) {
-			h.reportUnknown(m, t.fw, t)
+		if h.Task(key.fw, key.id) == nil && !terminal(t.state) {
+			h.Unknown(launchOf(t))
 		}
 	}
 	for _, key := range sortedTaskKeys(a.kills) {
 		if a.tasks[key] != nil {
-			h.kill(m, key)
+			h.Kill(key.fw, key.id, a.kills[key])
 		}
 	}
 	clear(a.kills)
-	h.resendAll(m)
+	h.ResendUpdates()
 	m.resendForFrameworks(a)
+}
+
+// launchOf is the message that launched a task the agent does not know.
+func launchOf(t *task) *host.Launch {
+	l := &host.Launch{Framework: t.fw.info, Task: t.info, Role: t.role, Resources: t.res}
+	if t.executorID != "" {
+		l.Executor = &mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: t.executorID}}
+	}
+	return l
 }
 
 // shutdownRemoved ends what is left on a machine of frameworks that were removed
 // while it was away.
-func (m *Master) shutdownRemoved(h *host) {
-	for _, fw := range sortedKeys(h.frameworks) {
-		if m.frameworks[fw] == nil {
-			h.shutdownFramework(m, fw)
+func (m *Master) shutdownRemoved(h *host.Agent) {
+	for _, info := range h.Frameworks() {
+		if id := info.ID.GetValue(); m.frameworks[id] == nil {
+			h.ShutdownFramework(id)
 		}
 	}
 }
@@ -166,10 +177,9 @@ func (m *Master) shutdownRemoved(h *host) {
 // for each connected framework it knows; it repeats its updates once more, as
 // recorded after a master restart.
 func (m *Master) resendForFrameworks(a *agent) {
-	for _, fw := range sortedKeys(a.host.frameworks) {
-		if f := m.frameworks[fw]; f != nil && f.connected {
-			a.host.updateFramework(f)
-			a.host.resendAll(m)
+	for _, info := range a.host.Frameworks() {
+		if f := m.frameworks[info.ID.GetValue()]; f != nil && f.connected {
+			a.host.UpdateFramework(f.info)
 			return
 		}
 	}
@@ -178,49 +188,47 @@ func (m *Master) resendForFrameworks(a *agent) {
 // readmit takes back an agent the master had given up (unreachable) or not seen
 // since its fail-over. Tasks are taken over from the agent; after unreachability
 // each is reported with AGENT_REREGISTERED.
-func (m *Master) readmit(h *host, wasUnreachable bool) {
+func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	a := m.admit(h)
 	a.reregistered = m.now
-	for _, fw := range sortedKeys(h.frameworks) {
+	for _, info := range h.Frameworks() {
+		fw := info.ID.GetValue()
 		if m.frameworks[fw] != nil || m.wasCompleted(fw) {
 			continue
 		}
-		f := m.newFramework(fw, h.frameworks[fw])
+		f := m.newFramework(fw, info)
 		f.recovered = true
 		f.registered, f.reregistered = time.Time{}, time.Time{}
 		m.setRoles(f, rolesOf(f.info), nil)
 		m.tellFrameworkAdded(f)
 	}
 	m.shutdownRemoved(h)
-	for _, key := range sortedExecKeys(h.executors) {
-		e := h.executors[key]
-		if f := m.frameworks[key.fw]; f != nil && !e.command && !e.ended {
-			m.addExecutor(f, a, e.info, e.role, e.res)
+	for _, e := range h.Executors() {
+		if f := m.frameworks[e.FrameworkID]; f != nil {
+			m.addExecutor(f, a, e.Info, e.Role, e.Resources)
 		}
 	}
-	for _, key := range sortedTaskKeys(h.tasks) {
-		m.takeOver(a, m.frameworks[key.fw], h.tasks[key], wasUnreachable)
+	for _, t := range h.Tasks() {
+		m.takeOver(a, m.frameworks[t.FrameworkID], t, wasUnreachable)
 	}
 	m.tellAgentAdded(a)
-	h.resendAll(m)
+	h.ResendUpdates()
 	m.resendForFrameworks(a)
 }
 
-func (m *Master) takeOver(a *agent, f *framework, rt *runTask, wasUnreachable bool) {
-	f.dropUnreachable(rt.key.id)
+func (m *Master) takeOver(a *agent, f *framework, rt *host.Task, wasUnreachable bool) {
+	f.dropUnreachable(rt.ID)
+	state, id := rt.LastSent()
 	t := &task{
-		id: rt.key.id, name: rt.info.Name, fw: f, agentID: a.id, role: rt.role, res: rt.res, info: rt.info,
-		state: rt.latest, statusState: rt.sentState, statusUUID: rt.sentUUID, statuses: rt.statuses, launched: rt.since,
-	}
-	if !rt.executor.command {
-		t.executorID = rt.executor.info.ExecutorID.Value
+		id: rt.ID, name: rt.Info.Name, fw: f, agentID: a.id, role: rt.Role, res: rt.Resources, info: rt.Info, executorID: rt.ExecutorID(),
+		state: rt.State(), statusState: state, statusUUID: id, statuses: rt.Statuses(), launched: rt.Since,
 	}
 	m.addTask(t, a)
 	if !wasUnreachable {
 		return
 	}
 	status := m.masterStatus(t.id, a.id, t.state, mesos.REASON_AGENT_REREGISTERED, "Unreachable agent re-reregistered")
-	status.ContainerStatus = rt.containerStatus()
+	status.ContainerStatus = rt.ContainerStatus()
 	m.send(f, status)
 }
 
@@ -240,7 +248,8 @@ func (m *Master) connectionLost(a *agent) {
 	if !a.connected {
 		return
 	}
-	a.connected, a.host.connected = false, false
+	a.connected = false
+	a.host.SetRegistered(false)
 	m.rescindAgent(a)
 	for _, key := range sortedTaskKeys(a.tasks) {
 		t := a.tasks[key]
@@ -310,7 +319,8 @@ func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 		m.removeExecutorsOn(f, a)
 	}
 	m.clearAgentFilters(a.id)
-	a.connected, a.host.connected = false, false
+	a.connected = false
+	a.host.SetRegistered(false)
 	a.lostTimer++
 	delete(m.agents, a.id)
 	for i, x := range m.order {
@@ -374,7 +384,7 @@ func (m *Master) markGone(agentID string) bool {
 	}
 	m.removeAgent(a, &lostAgent{hostname: a.hostname, gone: true, since: m.now})
 	m.broadcastFailure(agentID)
-	a.host.stop(m)
+	a.host.Destroy()
 	return true
 }
 

@@ -195,20 +195,17 @@ func (m *Master) kill(f *framework, k *scheduler.Call_Kill) {
 	}
 	key := taskKey{f.id, t.id}
 	if !a.connected {
-		a.kills[key] = true
+		a.kills[key] = k.KillPolicy
 		return
 	}
-	a.host.kill(m, key)
+	a.host.Kill(f.id, t.id, k.KillPolicy)
 }
 
 // shutdownExecutor handles SHUTDOWN: the executor ends with status 0.
 func (m *Master) shutdownExecutor(f *framework, s *scheduler.Call_Shutdown) {
 	a := m.agents[s.AgentID.Value]
-	if a == nil || !a.host.reachable() {
-		return
-	}
-	if e := a.host.executors[hostExecKey{f.id, s.ExecutorID.Value}]; e != nil {
-		a.host.exitExecutor(m, e, 0)
+	if a != nil {
+		a.host.ShutdownExecutor(f.id, s.ExecutorID.Value)
 	}
 }
 

@@ -16,7 +16,11 @@ limitations under the License.
 
 package core
 
-import "time"
+import (
+	"time"
+
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
+)
 
 // Config holds what a real master and its agents get by flags, and what the
 // emulated agents do. Zero values mean the defaults of Mesos.
@@ -107,6 +111,18 @@ func (c *Config) defaults() {
 	}
 }
 
+// agentSettings is what concerns agents. Those that are told to find a new master
+// sooner than by default also start sooner.
+func (c *Config) agentSettings() host.Settings {
+	return host.Settings{
+		RegisterDelay: c.AgentReregisterDelay, StartDelay: c.AgentReregisterDelay / 2,
+		ExecutorRegistrationTimeout:   time.Minute,
+		ExecutorReregistrationTimeout: min(2*time.Second, c.AgentReregisterDelay),
+		UpdateRetryMin:                c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
+		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
+	}
+}
+
 // Bounds of a real master's memory (Mesos master/constants.hpp).
 const (
 	maxCompletedFrameworks = 50
@@ -114,5 +130,4 @@ const (
 	maxUnreachableTasks    = 1000
 	defaultRefuse          = 5 * time.Second
 	maxRefuse              = 365 * 24 * time.Hour
-	commandExecutorLingers = time.Second
 )

@@ -87,18 +87,6 @@ func (x *faults) duplicates(*scheduler.Event) int {
 	return 1
 }
 
-// failLaunch ends a task at the agent before it starts.
-func (h *host) failLaunch(m *Master, key taskKey, r Rejection) {
-	rt := h.tasks[key]
-	if rt == nil || rt.phase == ended {
-		return
-	}
-	status := h.agentStatus(m, rt, r.State, r.Reason, r.Message)
-	source := r.Source
-	status.Source = &source
-	h.finish(m, rt, status)
-}
-
 // SwallowLaunches makes the next n ACCEPTs with a launch vanish: 202, the offers
 // are consumed, nothing is launched, nothing is said.
 func (m *Master) SwallowLaunches(n int) { m.fault.swallowLaunches = n }

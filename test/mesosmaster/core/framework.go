@@ -240,7 +240,7 @@ func (m *Master) removeFramework(f *framework) {
 	f.connected, f.removed = false, true
 	f.unregistered = m.now
 	for _, h := range m.hostOrder {
-		h.shutdownFramework(m, f.id)
+		h.ShutdownFramework(f.id)
 	}
 	for _, id := range sortedKeys(f.tasks) {
 		t := f.tasks[id]

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 )
 
 // AddAgent adds a machine with an agent that registers at once, and returns the
@@ -37,16 +39,15 @@ func (m *Master) AddAgent(now time.Time, c AgentConfig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	h.running = true
 	m.hosts[c.Hostname] = h
 	m.hostOrder = append(m.hostOrder, h)
 	if !m.down {
 		m.register(h)
 	}
-	return h.agentID, nil
+	return h.ID(), nil
 }
 
-func (m *Master) host(hostname string) (*host, error) {
+func (m *Master) host(hostname string) (*host.Agent, error) {
 	h := m.hosts[hostname]
 	if h == nil {
 		return nil, fmt.Errorf("no agent on host %q", hostname)
@@ -62,45 +63,27 @@ func (m *Master) KillAgent(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	h.running = false
-	h.lives++
-	h.silence(m)
-	if a := m.agents[h.agentID]; a != nil {
-		m.connectionLost(a)
-		m.killUncheckpointed(h)
-	}
+	m.agentProcessEnds(h, h.Stop)
 	return nil
 }
 
-// killUncheckpointed ends what does not survive its agent process: tasks of
-// frameworks without checkpointing.
-func (m *Master) killUncheckpointed(h *host) {
-	for key, rt := range h.tasks {
-		if info := h.frameworks[key.fw]; info != nil && !info.GetCheckpoint() {
-			m.timers.cancel(rt.retryAt)
-			delete(h.tasks, key)
-		}
+// agentProcessEnds stops an agent process in some way; the master sees the
+// connection break.
+func (m *Master) agentProcessEnds(h *host.Agent, stop func()) {
+	if a := m.agents[h.ID()]; a != nil {
+		m.connectionLost(a)
 	}
-	for key := range h.executors {
-		if info := h.frameworks[key.fw]; info != nil && !info.GetCheckpoint() {
-			delete(h.executors, key)
-		}
-	}
+	stop()
 }
 
 // CrashHost is KillAgent plus the death of everything on the machine.
 func (m *Master) CrashHost(now time.Time, hostname string) error {
-	if err := m.KillAgent(now, hostname); err != nil {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
 		return err
 	}
-	for _, rt := range m.hosts[hostname].tasks {
-		if rt.phase != ended {
-			rt.diedDown = true
-		}
-	}
-	for _, e := range m.hosts[hostname].executors {
-		e.ended = true
-	}
+	m.agentProcessEnds(h, h.Crash)
 	return nil
 }
 
@@ -111,8 +94,8 @@ func (m *Master) PartitionAgent(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	h.partitioned = true
-	if a := m.agents[h.agentID]; a != nil && a.connected {
+	h.SetPartitioned(true)
+	if a := m.agents[h.ID()]; a != nil && a.connected {
 		m.armPingTimeout(a)
 	}
 	return nil
@@ -126,10 +109,10 @@ func (m *Master) MarkUnreachable(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	if h.running {
-		h.partitioned = true
+	if h.Running() {
+		h.SetPartitioned(true)
 	}
-	if a := m.agents[h.agentID]; a != nil {
+	if a := m.agents[h.ID()]; a != nil {
 		m.markUnreachable(a)
 	}
 	return nil
@@ -143,7 +126,7 @@ func (m *Master) MarkGone(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	if h.agentID == "" || !m.markGone(h.agentID) {
+	if h.ID() == "" || !m.markGone(h.ID()) {
 		return fmt.Errorf("agent on host %q is not known to the master", hostname)
 	}
 	return nil
@@ -157,9 +140,9 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	if h.running {
-		h.partitioned = false
-		if a := m.agents[h.agentID]; a != nil && a.connected {
+	if h.Running() {
+		h.SetPartitioned(false)
+		if a := m.agents[h.ID()]; a != nil && a.connected {
 			m.reregisterKnown(a) // silent for so long, it registers anew
 			return nil
 		}
@@ -168,15 +151,7 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 		}
 		return nil
 	}
-	h.running, h.partitioned = true, false
-	h.lives++
-	for _, key := range sortedExecKeys(h.executors) {
-		if h.executors[key].ended {
-			delete(h.executors, key)
-		}
-	}
-	h.recoverTasks(m)
-	m.registerLater(h)
+	h.Start()
 	return nil
 }
 
@@ -188,15 +163,6 @@ func (m *Master) RestartAgent(now time.Time, hostname string) error {
 	return m.ReturnAgent(now, hostname)
 }
 
-func (m *Master) registerLater(h *host) {
-	lives := h.lives
-	m.after(m.cfg.AgentReregisterDelay, func() {
-		if !m.down && h.running && !h.partitioned && !h.connected && h.lives == lives {
-			m.register(h)
-		}
-	})
-}
-
 // SetDeactivated stops or resumes offers from an agent; stopping rescinds them
 // (Mesos DEACTIVATE_AGENT, REACTIVATE_AGENT).
 func (m *Master) SetDeactivated(now time.Time, hostname string, off bool) error {
@@ -205,7 +171,7 @@ func (m *Master) SetDeactivated(now time.Time, hostname string, off bool) error 
 	if err != nil {
 		return err
 	}
-	a := m.agents[h.agentID]
+	a := m.agents[h.ID()]
 	if a == nil {
 		return fmt.Errorf("agent on host %q is not registered", hostname)
 	}
@@ -240,7 +206,7 @@ func (m *Master) Down(now time.Time) {
 	m.down = true
 	m.recovered, m.lost = registry, lost
 	for _, h := range m.hostOrder {
-		h.connected = false
+		h.SetRegistered(false)
 	}
 }
 
@@ -255,9 +221,7 @@ func (m *Master) Up(now time.Time) {
 	m.down = false
 	m.begun = now
 	for _, h := range m.hostOrder {
-		if h.running && !h.partitioned {
-			m.registerLater(h)
-		}
+		h.NewMaster()
 	}
 	if len(m.recovered) > 0 {
 		m.after(m.cfg.AgentReregisterTimeout, m.giveUpRecovered)
@@ -278,15 +242,11 @@ func (m *Master) giveUpRecovered() {
 // zero (finished) or not (failed).
 func (m *Master) EndTask(now time.Time, taskID string, exitStatus int) error {
 	m.enter(now)
-	h, rt, err := m.runningTask(taskID)
+	h, t, err := m.runningTask(taskID)
 	if err != nil {
 		return err
 	}
-	state := mesos.TASK_FINISHED
-	if exitStatus != 0 {
-		state = mesos.TASK_FAILED
-	}
-	h.finish(m, rt, h.executorStatus(m, rt, state, fmt.Sprintf("Command exited with status %d", exitStatus)))
+	h.End(t, exitStatus)
 	return nil
 }
 
@@ -294,14 +254,14 @@ func (m *Master) EndTask(now time.Time, taskID string, exitStatus int) error {
 // test's choice, for example TASK_GONE and REASON_CONTAINER_PREEMPTED.
 func (m *Master) TakeTask(now time.Time, taskID string, state mesos.TaskState, reason mesos.TaskStatus_Reason, message string) error {
 	m.enter(now)
-	h, rt, err := m.runningTask(taskID)
+	h, t, err := m.runningTask(taskID)
 	if err != nil {
 		return err
 	}
 	if !terminal(state) {
 		return fmt.Errorf("task %q: %s is not a terminal state", taskID, state)
 	}
-	h.finish(m, rt, h.agentStatus(m, rt, state, reason, message))
+	h.Take(t, state, mesos.SOURCE_AGENT, reason, message)
 	return nil
 }
 
@@ -312,21 +272,16 @@ func (m *Master) ExitExecutor(now time.Time, hostname, executorID string, status
 	if err != nil {
 		return err
 	}
-	for _, key := range sortedExecKeys(h.executors) {
-		if key.id == executorID {
-			h.exitExecutor(m, h.executors[key], status)
-			return nil
-		}
+	if h.ExitExecutor(executorID, status) {
+		return nil
 	}
 	return fmt.Errorf("no executor %q on host %q", executorID, hostname)
 }
 
-func (m *Master) runningTask(id string) (*host, *runTask, error) {
+func (m *Master) runningTask(id string) (*host.Agent, *host.Task, error) {
 	for _, h := range m.hostOrder {
-		for key, rt := range h.tasks {
-			if key.id == id && rt.phase != ended {
-				return h, rt, nil
-			}
+		if t := h.Living(id); t != nil {
+			return h, t, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("no task %q on any agent", id)

@@ -30,6 +30,8 @@ import (
 	"github.com/google/uuid"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 )
 
 // Output is one thing for the shell to do on one subscribed stream.
@@ -59,17 +61,18 @@ type Master struct {
 	epoch  uint64 // counts master fail-overs; timers of an older one are void
 	out    []Output
 
-	frameworks map[string]*framework
-	byStream   map[string]*framework
-	watchers   []string // operator streams, oldest first
-	completed  []*framework
-	agents     map[string]*agent
-	order      []*agent
-	lost       map[string]*lostAgent // unreachable or gone, by agent id
-	recovered  map[string]*recoveredAgent
-	hosts      map[string]*host
-	hostOrder  []*host
-	offers     map[string]*offer
+	frameworks   map[string]*framework
+	byStream     map[string]*framework
+	watchers     []string // operator streams, oldest first
+	completed    []*framework
+	agents       map[string]*agent
+	order        []*agent
+	lost         map[string]*lostAgent // unreachable or gone, by agent id
+	recovered    map[string]*recoveredAgent
+	hosts        map[string]*host.Agent
+	hostOrder    []*host.Agent
+	hostSettings host.Settings
+	offers       map[string]*offer
 
 	frameworkSeq, offerSeq, agentSeq int
 
@@ -87,7 +90,8 @@ func New(cfg Config, now time.Time) *Master {
 	cfg.defaults()
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], uint64(cfg.Seed))
-	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host{}} //nolint:gosec // ids of an emulator, the same for the same seed
+	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}} //nolint:gosec // ids of an emulator, the same for the same seed
+	m.hostSettings = cfg.agentSettings()
 	m.fault.init()
 	m.elect(now)
 	return m

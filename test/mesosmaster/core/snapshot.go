@@ -23,6 +23,7 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
@@ -156,24 +157,19 @@ func (m *Master) Agents() []AgentSnapshot {
 	out := make([]AgentSnapshot, 0, len(m.hostOrder))
 	for _, h := range m.hostOrder {
 		s := AgentSnapshot{
-			Hostname: h.hostname, AgentID: h.agentID, State: m.agentState(h), Running: h.running,
-			Partitioned: h.partitioned, Total: h.total.String(),
+			Hostname: h.Hostname(), AgentID: h.ID(), State: m.agentState(h), Running: h.Running(),
+			Partitioned: h.Partitioned(), Total: h.Resources().String(), Tasks: h.Alive(),
 		}
-		if a := m.agents[h.agentID]; a != nil {
+		if a := m.agents[h.ID()]; a != nil {
 			s.Allocated = a.allocated.String()
-		}
-		for _, rt := range h.tasks {
-			if rt.phase != ended && !rt.diedDown {
-				s.Tasks++
-			}
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-func (m *Master) agentState(h *host) string {
-	a, l := m.agents[h.agentID], m.lost[h.agentID]
+func (m *Master) agentState(h *host.Agent) string {
+	a, l := m.agents[h.ID()], m.lost[h.ID()]
 	switch {
 	case a != nil && a.deactivated:
 		return "deactivated"
@@ -185,7 +181,7 @@ func (m *Master) agentState(h *host) string {
 		return "gone"
 	case l != nil:
 		return "unreachable"
-	case m.recovered[h.agentID] != nil:
+	case m.recovered[h.ID()] != nil:
 		return "recovered"
 	}
 	return "unknown"

@@ -154,7 +154,7 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 		attributes[a.attributes[i].Name] = attributeValue(&a.attributes[i])
 	}
 	s := object{
-		"id": a.id, "hostname": a.hostname, "port": agentPort, "pid": fmt.Sprintf("slave(1)@%s:%d", a.host.ip(), agentPort),
+		"id": a.id, "hostname": a.hostname, "port": a.host.Port(), "pid": fmt.Sprintf("slave(1)@%s:%d", a.host.IP(), a.host.Port()),
 		"attributes": attributes, "registered_time": seconds(a.registered),
 		"resources": flat(a.total), "used_resources": flat(used), "offered_resources": flat(offered),
 		"reserved_resources": roles, "unreserved_resources": flat(unreserved),

@@ -177,11 +177,7 @@ func (m *Master) applyInfo(f *framework, info *mesos.FrameworkInfo, suppressed [
 // its unacknowledged updates at once (Mesos slave.cpp updateFramework).
 func (m *Master) broadcastFramework(f *framework) {
 	for _, h := range m.hostOrder {
-		if !h.connected || !h.running {
-			continue
-		}
-		h.updateFramework(f)
-		h.resendAll(m)
+		h.UpdateFramework(f.info)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
@@ -53,14 +54,6 @@ func terminal(s mesos.TaskState) bool {
 		return true
 	}
 	return false
-}
-
-// update is what an agent sends to the master: a status, and the newest state
-// the agent knows of the task, which may be ahead of it.
-type update struct {
-	fw     string
-	status mesos.TaskStatus
-	latest mesos.TaskState
 }
 
 // masterStatus builds a status made by the master itself: no uuid, not to be
@@ -95,14 +88,14 @@ func (m *Master) send(f *framework, status mesos.TaskStatus) {
 }
 
 // receive handles an update from an agent (Mesos master.cpp statusUpdate).
-func (m *Master) receive(a *agent, u update) {
-	f := m.frameworks[u.fw]
+func (m *Master) receive(a *agent, u host.Update) {
+	f := m.frameworks[u.FrameworkID]
 	if f == nil {
 		return
 	}
-	m.send(f, u.status)
-	if t := f.tasks[u.status.TaskID.Value]; t != nil && t.agentID == a.id {
-		m.updateTask(t, u.status, u.latest)
+	m.send(f, u.Status)
+	if t := f.tasks[u.Status.TaskID.Value]; t != nil && t.agentID == a.id {
+		m.updateTask(t, u.Status, u.Latest)
 	}
 }
 
@@ -231,5 +224,5 @@ func (m *Master) acknowledge(f *framework, ack *scheduler.Call_Acknowledge) {
 		slices.Equal(t.statusUUID, ack.UUID) && t.statusState != nil && terminal(*t.statusState) {
 		m.completeTask(t)
 	}
-	a.host.acknowledge(m, taskKey{f.id, ack.TaskID.Value}, ack.UUID)
+	a.host.Acknowledge(f.id, ack.TaskID.Value, ack.UUID)
 }

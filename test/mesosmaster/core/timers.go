@@ -27,7 +27,11 @@ type timer struct {
 	seq   uint64
 	do    func()
 	index int // in the heap; -1 once out of it
+	queue *timers
 }
+
+// Stop takes the timer back.
+func (t *timer) Stop() { t.queue.cancel(t) }
 
 // timerHeap orders timers by time, then by creation, so that a run is
 // deterministic.
@@ -66,7 +70,7 @@ type timers struct {
 
 func (t *timers) add(at time.Time, do func()) *timer {
 	t.seq++
-	x := &timer{at: at, seq: t.seq, do: do}
+	x := &timer{at: at, seq: t.seq, do: do, queue: t}
 	heap.Push(&t.heap, x)
 	return x
 }

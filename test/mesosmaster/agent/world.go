@@ -1,0 +1,71 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package agent
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
+)
+
+// World is what an agent lives in: time, and the source of ids. Both are passed
+// in, so that an agent is a pure state machine.
+type World interface {
+	// Now is the present moment.
+	Now() time.Time
+	// After lets do happen later, after everything that was asked for the same
+	// moment before.
+	After(d time.Duration, do func()) Timer
+	// NewUUID makes an id for a status update or container.
+	NewUUID() uuid.UUID
+	// IntN is a number from 0 to n-1.
+	IntN(n int) int
+}
+
+// Timer is something that will happen.
+type Timer interface {
+	// Stop takes it back; it is harmless if it has happened.
+	Stop()
+}
+
+// Master receives the messages of an agent. They are named after those of Mesos
+// (messages/messages.proto).
+type Master interface {
+	// Register is the wish to register for the first time or again: the agent
+	// process has recovered and found a master.
+	Register(a *Agent)
+	// StatusUpdate is a status update of a task.
+	StatusUpdate(a *Agent, u Update)
+	// ExitedExecutor tells of the end of an executor that is not a command
+	// executor, with its raw wait status.
+	ExitedExecutor(a *Agent, frameworkID, executorID string, status int32)
+	// ExecutorToFramework is a message of an executor to its scheduler.
+	ExecutorToFramework(a *Agent, frameworkID, executorID string, data []byte)
+	// Oversubscribed is a changed estimate of revocable resources.
+	Oversubscribed(a *Agent, total resource.Resources)
+}
+
+// Update is a status with the newest state the agent knows of the task, which
+// may be ahead of it.
+type Update struct {
+	FrameworkID string
+	Status      mesos.TaskStatus
+	Latest      mesos.TaskState
+}

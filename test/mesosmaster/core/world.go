@@ -1,0 +1,163 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package core
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
+)
+
+// agentWorld is the time and the randomness of the emulation, as agents see them.
+type agentWorld struct{ m *Master }
+
+// Now implements [host.World].
+func (w agentWorld) Now() time.Time { return w.m.now }
+
+// After implements [host.World].
+func (w agentWorld) After(d time.Duration, do func()) host.Timer { return w.m.afterAlways(d, do) }
+
+// NewUUID implements [host.World].
+func (w agentWorld) NewUUID() uuid.UUID { return w.m.newUUID() }
+
+// IntN implements [host.World].
+func (w agentWorld) IntN(n int) int { return w.m.rng.IntN(n) }
+
+// agentLink receives the messages of agents. While the master is down, and from
+// agents it does not know, they are lost.
+type agentLink struct{ m *Master }
+
+// Register implements [host.Master].
+func (l agentLink) Register(h *host.Agent) {
+	if !l.m.down {
+		l.m.register(h)
+	}
+}
+
+// StatusUpdate implements [host.Master].
+func (l agentLink) StatusUpdate(h *host.Agent, u host.Update) {
+	if a := l.m.agents[h.ID()]; a != nil {
+		l.m.receive(a, u)
+	}
+}
+
+// ExitedExecutor implements [host.Master] (Mesos master.cpp exitedExecutor).
+func (l agentLink) ExitedExecutor(h *host.Agent, frameworkID, executorID string, status int32) {
+	f := l.m.frameworks[frameworkID]
+	if l.m.agents[h.ID()] == nil || f == nil {
+		return
+	}
+	l.m.removeExecutor(f, execKey{h.ID(), executorID})
+	l.m.emit(f, &scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{
+		AgentID: &mesos.AgentID{Value: h.ID()}, ExecutorID: &mesos.ExecutorID{Value: executorID}, Status: &status,
+	}})
+}
+
+// ExecutorToFramework implements [host.Master].
+func (l agentLink) ExecutorToFramework(h *host.Agent, frameworkID, executorID string, data []byte) {
+	f := l.m.frameworks[frameworkID]
+	if l.m.agents[h.ID()] == nil || f == nil {
+		return
+	}
+	l.m.emit(f, &scheduler.Event{Type: scheduler.Event_MESSAGE, Message: &scheduler.Event_Message{
+		AgentID: mesos.AgentID{Value: h.ID()}, ExecutorID: mesos.ExecutorID{Value: executorID}, Data: data,
+	}})
+}
+
+// Oversubscribed implements [host.Master] (Mesos master.cpp updateSlave): offers
+// of the agent with revocable resources are rescinded.
+func (l agentLink) Oversubscribed(h *host.Agent, total resource.Resources) {
+	a := l.m.agents[h.ID()]
+	if a == nil {
+		return
+	}
+	for _, id := range sortedKeys(a.offers) {
+		for i := range a.offers[id].res {
+			if a.offers[id].res[i].Flavor.Revocable() {
+				l.m.discardOffer(a.offers[id], true)
+				break
+			}
+		}
+	}
+	l.m.changeTotal(a.total, -1)
+	a.total, a.freeStale = total, true
+	l.m.changeTotal(a.total, 1)
+	l.m.allocateAtTick()
+}
+
+// newHost builds the machine of an agent.
+func (m *Master) newHost(c AgentConfig) (*host.Agent, error) {
+	total, err := resource.Parse(c.Resources)
+	if err != nil {
+		return nil, fmt.Errorf("agent %q: %w", c.Hostname, err)
+	}
+	n := len(m.hostOrder) + 1
+	cfg := host.Config{
+		Hostname: c.Hostname, IP: fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255), Port: agentPort,
+		Resources: total, Attributes: attributesOf(c.Attributes),
+	}
+	if c.Region != "" {
+		cfg.Domain = domainOf(c.Region, c.Zone)
+	}
+	return host.New(cfg, &m.hostSettings, agentWorld{m}, agentLink{m}), nil
+}
+
+const agentPort = 5051
+
+// attributesOf turns name and value into attributes, by name.
+func attributesOf(in map[string]string) []mesos.Attribute {
+	var out []mesos.Attribute
+	for _, name := range sortedKeys(in) {
+		text := in[name]
+		a := mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: text}}
+		if x, err := strconv.ParseFloat(text, 64); err == nil {
+			a = mesos.Attribute{Name: name, Type: mesos.SCALAR, Scalar: &mesos.Value_Scalar{Value: x}}
+		} else if strings.HasPrefix(text, "[") {
+			if r, err := resource.ParseValue(resource.Resource{}, text); err == nil && r.Kind == resource.RangeSet {
+				a = mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: &mesos.Value_Ranges{}}
+				for _, x := range r.Ranges {
+					a.Ranges.Range = append(a.Ranges.Range, mesos.Value_Range{Begin: x.Begin, End: x.End})
+				}
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// taskKey names a task of one framework.
+type taskKey struct{ fw, id string }
+
+func sortedTaskKeys[V any](in map[taskKey]V) []taskKey {
+	keys := make([]taskKey, 0, len(in))
+	for k := range in {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		return keys[i].fw < keys[j].fw || keys[i].fw == keys[j].fw && keys[i].id < keys[j].id
+	})
+	return keys
+}
