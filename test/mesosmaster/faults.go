@@ -217,3 +217,9 @@ func (f *Faults) InjectUnknownEvent(frameworkID string) (err error) {
 	})
 	return err
 }
+
+// AlignTicks moves the phase of the allocation interval: it ticks at at, and
+// every interval from there. The phase of a real master drifts with its load.
+func (m *Master) AlignTicks(at time.Time) {
+	m.do(func(c *core.Master, now time.Time) { c.AlignTicks(now, at) })
+}

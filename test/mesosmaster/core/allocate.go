@@ -19,7 +19,6 @@ package core
 import (
 	"slices"
 	"strings"
-	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -50,19 +49,12 @@ func (m *Master) allocateAtTick() {
 		return
 	}
 	m.alloc.tickArmed = true
-	m.after(m.untilTick(), func() {
+	m.tickTimer = m.after(m.untilTick(), func() {
 		m.alloc.tickArmed = false
 		if m.alloc.dirty {
 			m.allocate()
 		}
 	})
-}
-
-// untilTick is the time to the next tick; ticks run on a phase of their own from
-// the master's election on.
-func (m *Master) untilTick() time.Duration {
-	step := m.cfg.AllocationInterval
-	return step - m.now.Sub(m.begun)%step
 }
 
 // charge and uncharge book resources (without allocation) of an agent as held by

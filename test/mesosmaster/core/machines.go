@@ -219,7 +219,7 @@ func (m *Master) Up(now time.Time) {
 		return
 	}
 	m.down = false
-	m.begun = now
+	m.begun, m.tickPhase = now, now
 	for _, h := range m.hostOrder {
 		h.NewMaster()
 	}

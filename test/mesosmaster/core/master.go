@@ -77,6 +77,10 @@ type Master struct {
 	frameworkSeq, offerSeq, agentSeq int
 
 	alloc allocator
+
+	tickTimer *timer    // the armed tick of the allocation interval
+	tickPhase time.Time // a moment at which it ticks; zero: the election
+
 	down  bool // between Down and Up
 	stats stats
 	fault faults
@@ -99,7 +103,7 @@ func New(cfg Config, now time.Time) *Master {
 
 // elect gives the master a fresh life: new id, empty memory.
 func (m *Master) elect(now time.Time) {
-	m.now, m.begun = now, now
+	m.now, m.begun, m.tickPhase = now, now, now
 	m.epoch++
 	m.id = m.newUUID().String()
 	m.frameworks = map[string]*framework{}
