@@ -1,0 +1,155 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+)
+
+// admin does what the recordings' operator did.
+func (r *replay) admin(i int, l *line) error {
+	switch l.Action {
+	case "start cluster":
+		r.report.Driven["deeds"]++
+		return r.startCluster(i, l)
+	case "operator call":
+		r.report.Driven["operator calls"]++
+		r.operatorCall(l)
+		return nil
+	case "operator response":
+		r.compareResponse(l)
+		return nil
+	case "signal", "start process":
+		r.report.Driven["deeds"]++
+		return r.process(i, l)
+	case "all executor and task processes of agent2 killed":
+		r.report.Driven["deeds"]++
+		return r.master.CrashHost("node-2")
+	}
+	r.report.LeftOut["deeds the replay cannot do: "+l.Action]++
+	r.report.add(l.Number, "admin", "the replay cannot do: %s", l.Action)
+	return nil
+}
+
+// startCluster ends the emulator and starts a new one.
+func (r *replay) startCluster(i int, l *line) error {
+	c, err := parseCluster(l.Line)
+	if err != nil {
+		return err
+	}
+	if r.master != nil {
+		r.await()
+		r.master.Close()
+	}
+	clear(r.conns)
+	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
+	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
+		return err
+	}
+	r.hosts = nil
+	for _, a := range c.cfg.Agents {
+		r.hosts = append(r.hosts, a.Hostname)
+	}
+	r.interval = c.cfg.AllocationInterval
+	if r.interval == 0 {
+		r.interval = time.Second
+	}
+	synctest.Wait() // the agents are registered, and a run without frameworks is over
+	r.schedule(i)
+	return nil
+}
+
+// schedule finds the ticks of the life of the master that begins at line i.
+func (r *replay) schedule(i int) {
+	end := i + 1
+	for end < len(r.lines) && !r.lines[end].startsMaster() {
+		end++
+	}
+	life := r.lines[i:end]
+	last := life[len(life)-1].At() + time.Minute
+	r.ticks = nil
+	for _, t := range tickSchedule(tickAnchors(life, r.interval), r.interval, life[0].At(), last) {
+		r.ticks = append(r.ticks, r.start.Add(t-time.Millisecond))
+	}
+	now := time.Now()
+	for len(r.ticks) > 0 && !r.ticks[0].After(now) {
+		r.ticks = r.ticks[1:]
+	}
+	if len(r.ticks) > 0 {
+		r.master.AlignTicks(r.ticks[0])
+	}
+}
+
+// operatorCall sends a call of the operator.
+func (r *replay) operatorCall(l *line) {
+	body := r.payload(l)
+	header := map[string]string{"Accept": "application/json"}
+	if body != nil {
+		header["Content-Type"] = "application/json"
+	}
+	for k, v := range l.Headers {
+		header[k] = v
+	}
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.master.URL()+r.ids.translate(l.Path), header, body)
+	synctest.Wait()
+}
+
+// process starts, stops or kills a process.
+func (r *replay) process(i int, l *line) error {
+	switch {
+	case l.Process == "master" && l.Action == "start process":
+		if err := r.master.StartAgain(); err != nil {
+			return err
+		}
+		synctest.Wait()
+		r.schedule(i)
+		return nil
+	case l.Process == "master" && (l.Signal == "SIGKILL" || l.Signal == "SIGTERM"):
+		r.master.Stop()
+		synctest.Wait()
+		return nil
+	case strings.HasPrefix(l.Process, "agent"):
+		return r.agentProcess(l, "node-"+strings.TrimPrefix(l.Process, "agent"))
+	}
+	r.report.add(l.Number, "admin", "the replay cannot do: %s %s %s", l.Action, l.Process, l.Signal)
+	return nil
+}
+
+func (r *replay) agentProcess(l *line, host string) error {
+	err := errors.ErrUnsupported
+	switch {
+	case l.Action == "start process":
+		err = r.master.ReturnAgent(host)
+	case l.Signal == "SIGKILL" || l.Signal == "SIGTERM":
+		err = r.master.KillAgent(host)
+	case l.Signal == "SIGSTOP":
+		err = r.master.PartitionAgent(host)
+	case l.Signal == "SIGCONT":
+		err = r.master.ReturnAgent(host)
+	}
+	if err != nil {
+		r.report.add(l.Number, "admin", "%s", fmt.Sprintf("%s %s %s: %v", l.Action, l.Process, l.Signal, err))
+	}
+	synctest.Wait()
+	return nil
+}

@@ -1,0 +1,109 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/kube-mesos/kube-mesos/test/recordings"
+)
+
+// line is a line of a recording with its JSON parsed.
+type line struct {
+	*recordings.Line
+	body, event any
+	// call is the call a response belongs to, nil for other lines.
+	call *line
+}
+
+// readLines reads a recording and joins responses to their calls.
+func readLines(name string) ([]*line, error) {
+	raw, err := recordings.Read(name)
+	if err != nil {
+		return nil, err
+	}
+	calls := map[string]*line{}
+	var out []*line
+	for i := range raw {
+		l := &line{Line: &raw[i], body: parseBody(raw[i].Body), event: parseBody(raw[i].Event)}
+		key := fmt.Sprintf("%s/%d", l.Conn, l.N)
+		switch {
+		case l.Kind == "call":
+			calls[key] = l
+		case l.Kind == "admin" && l.Action == "operator call":
+			calls["operator "+key] = l
+		case l.Kind == "response" && l.N > 0:
+			l.call = calls[key]
+		case l.Kind == "admin" && l.Action == "operator response":
+			l.call = calls["operator "+key]
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// parseBody parses JSON, nil if there is none.
+func parseBody(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil
+	}
+	return v
+}
+
+// callType is the type of a call, "" if its body is not a call.
+func (l *line) callType() string { return memberText(l.body, "type") }
+
+// eventType is the type of a recorded event.
+func (l *line) eventType() string { return memberText(l.event, "type") }
+
+// drives tells whether the line is something the replay has to do.
+func (l *line) drives() bool {
+	switch l.Kind {
+	case "call":
+		return true
+	case "admin":
+		return l.Action != "operator response" && l.Action != "znode"
+	}
+	return strings.HasPrefix(l.Kind, "executor_")
+}
+
+// startsMaster tells whether a life of the master begins here.
+func (l *line) startsMaster() bool {
+	return l.Kind == "admin" && (l.Action == "start cluster" || l.Action == "start process" && strings.HasPrefix(l.Process, "master"))
+}
+
+// epochOf estimates the wall-clock second of a recording's time 0: the latest
+// timestamp of a status is at most as late as the event that brought it.
+func epochOf(lines []*line) float64 {
+	epoch := math.Inf(-1)
+	for _, l := range lines {
+		if ts, ok := member(l.event, "update", "status", "timestamp").(float64); ok {
+			epoch = max(epoch, ts-l.At().Seconds())
+		}
+	}
+	if math.IsInf(epoch, -1) {
+		return 0
+	}
+	return epoch
+}

@@ -1,0 +1,219 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// expected is a recorded event that the emulator still has to match.
+type expected struct {
+	l    *line
+	conn *conn
+	kind string
+	// due is when it should come: at once after its cause, or at its own time.
+	due time.Time
+	// tolerance is how far from due it may come; see README.md.
+	tolerance time.Duration
+	// cause is the line of the last call or deed before it.
+	cause int
+}
+
+// Tolerances of the classes of times.
+const (
+	tolAtOnce    = 60 * time.Millisecond
+	tolTick      = 60 * time.Millisecond
+	tolHeartbeat = 100 * time.Millisecond
+	tolSeconds   = time.Second
+)
+
+// expect notes a recorded event as the next to come on its connection.
+func (r *replay) expect(l *line) {
+	e := &expected{l: l, conn: r.conns[l.Conn], kind: l.eventType(), due: r.moment(l), tolerance: tolSeconds, cause: r.driver.Number}
+	sinceCause := l.At() - r.driver.At()
+	switch {
+	case sinceCause <= atOnce:
+		e.due, e.tolerance = r.driven.Add(sinceCause), tolAtOnce
+	case e.kind == "HEARTBEAT":
+		e.tolerance = tolHeartbeat
+	case e.kind == "OFFERS" || e.kind == "INVERSE_OFFERS":
+		e.tolerance = tolTick
+	}
+	if e.conn == nil {
+		r.report.add(l.Number, label(e.kind, l.event), "the connection %s has no stream", l.Conn)
+		return
+	}
+	r.pending = append(r.pending, e)
+}
+
+// match pairs recorded events with live ones as far as they have come.
+func (r *replay) match() {
+	kept := r.pending[:0]
+	for _, e := range r.pending {
+		if live := r.find(e); live != nil {
+			r.compareEvent(e, live)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	r.pending = kept
+}
+
+// find returns the first live event that says the same as e in what identifies
+// it.
+func (r *replay) find(e *expected) *liveEvent {
+	for _, live := range e.conn.unmatched() {
+		if live.kind == e.kind && r.same(e.kind, e.l.event, live.tree) {
+			return live
+		}
+	}
+	return nil
+}
+
+// findLike returns a live event that stands in e's place though it says something
+// else, so that the difference is shown as one of content.
+func (r *replay) findLike(e *expected) *liveEvent {
+	for _, live := range e.conn.unmatched() {
+		if live.kind == e.kind && alike(e.kind, e.l.event, live.tree) && live.at.After(e.due.Add(-10*time.Second)) {
+			return live
+		}
+	}
+	return nil
+}
+
+// same tells whether two events of one kind are the same event, by what
+// identifies it and the ids known so far.
+func (r *replay) same(kind string, recorded, live any) bool {
+	switch kind {
+	case "UPDATE":
+		a, b := member(recorded, "update", "status"), member(live, "update", "status")
+		for _, k := range []string{"state", "reason", "source"} {
+			if memberText(a, k) != memberText(b, k) {
+				return false
+			}
+		}
+		return memberText(a, "task_id", "value") == memberText(b, "task_id", "value") && r.sameID(memberText(a, "uuid"), memberText(b, "uuid"))
+	case "OFFERS":
+		return offersText(recorded, "offers", "offers") == offersText(live, "offers", "offers")
+	case "INVERSE_OFFERS":
+		return offersText(recorded, "inverse_offers", "inverse_offers") == offersText(live, "inverse_offers", "inverse_offers")
+	case "RESCIND":
+		return r.sameID(memberText(recorded, "rescind", "offer_id", "value"), memberText(live, "rescind", "offer_id", "value"))
+	case "RESCIND_INVERSE_OFFER":
+		k := "rescind_inverse_offer"
+		return r.sameID(memberText(recorded, k, "inverse_offer_id", "value"), memberText(live, k, "inverse_offer_id", "value"))
+	case "FAILURE":
+		return r.sameID(memberText(recorded, "failure", "agent_id", "value"), memberText(live, "failure", "agent_id", "value")) &&
+			memberText(recorded, "failure", "executor_id", "value") == memberText(live, "failure", "executor_id", "value")
+	case "UPDATE_OPERATION_STATUS":
+		a, b := member(recorded, "update_operation_status", "status"), member(live, "update_operation_status", "status")
+		return memberText(a, "operation_id", "value") == memberText(b, "operation_id", "value") && memberText(a, "state") == memberText(b, "state") &&
+			r.sameID(memberText(a, "uuid", "value"), memberText(b, "uuid", "value"))
+	case "MESSAGE":
+		return memberText(recorded, "message", "data") == memberText(live, "message", "data")
+	case "TASK_ADDED":
+		return memberText(recorded, "task_added", "task", "task_id", "value") == memberText(live, "task_added", "task", "task_id", "value")
+	case "TASK_UPDATED":
+		return memberText(recorded, "task_updated", "status", "task_id", "value") == memberText(live, "task_updated", "status", "task_id", "value") &&
+			memberText(recorded, "task_updated", "state") == memberText(live, "task_updated", "state")
+	}
+	return true
+}
+
+// alike is same without what may differ.
+func alike(kind string, recorded, live any) bool {
+	switch kind {
+	case "UPDATE":
+		return memberText(recorded, "update", "status", "task_id", "value") == memberText(live, "update", "status", "task_id", "value")
+	case "OFFERS":
+		return len(offerList(recorded)) == len(offerList(live)) && memberText(offerList(recorded)[0], "hostname") == memberText(offerList(live)[0], "hostname")
+	case "UPDATE_OPERATION_STATUS":
+		k := "update_operation_status"
+		return memberText(recorded, k, "status", "operation_id", "value") == memberText(live, k, "status", "operation_id", "value")
+	case "TASK_UPDATED", "RESCIND", "FAILURE":
+		return false
+	}
+	return true
+}
+
+func offerList(event any) []any {
+	list, _ := member(event, "offers", "offers").([]any)
+	if len(list) == 0 {
+		return []any{nil}
+	}
+	return list
+}
+
+// sameID tells whether two ids can name the same thing.
+func (r *replay) sameID(recorded, live string) bool {
+	if recorded == "" || live == "" {
+		return recorded == live
+	}
+	if spaceOf(recorded) != spaceOf(live) {
+		return false
+	}
+	return r.ids.compatible(spaceOf(recorded), recorded, live)
+}
+
+// offersText renders what identifies a set of offers.
+func offersText(event any, path ...string) string {
+	list, _ := member(event, path...).([]any)
+	out := make([]string, len(list))
+	for i, o := range list {
+		out[i] = fmt.Sprintf("%s %s %s", memberText(o, "hostname"), memberText(o, "allocation_info", "role"), maskedText(map[string]any{
+			"resources": member(o, "resources"), "unavailability": member(o, "unavailability") != nil,
+		}))
+	}
+	return strings.Join(sorted(out), "\n")
+}
+
+// compareEvent pairs a recorded event with a live one and notes what differs.
+func (r *replay) compareEvent(e *expected, live *liveEvent) {
+	live.matched = true
+	what := label(e.kind, e.l.event)
+	c := &comparison{ids: r.ids, recordedEpoch: r.epoch, liveEpoch: r.liveEpoch()}
+	c.tree("", "", e.l.event, live.tree)
+	for _, d := range c.diffs {
+		r.report.add(e.l.Number, what, "%s", d)
+	}
+	if late := live.at.Sub(e.due); late > e.tolerance || late < -e.tolerance {
+		r.report.add(e.l.Number, what, "time: %d ms from the recorded moment", late.Milliseconds())
+	}
+	r.order.seen(e, live)
+}
+
+// label names an event for people.
+func label(kind string, event any) string {
+	switch kind {
+	case "UPDATE":
+		s := member(event, "update", "status")
+		return strings.TrimSpace(fmt.Sprintf("UPDATE %.40s %s %s", memberText(s, "task_id", "value"), memberText(s, "state"), memberText(s, "reason")))
+	case "OFFERS":
+		var parts []string
+		for _, o := range offerList(event) {
+			parts = append(parts, strings.TrimSuffix(memberText(o, "hostname")+"/"+memberText(o, "allocation_info", "role"), "/"))
+		}
+		return "OFFERS " + strings.Join(sorted(parts), " ")
+	case "TASK_UPDATED":
+		return "TASK_UPDATED " + memberText(event, "task_updated", "status", "task_id", "value") + " " + memberText(event, "task_updated", "state")
+	case "TASK_ADDED":
+		return "TASK_ADDED " + memberText(event, "task_added", "task", "task_id", "value")
+	}
+	return kind
+}

@@ -1,0 +1,333 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+)
+
+// replay is one recording being replayed. It runs in a synctest bubble.
+type replay struct {
+	name   string
+	lines  []*line
+	ids    *bijection
+	report *Report
+	order  *order
+
+	start time.Time // the bubble's moment of the recording's time 0
+	epoch float64   // the recording's wall-clock second of its time 0
+
+	master   *mesosmaster.Master
+	hosts    []string
+	crashed  bool
+	ticks    []time.Time
+	interval time.Duration
+
+	conns   map[string]*conn // the present stream of each connection
+	all     []*conn
+	wake    chan struct{}
+	answers map[*line]*answer
+
+	driver  *line     // the last call or deed
+	driven  time.Time // when the replay did it
+	pending []*expected
+}
+
+// Replay replays a recording against a new emulator and reports the differences.
+// It must be called inside a synctest bubble.
+func Replay(name string) (*Report, error) {
+	lines, err := readLines(name)
+	if err != nil {
+		return nil, err
+	}
+	r := &replay{
+		name: name, lines: lines, ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
+		conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
+	}
+	r.order = &order{last: map[string]*placed{}, add: r.report.add}
+	r.start = time.Now().Add(-lines[0].At())
+	r.driven = time.Now()
+	defer r.stop()
+	for i, l := range lines {
+		if l.drives() {
+			r.until(r.moment(l))
+			r.await()
+			r.driver, r.driven = l, time.Now()
+		}
+		if err := r.step(i, l); err != nil {
+			return nil, fmt.Errorf("%s.jsonl:%d: %w", name, l.Number, err)
+		}
+	}
+	r.finish()
+	return r.report, nil
+}
+
+// moment is when a line is due in the bubble.
+func (r *replay) moment(l *line) time.Time { return r.start.Add(l.At()) }
+
+func (r *replay) liveEpoch() float64 { return float64(r.start.UnixNano()) / 1e9 }
+
+func (r *replay) notify() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// step does or compares one line.
+func (r *replay) step(i int, l *line) error {
+	switch l.Kind {
+	case "call":
+		r.report.Driven["calls"]++
+		r.call(l)
+	case "response":
+		r.compareResponse(l)
+	case "event":
+		r.report.Compared["events"]++
+		r.expect(l)
+	case "eof":
+		r.report.Compared["stream ends"]++
+		r.expectEnd(l)
+	case "note":
+		r.report.LeftOut["the recorder's notes"]++
+	case "admin":
+		return r.admin(i, l)
+	default:
+		r.report.LeftOut["lines of kind "+l.Kind]++
+	}
+	return nil
+}
+
+// until lets the bubble's time pass up to t, with the allocation interval on the
+// recorded phase.
+func (r *replay) until(t time.Time) {
+	for time.Now().Before(t) {
+		next := t
+		if at, ok := r.nextTick(); ok && at.Before(next) {
+			next = at
+		}
+		time.Sleep(time.Until(next))
+		r.align()
+	}
+	synctest.Wait()
+}
+
+// nextTick is when the phase has to be set again: just after the next tick.
+func (r *replay) nextTick() (time.Time, bool) {
+	if len(r.ticks) == 0 {
+		return time.Time{}, false
+	}
+	return r.ticks[0].Add(time.Millisecond), true
+}
+
+// align moves the emulator's allocation interval to the next recorded tick.
+func (r *replay) align() {
+	now, moved := time.Now(), false
+	for len(r.ticks) > 0 && !r.ticks[0].After(now) {
+		r.ticks, moved = r.ticks[1:], true
+	}
+	if moved && len(r.ticks) > 0 && r.master != nil {
+		r.master.AlignTicks(r.ticks[0])
+	}
+}
+
+// await lets time pass until all recorded events before this moment have come,
+// each up to its own tolerance.
+func (r *replay) await() {
+	for {
+		synctest.Wait()
+		r.match()
+		if len(r.pending) == 0 {
+			return
+		}
+		deadline := r.pending[0].due.Add(r.pending[0].tolerance)
+		for _, e := range r.pending[1:] {
+			if d := e.due.Add(e.tolerance); d.Before(deadline) {
+				deadline = d
+			}
+		}
+		now := time.Now()
+		if !now.Before(deadline) {
+			r.giveUp(now)
+			continue
+		}
+		if at, ok := r.nextTick(); ok && at.Before(deadline) {
+			deadline = at
+		}
+		timer := time.NewTimer(time.Until(deadline))
+		select {
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		r.align()
+	}
+}
+
+// giveUp stops waiting for events that are overdue.
+func (r *replay) giveUp(now time.Time) {
+	kept := r.pending[:0]
+	for _, e := range r.pending {
+		if now.Before(e.due.Add(e.tolerance)) {
+			kept = append(kept, e)
+			continue
+		}
+		if live := r.findLike(e); live != nil {
+			r.compareEvent(e, live)
+			continue
+		}
+		r.report.add(e.l.Number, label(e.kind, e.l.event), "missing on %s (after line %d): %s", e.l.Conn, e.cause, brief(e.l.event))
+	}
+	r.pending = kept
+}
+
+// call sends a recorded call with its ids translated.
+func (r *replay) call(l *line) {
+	header := map[string]string{}
+	for k, v := range l.Headers {
+		header[k] = r.ids.translate(v)
+	}
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.master.URL()+r.ids.translate(l.Path), header, r.payload(l))
+	synctest.Wait()
+	if a := r.answers[l]; a.stream {
+		r.learnStream(l, a)
+	}
+}
+
+func (r *replay) transport(*line) http.RoundTripper { return r.master.Transport() }
+
+// payload is the body of a call: JSON with translated ids, or the text as it was.
+func (r *replay) payload(l *line) []byte {
+	if len(l.Body) == 0 || string(l.Body) == "null" {
+		return nil
+	}
+	d := json.NewDecoder(strings.NewReader(string(l.Body)))
+	d.UseNumber() // numbers as they were written
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return l.Body
+	}
+	if s, ok := v.(string); ok {
+		return []byte(r.ids.translate(s))
+	}
+	b, err := json.Marshal(r.ids.translateTree(v))
+	if err != nil {
+		return l.Body
+	}
+	return b
+}
+
+// learnStream pairs the stream ids of a subscription.
+func (r *replay) learnStream(l *line, a *answer) {
+	for _, resp := range r.lines {
+		if resp.call == l && resp.Kind == "response" {
+			if id := resp.Headers["Mesos-Stream-Id"]; id != "" && a.header.Get("Mesos-Stream-Id") != "" {
+				if err := r.ids.pair("id", id, a.header.Get("Mesos-Stream-Id")); err != nil {
+					r.report.add(l.Number, "SUBSCRIBE", "Mesos-Stream-Id: %v", err)
+				}
+			}
+			return
+		}
+	}
+}
+
+// expectEnd compares the end of a stream.
+func (r *replay) expectEnd(l *line) {
+	r.await()
+	c := r.conns[l.Conn]
+	if c == nil {
+		r.report.add(l.Number, "eof", "the connection %s has no stream", l.Conn)
+		return
+	}
+	deadline := r.moment(l).Add(tolSeconds)
+	for {
+		synctest.Wait()
+		if ended, _ := c.hasEnded(); ended {
+			break
+		}
+		if !time.Now().Before(deadline) {
+			r.report.add(l.Number, "eof", "the stream of %s has not ended", l.Conn)
+			c.cancel()
+			break
+		}
+		r.until(time.Now().Add(10 * time.Millisecond))
+	}
+	delete(r.conns, l.Conn)
+}
+
+// finish waits for the last events and reports what came unasked.
+func (r *replay) finish() {
+	if n := len(r.lines); n > 0 {
+		r.until(r.moment(r.lines[n-1]))
+	}
+	r.await()
+	for _, c := range r.all {
+		for _, live := range c.unmatched() {
+			r.report.add(r.lineAt(live.at), label(live.kind, live.tree), "extra on %s at %.1f ms: %s", c.name,
+				float64(live.at.Sub(r.start).Microseconds())/1000, brief(live.tree))
+		}
+		if ended, at := c.hasEnded(); ended && r.conns[c.name] == c {
+			r.report.add(r.lineAt(at), "eof", "the stream of %s ended by itself", c.name)
+		}
+	}
+	r.report.sort()
+}
+
+// lineAt is the last line before a moment.
+func (r *replay) lineAt(t time.Time) int {
+	n := 1
+	for _, l := range r.lines {
+		if r.moment(l).After(t) {
+			break
+		}
+		n = l.Number
+	}
+	return n
+}
+
+// stop ends the emulator and waits for its streams.
+func (r *replay) stop() {
+	for _, c := range r.all {
+		c.cancel()
+	}
+	if r.master != nil {
+		r.master.Close()
+	}
+	for _, c := range r.all {
+		<-c.done
+	}
+}
+
+// run replays a recording in a bubble of its own.
+func run(t *testing.T, name string) (report *Report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if report, err = Replay(name); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return report
+}

@@ -1,0 +1,121 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// compareResponse compares the answer to a call with the recorded one.
+func (r *replay) compareResponse(l *line) {
+	if l.call == nil {
+		r.report.LeftOut["responses without their call"]++
+		return
+	}
+	r.report.Compared["responses"]++
+	a := r.answers[l.call]
+	if a == nil {
+		return // the call could not be made, which has been told
+	}
+	what := "response to " + strings.TrimSpace(l.call.Method+" "+l.call.Path+" "+l.call.callType())
+	add := func(format string, args ...any) { r.report.add(l.Number, what, format, args...) }
+	failed := member(parseBody(l.Raw), "error") != nil
+	switch {
+	case failed && a.err == nil:
+		add("recorded no answer, emulated %d %q", a.status, a.body)
+		return
+	case failed:
+		return
+	case a.err != nil:
+		add("recorded %d, emulated %v", l.Status, a.err)
+		return
+	}
+	if a.status != l.Status {
+		add("status: recorded %d %s, emulated %d %.300q", l.Status, brief(l.body), a.status, a.body)
+		return
+	}
+	r.compareHeaders(l, a, add)
+	if a.stream {
+		return
+	}
+	if tree := jsonBody(l); tree != nil {
+		var live any
+		if err := json.Unmarshal(a.body, &live); err != nil {
+			add("body: recorded %s, emulated %.300q", brief(tree), a.body)
+			return
+		}
+		c := &comparison{ids: r.ids, recordedEpoch: r.epoch, liveEpoch: r.liveEpoch()}
+		c.tree("body", "", tree, live)
+		for _, d := range c.diffs {
+			add("%s", d)
+		}
+		return
+	}
+	text, ok := l.body.(string)
+	if !ok {
+		text = string(l.Body)
+	}
+	if d := r.ids.pairText(text, string(a.body)); d != "" {
+		add("body: %s", d)
+	}
+}
+
+// jsonBody is the recorded body where it is JSON.
+func jsonBody(l *line) any {
+	if s, ok := l.body.(string); ok {
+		if l.Headers["Content-Type"] == "application/json" {
+			return parseBody(json.RawMessage(s))
+		}
+		return nil
+	}
+	return l.body
+}
+
+// compareHeaders compares the headers of a response. Date is a clock's; how the
+// length of a body is told must be the same, the length itself must be right.
+func (r *replay) compareHeaders(l *line, a *answer, add func(string, ...any)) {
+	live := map[string]string{}
+	for k, v := range a.header {
+		live[k] = strings.Join(v, ", ")
+	}
+	if a.length < 0 && live["Content-Length"] == "" {
+		live["Transfer-Encoding"] = "chunked"
+	}
+	delete(live, "Date")
+	for _, k := range sortedKeys(l.Headers) {
+		v, ok := live[k]
+		switch {
+		case !ok:
+			add("header %s: recorded %q, emulated none", k, l.Headers[k])
+		case k == "Content-Length":
+			if v != fmt.Sprint(len(a.body)) {
+				add("header %s: %s for a body of %d bytes", k, v, len(a.body))
+			}
+		default:
+			if d := r.ids.pairText(l.Headers[k], v); d != "" {
+				add("header %s: %s", k, d)
+			}
+		}
+	}
+	for _, k := range sortedKeys(live) {
+		if _, ok := l.Headers[k]; !ok {
+			add("header %s: recorded none, emulated %q", k, live[k])
+		}
+	}
+}

@@ -1,0 +1,183 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+	"github.com/kube-mesos/kube-mesos/test/recordings"
+)
+
+// cluster is what a "start cluster" line says of the master and its agents.
+type cluster struct {
+	cfg     mesosmaster.Config
+	masters int
+	auth    bool
+}
+
+// knobs are the recorder's own settings, from which it made the agents' flags.
+type knobs map[string]string
+
+// perAgent is the knob of one agent, numbered from 1, or the one for all.
+func (k knobs) perAgent(name string, n int) (string, bool) {
+	if v, ok := k[name+"_"+strconv.Itoa(n)]; ok {
+		return v, true
+	}
+	v, ok := k[name]
+	return v, ok
+}
+
+// machineDisk is what the recording machine's agents found as their disk, in MB,
+// where no flag told them.
+const machineDisk = "252899"
+
+// parseCluster turns a "start cluster" line into an emulator's configuration.
+func parseCluster(l *recordings.Line) (*cluster, error) {
+	var k knobs
+	if err := json.Unmarshal(l.Knobs, &k); err != nil {
+		return nil, fmt.Errorf("line %d: knobs: %w", l.Number, err)
+	}
+	c := &cluster{masters: 1, auth: k["AUTH"] != ""}
+	if n, ok := k["MASTERS"]; ok {
+		var err error
+		if c.masters, err = strconv.Atoi(n); err != nil {
+			return nil, fmt.Errorf("line %d: MASTERS: %w", l.Number, err)
+		}
+	}
+	if err := c.masterFlags(l.MasterArgs); err != nil {
+		return nil, fmt.Errorf("line %d: %w", l.Number, err)
+	}
+	for i := 1; i <= l.Agents; i++ {
+		a, err := agentConfig(k, l.AgentArgs, i)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", l.Number, err)
+		}
+		c.cfg.Agents = append(c.cfg.Agents, a)
+	}
+	return c, nil
+}
+
+// masterFlags reads the flags of the master that change what it says.
+func (c *cluster) masterFlags(args []string) error {
+	pings, ping := 5, 15*time.Second
+	for _, arg := range args {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		var err error
+		switch name {
+		case "allocation_interval":
+			c.cfg.AllocationInterval, err = parseDuration(value)
+		case "agent_ping_timeout":
+			ping, err = parseDuration(value)
+		case "max_agent_ping_timeouts":
+			pings, err = strconv.Atoi(value)
+		case "offer_timeout":
+			c.cfg.OfferTimeout, err = parseDuration(value)
+		case "roles":
+			c.cfg.Roles = strings.Split(value, ",")
+		case "filter_gpu_resources":
+			c.cfg.KeepGPUsForAll = value == "false"
+		case "domain":
+			c.cfg.Region, c.cfg.Zone, err = parseDomain(value)
+		case "ip", "port", "hostname", "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum", "no-root_submissions",
+			"authenticate_http_frameworks", "authenticate_http_readwrite", "authenticate_http_readonly", "credentials",
+			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
+		default:
+			err = fmt.Errorf("master flag %s is not understood", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.cfg.AgentPingTimeout = ping * time.Duration(pings)
+	return nil
+}
+
+// agentConfig builds the configuration of agent n, from 1. The line holds the
+// flags of the first agent only; the knobs tell what was different for others.
+func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error) {
+	a := mesosmaster.AgentConfig{Hostname: "node-" + strconv.Itoa(n)}
+	res, ok := k.perAgent("RESOURCES", n)
+	if !ok {
+		res = "cpus:16;mem:32768;disk:100000;ports:[31000-32000]"
+	}
+	if !strings.HasPrefix(res, "[") {
+		if !strings.Contains(res, "disk") {
+			res += ";disk:" + machineDisk
+		}
+		if !strings.Contains(res, "ports") {
+			res += ";ports:[31000-32000]"
+		}
+		if r, ok := k["RESERVE"]; ok {
+			p := strings.Split(r, ":")
+			res += fmt.Sprintf(";cpus(%s):%s;mem(%s):%s", p[0], p[1], p[0], p[2])
+		}
+		if r, ok := k["REVOCABLE"]; ok {
+			for _, x := range strings.Split(r, ";") {
+				name, value, _ := strings.Cut(x, ":")
+				res += fmt.Sprintf(";%s{REV}:%s", name, value)
+			}
+		}
+	}
+	a.Resources = res
+	attributes, ok := k.perAgent("ATTRIBUTES", n)
+	if !ok {
+		attributes = fmt.Sprintf("rack:r%d;zone:z%d;node:node-%d", n, n, n)
+	}
+	a.Attributes = map[string]string{}
+	for _, x := range strings.Split(attributes, ";") {
+		name, value, _ := strings.Cut(x, ":")
+		a.Attributes[name] = value
+	}
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--domain="); ok {
+			var err error
+			if a.Region, a.Zone, err = parseDomain(value); err != nil {
+				return a, err
+			}
+		}
+	}
+	return a, nil
+}
+
+// parseDuration reads stout's form of durations.
+func parseDuration(s string) (time.Duration, error) {
+	for suffix, unit := range map[string]string{"secs": "s", "mins": "m", "hrs": "h"} {
+		if n, ok := strings.CutSuffix(s, suffix); ok {
+			return time.ParseDuration(n + unit)
+		}
+	}
+	return time.ParseDuration(s)
+}
+
+func parseDomain(s string) (region, zone string, err error) {
+	var d struct {
+		FaultDomain struct {
+			Region, Zone struct {
+				Name string `json:"name"`
+			}
+		} `json:"fault_domain"`
+	}
+	if err := json.Unmarshal([]byte(s), &d); err != nil {
+		return "", "", fmt.Errorf("domain: %w", err)
+	}
+	return d.FaultDomain.Region.Name, d.FaultDomain.Zone.Name, nil
+}
