@@ -62,6 +62,7 @@ func (r *replay) startCluster(i int, l *line) error {
 		r.master.Close()
 	}
 	clear(r.conns)
+	c.cfg.Shuffle = r.shuffle
 	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
 	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
 		return err

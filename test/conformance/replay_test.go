@@ -17,19 +17,87 @@ limitations under the License.
 package conformance
 
 import (
+	"flag"
+	"os"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/kube-mesos/kube-mesos/test/recordings"
 )
 
-// TestReplay replays every recording.
+var (
+	all    = flag.Bool("all", false, "print declared differences too")
+	update = flag.Bool("update", false, "write coverage.md")
+)
+
+// TestReplay replays every recording: what differs must be declared in
+// differences.md, and what is declared there must differ.
 func TestReplay(t *testing.T) {
+	rows, err := ParseDeclared(differencesText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := map[string]*Report{}
 	for _, name := range recordings.Names() {
 		t.Run(name, func(t *testing.T) {
-			report := run(t, name)
-			for _, d := range report.Differences {
-				t.Error(d)
-			}
+			reports[name] = run(t, name)
+			checkReport(t, reports[name], rows)
 		})
+	}
+	if len(reports) == len(recordings.Names()) {
+		checkCoverage(t, reports)
+	}
+}
+
+// run replays a recording in a bubble of its own.
+func run(t *testing.T, name string) (report *Report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if report, err = Replay(name); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return report
+}
+
+func checkReport(t *testing.T, report *Report, rows []Declared) {
+	t.Helper()
+	undeclared, stale := Check(report, rows)
+	for _, d := range undeclared {
+		t.Errorf("not declared: %s", d)
+	}
+	for _, d := range stale {
+		t.Errorf("differences.md:%d declares %s, which no longer differs: take the row out", d.Row, d.Pattern)
+	}
+	if *all {
+		for _, d := range report.Differences {
+			t.Logf("differs: %s", d)
+		}
+	}
+	t.Logf("driven %s; compared %s; left out %s", counts(report.Driven), counts(report.Compared), counts(report.LeftOut))
+}
+
+// checkCoverage compares coverage.md with what was compared.
+func checkCoverage(t *testing.T, reports map[string]*Report) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(coverageHead)
+	for _, name := range recordings.Names() {
+		lines, err := recordings.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(CoverageRow(reports[name], len(lines)))
+	}
+	if *update {
+		if err := os.WriteFile("coverage.md", []byte(b.String()), 0o644); err != nil { //nolint:gosec // documentation
+			t.Fatal(err)
+		}
+		return
+	}
+	if b.String() != coverageText {
+		t.Error("coverage.md is not what the replays compare: run this test with -update and look at what changed")
 	}
 }

@@ -97,7 +97,13 @@ func (c *cluster) masterFlags(args []string) error {
 			c.cfg.KeepGPUsForAll = value == "false"
 		case "domain":
 			c.cfg.Region, c.cfg.Zone, err = parseDomain(value)
-		case "ip", "port", "hostname", "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum", "no-root_submissions",
+		case "ip":
+			c.cfg.IP = value
+		case "hostname":
+			c.cfg.Hostname = value
+		case "port":
+			c.cfg.Port, err = strconv.Atoi(value)
+		case "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum", "no-root_submissions",
 			"authenticate_http_frameworks", "authenticate_http_readwrite", "authenticate_http_readonly", "credentials",
 			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
 		default:

@@ -31,6 +31,14 @@ type Config struct {
 	AllocationInterval time.Duration
 	// HeartbeatInterval is the time between HEARTBEAT events, 15 s in Mesos.
 	HeartbeatInterval time.Duration
+	// Shuffle puts the host names of the agents that an allocation run is to visit
+	// into the order in which it visits them; nil: a random one. It must only permute
+	// them.
+	Shuffle func(hostnames []string)
+	// Hostname, IP and Port are the master's address as told to frameworks before
+	// Start; default localhost, 127.0.0.1 and 5050.
+	Hostname, IP string
+	Port         int
 	// Seed seeds ids and the order in which agents are visited.
 	Seed int64
 	// Agents are the agents present from the start.
@@ -73,7 +81,8 @@ type Config struct {
 
 func (c *Config) core() core.Config {
 	return core.Config{
-		AllocationInterval: c.AllocationInterval, HeartbeatInterval: c.HeartbeatInterval, Seed: c.Seed,
+		AllocationInterval: c.AllocationInterval, HeartbeatInterval: c.HeartbeatInterval, Seed: c.Seed, Shuffle: c.Shuffle,
+		Hostname: c.Hostname, IP: c.IP, Port: c.Port,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
 		AgentPingTimeout: c.AgentPingTimeout, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,

@@ -82,7 +82,7 @@ func (m *Master) allocate() {
 		return
 	}
 	agents := slices.DeleteFunc(slices.Clone(m.order), func(a *agent) bool { return !a.offerable() || a.freeRes().Empty() })
-	m.rng.Shuffle(len(agents), func(i, j int) { agents[i], agents[j] = agents[j], agents[i] })
+	m.shuffle(agents)
 	batch := map[*framework][]*offer{}
 	var order []*framework
 	for _, a := range agents {
@@ -203,4 +203,20 @@ func (m *Master) sendOffers(f *framework, list []*offer) {
 	}
 	f.stats.sent += int64(len(list))
 	m.emit(f, &scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: protos}})
+}
+
+// shuffle puts agents in random order, or in the one the configuration wants.
+func (m *Master) shuffle(agents []*agent) {
+	if m.cfg.Shuffle == nil {
+		m.rng.Shuffle(len(agents), func(i, j int) { agents[i], agents[j] = agents[j], agents[i] })
+		return
+	}
+	names, byName := make([]string, len(agents)), map[string]*agent{}
+	for i, a := range agents {
+		names[i], byName[a.hostname] = a.hostname, a
+	}
+	m.cfg.Shuffle(names)
+	for i, name := range names {
+		agents[i] = byName[name]
+	}
 }

@@ -63,6 +63,10 @@ type Config struct {
 	// KeepGPUsForAll offers agents with GPUs also to frameworks without
 	// GPU_RESOURCES (--filter_gpu_resources=false).
 	KeepGPUsForAll bool
+	// Shuffle puts the host names of the agents that an allocation run is to visit
+	// into the order in which it visits them; nil: a random one. A test that follows
+	// a real master passes the order that one drew. It must only permute.
+	Shuffle func(hostnames []string)
 	// Seed seeds the ids and the order in which agents are visited.
 	Seed int64
 	// Hostname, IP and Port are the master's address as told to frameworks.

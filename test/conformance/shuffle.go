@@ -1,0 +1,72 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conformance
+
+import (
+	"slices"
+	"sort"
+	"time"
+)
+
+// A real master visits the agents in random order in each allocation run, and at
+// each agent serves the role, then the framework, of the smallest share; with
+// equal shares, the first by name. So the recorded offers of a run tell what the
+// order was: the agent of the first role came first. Where shares were not equal
+// the guess can be wrong; visitReversed names the lines of those offers.
+var visitReversed = map[string][]int{}
+
+// shuffle puts host names into the order in which the recorded master visited
+// them in the run that happens now.
+func (r *replay) shuffle(names []string) {
+	now := time.Now()
+	type grant struct {
+		role, conn, host string
+		line             int
+	}
+	var grants []grant
+	for _, l := range r.lines {
+		at := r.moment(l)
+		if at.Before(now.Add(-10 * time.Millisecond)) {
+			continue
+		}
+		if at.After(now.Add(tolTick)) {
+			break
+		}
+		if l.Kind != "event" || l.eventType() != "OFFERS" {
+			continue
+		}
+		for _, o := range offerList(l.event) {
+			grants = append(grants, grant{memberText(o, "allocation_info", "role"), l.Conn, memberText(o, "hostname"), l.Number})
+		}
+	}
+	sort.SliceStable(grants, func(i, j int) bool {
+		a, b := grants[i], grants[j]
+		return a.role < b.role || a.role == b.role && a.conn < b.conn
+	})
+	rank, reversed := map[string]int{}, false
+	for i, g := range grants {
+		if _, ok := rank[g.host]; !ok {
+			rank[g.host] = i - len(grants)
+		}
+		reversed = reversed || slices.Contains(visitReversed[r.name], g.line)
+	}
+	slices.Sort(names)
+	sort.SliceStable(names, func(i, j int) bool { return rank[names[i]] < rank[names[j]] })
+	if reversed {
+		slices.Reverse(names)
+	}
+}
