@@ -87,6 +87,8 @@ type Cache struct {
 	// cols and used are what the lock-free readers see.
 	cols atomic.Pointer[columns]
 	used atomic.Int32
+	// states counts the used slots by state, as of their last publish.
+	states [numSlotStates]atomic.Int32
 	// version counts the offers taken in; see Version.
 	version atomic.Uint64
 	// maintained tells that an offer announced maintenance since the last Reset.
@@ -322,6 +324,7 @@ func (c *Cache) slotOf(agentID, hostname string) int32 {
 		}
 		// After the columns: see Select.
 		c.used.Store(int32(len(c.slots)))
+		c.states[slotVacant].Add(1)
 	}
 	c.slots[i] = &slot{agent: agentID, hostname: hostname}
 	c.byAgent[agentID] = i
@@ -375,13 +378,10 @@ func (c *Cache) closeBatch(i int32) {
 // publish writes slot i to the columns. The lock is held.
 func (c *Cache) publish(i int32) {
 	cols, s := c.cols.Load(), c.slots[i]
-	if s == nil {
-		cols.put(i, slotVacant, resources.Vector{})
-		cols.node[i].Store(nil)
-		return
-	}
-	state := slotOffered
+	before, state := slotState(cols.state[i].Load()), slotOffered
 	switch {
+	case s == nil:
+		state = slotVacant
 	case !s.usable():
 		state = slotVacant
 	case len(s.offers) == 0 && s.inFlight:
@@ -389,11 +389,21 @@ func (c *Cache) publish(i int32) {
 	case len(s.offers) == 0:
 		state = slotNoOffer
 	}
+	if before != state {
+		c.states[before].Add(-1)
+		c.states[state].Add(1)
+	}
+	if s == nil {
+		cols.node[i].Store(nil)
+		cols.put(i, state, nil)
+		return
+	}
 	if name := cols.node[i].Load(); s.node == "" {
 		cols.node[i].Store(nil)
 	} else if name == nil || *name != s.node {
 		node := s.node
 		cols.node[i].Store(&node)
 	}
-	cols.put(i, state, s.free())
+	free := s.free()
+	cols.put(i, state, &free)
 }

@@ -41,14 +41,15 @@ const (
 	slotOffered
 )
 
-// idle tells the states apart by their two bits; this breaks when they change.
-var _ = [1]struct{}{}[slotVacant|(slotNoOffer^1)|(slotInFlight^2)|(slotOffered^3)]
+const numSlotStates = slotOffered + 1
 
 // columns is what the lock-free readers see: one array per resource, indexed by
 // slot, so that a scan touches only the resources that a pod asks for. An entry
 // is what can be reserved now (offered minus reserved). Only the holder of the
 // cache's lock writes; it replaces the whole struct to grow.
 type columns struct {
+	// brief holds CPU and memory of two slots in each word; see brief.go.
+	brief []atomic.Uint64
 	free  [resources.NumKinds][]atomic.Int64
 	state []atomic.Uint32
 	node  []atomic.Pointer[string]
@@ -56,8 +57,12 @@ type columns struct {
 
 func newColumns(size int) *columns {
 	c := &columns{
+		brief: make([]atomic.Uint64, size/2),
 		state: make([]atomic.Uint32, size),
 		node:  make([]atomic.Pointer[string], size),
+	}
+	for i := range c.brief {
+		c.brief[i].Store(guards)
 	}
 	for k := range c.free {
 		c.free[k] = make([]atomic.Int64, size)
@@ -71,6 +76,9 @@ func newColumns(size int) *columns {
 // grown returns columns of twice the size with the same content.
 func (c *columns) grown() *columns {
 	g := newColumns(2 * len(c.state))
+	for i := range c.brief {
+		g.brief[i].Store(c.brief[i].Load())
+	}
 	for i := range c.state {
 		for k := range c.free {
 			g.free[k][i].Store(c.free[k][i].Load())
@@ -81,10 +89,11 @@ func (c *columns) grown() *columns {
 	return g
 }
 
-// put writes slot i. CPU is hidden first and shown last, so that whoever sees CPU
-// of a slot that just became usable sees its other resources too.
-func (c *columns) put(i int32, state slotState, free resources.Vector) {
+// put writes slot i. What readers look at first is hidden first and shown last, so
+// that whoever sees it of a slot that just became usable sees the rest too.
+func (c *columns) put(i int32, state slotState, free *resources.Vector) {
 	if state != slotOffered {
+		c.putBrief(i, hiddenBriefly)
 		for k := range c.free {
 			c.free[k][i].Store(hidden)
 		}
@@ -92,22 +101,9 @@ func (c *columns) put(i int32, state slotState, free resources.Vector) {
 		for k := len(c.free) - 1; k >= 0; k-- {
 			c.free[k][i].Store(free[k])
 		}
+		c.putBrief(i, briefly(free))
 	}
 	c.state[i].Store(uint32(state))
-}
-
-// idle counts the first n slots that are nodes without an offer, and of them
-// apart those whose offers are in flight.
-func (c *columns) idle(n int) (noOffer, inFlight int) {
-	var low, high, both int
-	for i := range c.state[:n] {
-		// Without branches, by the two bits of the state: see scan.
-		state := c.state[i].Load()
-		low += int(state & 1)
-		high += int(state >> 1)
-		both += int(state & (state >> 1))
-	}
-	return low - both, high - both
 }
 
 // short names the first resource that slot i lacks. What is not needed is not

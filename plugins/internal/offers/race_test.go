@@ -36,18 +36,21 @@ func TestConcurrentUse(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	const agents, events, filters = 150, 20000, 3
 	c := NewCache("web")
-	var ingested atomic.Bool
+	// Each side goes on until both have met what the test is about: how the
+	// goroutines interleave is the machine's affair.
+	var broken, scheduled atomic.Bool
 	stream := streamSide{c: c, random: rand.New(rand.NewPCG(1, 0)), ended: map[string]int{}, broken: map[string]int{}}
 	sched := schedulerSide{c: c, random: rand.New(rand.NewPCG(2, 0)), spent: map[string]int{}, ended: map[string]int{}}
 	var all, readers sync.WaitGroup
 	all.Go(func() {
-		defer ingested.Store(true)
-		for range events {
+		for n := 0; n < events || !scheduled.Load(); n++ {
 			stream.event(agents)
+			broken.Store(len(stream.broken) > 0)
 		}
 	})
 	all.Go(func() {
-		for n := 0; !ingested.Load() || n < events; n++ {
+		defer scheduled.Store(true)
+		for n := 0; n < events || sched.made < 100 || len(sched.spent) == 0 || !broken.Load(); n++ {
 			sched.cycle(t)
 		}
 	})

@@ -16,7 +16,12 @@ limitations under the License.
 
 package offers
 
-import "github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
 
 // Selection is the answer of Select.
 type Selection struct {
@@ -27,8 +32,8 @@ type Selection struct {
 	// Next is where the next scan should start, so that all agents get their turn.
 	Next int
 	// NoOffer, InFlight and Short count the nodes that do not fit, by why: no
-	// offer, offers just spent, or the first resource that is short. They are
-	// complete only if More is false.
+	// offer, offers just spent, or a resource that is short (as a rule the first).
+	// They are not counted if More is set.
 	NoOffer, InFlight int
 	Short             [resources.NumKinds]int
 }
@@ -48,7 +53,6 @@ func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Sel
 		start = 0
 	}
 	sc := scan{cols: cols, need: need.Max(resources.Vector{}), limit: limit, slots: sel.Slots}
-	sc.more = sc.need[resources.Disk] > 0 || sc.need[resources.GPU] > 0
 	end := sc.run(start, n)
 	if !sc.full() {
 		if end = sc.run(0, start); end == 0 {
@@ -63,88 +67,113 @@ func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Sel
 	if sc.full() {
 		sel.More, sel.Next = seen < n, end%n
 	}
-	sel.Short = sc.rest
-	sel.Short[resources.CPU] += sc.shortCPU - sc.hidden
-	sel.Short[resources.Memory] += sc.misses - sc.shortCPU
-	if sc.hidden > 0 && !sel.More {
-		sel.NoOffer, sel.InFlight = cols.idle(n)
+	if sel.More {
+		return sel
 	}
+	sel.Short = sc.rest
+	late := 0
+	for _, n := range sc.rest {
+		late += n
+	}
+	// The states are counted apart from the scan, and perhaps a moment later: never
+	// less than none.
+	sel.NoOffer, sel.InFlight = c.count(slotNoOffer), c.count(slotInFlight)
+	idle := sel.NoOffer + sel.InFlight + c.count(slotVacant)
+	sel.Short[resources.CPU] += max(seen-sc.enoughCPU-idle, 0)
+	sel.Short[resources.Memory] += sc.enoughCPU - late - len(sc.slots)
 	return sel
 }
 
-// scan is the inner part of Select. What fits not is counted without a branch for
-// each reason, because their mix is random and a wrong guess of the processor
-// costs more than the rest of the loop.
+// count returns how many slots are in a state, of all that were ever used.
+func (c *Cache) count(state slotState) int { return int(c.states[state].Load()) }
+
+// scan is the inner part of Select. Why something does not fit is counted without a
+// branch, because the mix is random and a wrong guess of the processor costs more
+// than the rest of the loop.
 type scan struct {
 	cols  *columns
 	need  resources.Vector
-	more  bool
 	limit int
 	slots []int32
-	// misses lack cpu or memory; shortCPU of them lack cpu, and hidden of those
-	// have nothing to be chosen. rest lack only what comes after memory.
-	misses, shortCPU, hidden int
-	rest                     [resources.NumKinds]int
+	// enoughCPU have it by the short amounts, of all slots unless the scan stopped
+	// at the limit; rest seemed to fit and do not.
+	enoughCPU int
+	rest      [resources.NumKinds]int
 }
 
 func (sc *scan) full() bool { return sc.limit > 0 && len(sc.slots) >= sc.limit }
 
 // run looks at the slots from at on, up to end, and returns where it stopped.
 func (sc *scan) run(at, end int) int {
-	// Sliced so that the compiler needs no bounds check inside the loop.
-	cpu := sc.cols.free[resources.CPU][at:end]
-	mem := sc.cols.free[resources.Memory][at:end][:len(cpu)]
-	needCPU, needMem := sc.need[resources.CPU], sc.need[resources.Memory]
-	misses, shortCPU, hidden := 0, 0, 0
-	stopped := end
-	for j := range cpu {
-		has := cpu[j].Load()
-		// Neither difference overflows: what is free is at least -1, needs are at
-		// least 0. So a negative sign means short.
-		overCPU, overMem := has-needCPU, mem[j].Load()-needMem
-		if overCPU|overMem < 0 {
-			misses++
-			shortCPU += int(uint64(overCPU) >> 63)
-			hidden += int(uint64(has) >> 63)
-			continue
-		}
-		i := int32(at + j)
-		if sc.more {
-			if kind, short := sc.cols.short(i, &sc.need); short {
-				sc.rest[kind]++
-				continue
-			}
-		}
-		sc.slots = append(sc.slots, i)
-		if sc.full() {
-			stopped = at + j + 1
-			break
+	need := twice(briefly(&sc.need))
+	// One by one up to the next whole word.
+	if at%2 != 0 && at < end {
+		if at = sc.runSlowly(at, at+1, need); sc.full() {
+			return at
 		}
 	}
-	sc.misses, sc.shortCPU, sc.hidden = sc.misses+misses, sc.shortCPU+shortCPU, sc.hidden+hidden
-	return stopped
+	for ; end-at >= stride; at += stride {
+		a, b, c, d := compare((*[words]atomic.Uint64)(sc.cols.brief[at/2:]), need)
+		sc.enoughCPU += enoughCPU(a, b, c, d)
+		if fitsAny(a, b, c, d) == 0 {
+			continue
+		}
+		for i, left := range [words]uint64{a, b, c, d} {
+			fits := fits(left)
+			if fits&(1<<31) != 0 && sc.take(at+2*i) {
+				return at + 2*i + 1
+			}
+			if fits>>63 != 0 && sc.take(at+2*i+1) {
+				return at + 2*i + 2
+			}
+		}
+	}
+	return sc.runSlowly(at, end, need)
 }
 
-// Count returns how many slots have at least need. Like Select it takes no lock; it
-// does not say which, and so costs half as much where many fit.
+// runSlowly is run, slot by slot.
+func (sc *scan) runSlowly(at, end int, need uint64) int {
+	for ; at < end; at++ {
+		left := sc.cols.left(at, need)
+		sc.enoughCPU += int(left >> 31)
+		if fits(left) != 0 && sc.take(at) {
+			return at + 1
+		}
+	}
+	return at
+}
+
+// take looks at a slot exactly, keeps it if it fits, and tells whether that is all
+// that was asked for.
+func (sc *scan) take(i int) (full bool) {
+	if kind, short := sc.cols.short(int32(i), &sc.need); short {
+		sc.rest[kind]++
+		return false
+	}
+	sc.slots = append(sc.slots, int32(i))
+	return sc.full()
+}
+
+// Count returns about how many slots have at least need: those that lack less than
+// 1 MiB or 0.2 % of it count, too, unless disk or GPUs are needed. Like Select it
+// takes no lock; it does not say which, and so costs less where many fit.
 func (c *Cache) Count(need resources.Vector) (fitting int) {
 	n := int(c.used.Load())
 	cols := c.cols.Load()
 	need = need.Max(resources.Vector{})
-	cpu := cols.free[resources.CPU][:n]
-	mem := cols.free[resources.Memory][:n][:len(cpu)]
 	if need[resources.Disk] > 0 || need[resources.GPU] > 0 {
-		for i := range cpu {
-			if _, short := cols.short(int32(i), &need); !short {
+		for i := range int32(n) {
+			if _, short := cols.short(i, &need); !short {
 				fitting++
 			}
 		}
 		return fitting
 	}
-	for i := range cpu {
-		// Without branches, by the signs: see scan.
-		short := (cpu[i].Load() - need[resources.CPU]) | (mem[i].Load() - need[resources.Memory])
-		fitting += int(uint64(^short) >> 63)
+	// Slots behind the last are hidden, and there are whole strides of them.
+	word := twice(briefly(&need))
+	for i := 0; i < n; i += stride {
+		a, b, c, d := compare((*[words]atomic.Uint64)(cols.brief[i/2:]), word)
+		fitting += bits.OnesCount64(fits(a) | fits(b)>>1 | fits(c)>>2 | fits(d)>>3)
 	}
 	return fitting
 }

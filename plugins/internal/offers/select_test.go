@@ -88,7 +88,7 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name: "limit", need: cm(2, 2), limit: 2,
-			want: Selection{Slots: []int32{0, 3}, More: true, Next: 4, Short: [resources.NumKinds]int{1, 1}},
+			want: Selection{Slots: []int32{0, 3}, More: true, Next: 4},
 		},
 		{
 			name: "limit reached at the very end", need: cm(2, 2), limit: 4,
