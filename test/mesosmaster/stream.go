@@ -50,8 +50,7 @@ type stream struct {
 	queue  []item
 	closed bool
 	abort  bool
-	frozen bool          // by a test: its client's going is not noticed either
-	paused bool          // its process is stopped
+	frozen bool
 	wake   chan struct{} // of capacity 1
 }
 
@@ -93,14 +92,6 @@ func (s *stream) freeze(on bool) {
 	s.signal()
 }
 
-// pause stops writing while the process is stopped.
-func (s *stream) pause(on bool) {
-	s.mu.Lock()
-	s.paused = on
-	s.mu.Unlock()
-	s.signal()
-}
-
 func (s *stream) isFrozen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +105,7 @@ func (s *stream) take() (batch []item, end, abort bool) {
 	if s.closed && s.abort {
 		return nil, true, true
 	}
-	if s.frozen || s.paused {
+	if s.frozen {
 		return nil, false, false
 	}
 	batch, s.queue = s.queue, nil

@@ -37,11 +37,10 @@ var refused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // RoundTrip implements http.RoundTripper.
 func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p := t.m.processes[0]
 	t.m.mu.Lock()
-	accepts := t.m.accepts(p)
+	gone := t.m.down || t.m.closed || t.m.core.Crashed != ""
 	t.m.mu.Unlock()
-	if !accepts {
+	if gone {
 		if req.Body != nil {
 			return nil, errors.Join(refused, req.Body.Close())
 		}
@@ -65,7 +64,7 @@ func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 				w.abort()
 			}
 		}()
-		t.m.serveHTTP(p, w, in)
+		t.m.Handler().ServeHTTP(w, in)
 		w.finish()
 	}()
 	select {

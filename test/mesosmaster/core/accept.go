@@ -49,7 +49,6 @@ func (m *Master) accept(f *framework, call *scheduler.Call_Accept) {
 		run.left = run.left.Add(o.res)
 		f.stats.accepted++
 	}
-	m.uncharge(f.id, run.agent, run.role, run.left.WithAlloc(""))
 	for i := range call.Operations {
 		run.operation(&call.Operations[i])
 	}
@@ -138,7 +137,7 @@ type acceptance struct {
 // finish gives the remainder back under the call's filter.
 func (r *acceptance) finish(refuse time.Duration) {
 	if len(r.left) > 0 {
-		r.m.refuse(r.f, r.agent, r.role, r.left, refuse)
+		r.m.recoverRes(r.f, r.agent, r.role, r.left, refuse)
 	}
 }
 
@@ -295,7 +294,7 @@ func (r *acceptance) run(p *launchPlan) {
 	}
 	t := &task{
 		id: p.info.TaskID.Value, name: p.info.Name, fw: r.f, agentID: r.agent.id, role: r.role, res: p.res,
-		info: p.info, state: mesos.TASK_STAGING, launched: m.now,
+		info: p.info, state: mesos.TASK_STAGING, launched: m.now, charged: true,
 	}
 	r.left = r.left.Sub(p.res)
 	if p.exec != nil {

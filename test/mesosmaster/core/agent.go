@@ -38,10 +38,6 @@ type agent struct {
 	domain     *mesos.DomainInfo
 	declared   resource.Resources // by its flags, as it registered
 	total      resource.Resources // the same with what operations made of it
-	allocated  resource.Resources // tasks, executors and offers, without allocation roles
-	free       resource.Resources
-	freeStale  bool
-	gpus       bool
 
 	connected   bool
 	deactivated bool
@@ -71,38 +67,19 @@ type recoveredAgent struct {
 
 func (a *agent) offerable() bool { return a.connected && !a.deactivated }
 
-// freeRes is what nobody holds or is offered.
-func (a *agent) freeRes() resource.Resources {
-	if a.freeStale {
-		a.free = a.total.Sub(a.allocated)
-		a.freeStale = false
-	}
-	return a.free
-}
-
 // admit puts an agent on the books; used for every way to (re)register.
 func (m *Master) admit(h *host.Agent) *agent {
 	a := &agent{
 		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
-		declared: h.Resources(), total: h.Resources(), free: h.Resources(), connected: true, gpus: h.Resources().Scalar("gpus") > 0,
+		declared: h.Resources(), total: h.Resources(), connected: true,
 		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
 	m.agents[a.id] = a
 	m.order = append(m.order, a)
-	m.changeTotal(a.total, 1)
 	h.SetRegistered(true)
-	m.allocateSoon()
+	m.alloc.AddAgent(a.allocatorInfo())
 	return a
-}
-
-func (m *Master) changeTotal(rs resource.Resources, sign int64) {
-	for i := range rs {
-		if rs[i].Kind == resource.Scalar {
-			m.alloc.total[rs[i].Name] += sign * rs[i].Milli
-		}
-	}
-	m.alloc.orderStale = true
 }
 
 // register is an agent's first registration or its return, whatever the master
@@ -136,7 +113,7 @@ func (m *Master) reregisterKnown(a *agent) {
 	h.SetRegistered(true)
 	a.lostTimer++
 	a.reregistered = m.now
-	m.allocateAtTick()
+	m.offerability(a)
 	m.shutdownRemoved(h)
 	for _, key := range sortedTaskKeys(a.tasks) {
 		t := a.tasks[key]
@@ -206,6 +183,7 @@ func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	for _, e := range h.Executors() {
 		if f := m.frameworks[e.FrameworkID]; f != nil {
 			m.addExecutor(f, a, e.Info, e.Role, e.Resources)
+			m.charge(f.id, a, e.Role, e.Resources)
 		}
 	}
 	for _, t := range h.Tasks() {
@@ -250,6 +228,7 @@ func (m *Master) connectionLost(a *agent) {
 	}
 	a.connected = false
 	a.host.SetRegistered(false)
+	m.offerability(a)
 	m.rescindAgent(a)
 	for _, key := range sortedTaskKeys(a.tasks) {
 		t := a.tasks[key]
@@ -318,7 +297,6 @@ func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 	for _, f := range m.frameworks {
 		m.removeExecutorsOn(f, a)
 	}
-	m.clearAgentFilters(a.id)
 	a.connected = false
 	a.host.SetRegistered(false)
 	a.lostTimer++
@@ -329,7 +307,7 @@ func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 			break
 		}
 	}
-	m.changeTotal(a.total, -1)
+	m.alloc.RemoveAgent(a.id)
 	if lost != nil {
 		m.lost[a.id] = lost
 	}

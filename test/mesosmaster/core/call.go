@@ -17,7 +17,6 @@ limitations under the License.
 package core
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -45,8 +44,6 @@ type Request struct {
 	Stream      string
 	HasStream   bool // the Mesos-Stream-Id header was present
 	Constraints OfferConstraints
-	// Principal is who sent the call; empty where nobody is asked.
-	Principal string
 	// AcceptsNothing is set if the Accept header allows neither JSON nor protobuf.
 	AcceptsNothing bool
 }
@@ -60,9 +57,6 @@ func (m *Master) CheckSubscribe(r *Request) Response {
 	if err := validCall(r); err != nil {
 		return badRequest("Failed to validate scheduler::Call: " + err.Error())
 	}
-	if err := r.checkPrincipal(); err != nil {
-		return badRequest("Failed to validate scheduler::Call: " + err.Error())
-	}
 	if r.AcceptsNothing {
 		return notAcceptable
 	}
@@ -70,25 +64,6 @@ func (m *Master) CheckSubscribe(r *Request) Response {
 		return badRequest("Subscribe calls should not include the 'Mesos-Stream-Id' header")
 	}
 	return Response{}
-}
-
-// checkPrincipal compares who subscribes with what the FrameworkInfo says, and
-// completes it where it says nothing.
-func (r *Request) checkPrincipal() error {
-	info := r.Call.Subscribe.FrameworkInfo
-	switch {
-	case r.Principal == "":
-		return nil
-	case info.Principal == nil:
-		info.Principal = &r.Principal
-	case *info.Principal != r.Principal:
-		return errors.New(wrongPrincipal(r.Principal, *info.Principal))
-	}
-	return nil
-}
-
-func wrongPrincipal(authenticated, named string) string {
-	return fmt.Sprintf("Authenticated principal '%s' does not match principal '%s' set in `FrameworkInfo`", authenticated, named)
 }
 
 // Call handles every call but SUBSCRIBE. A call of type UNKNOWN from a
@@ -107,8 +82,6 @@ func (m *Master) Call(now time.Time, r *Request) Response {
 	switch {
 	case f == nil:
 		return badRequest("Framework cannot be found")
-	case r.Principal != "" && r.Principal != f.info.GetPrincipal():
-		return badRequest(wrongPrincipal(r.Principal, f.info.GetPrincipal()))
 	case !f.connected:
 		return Response{Status: 403, Body: "Framework is not subscribed"}
 	case !r.HasStream:
@@ -190,19 +163,18 @@ func (m *Master) revive(f *framework, named []string) {
 		return
 	}
 	for _, r := range roles {
-		m.clearFilters(f, r)
 		delete(f.suppressed, r)
-		m.recheckCandidate(f, r)
 	}
-	m.allocateSoon()
+	m.alloc.Revive(f.id, roles)
 }
 
 // suppress stops new offers for roles; offers in hand stay valid.
 func (m *Master) suppress(f *framework, named []string) {
-	for _, r := range f.rolesMeant(named) {
+	roles := f.rolesMeant(named)
+	for _, r := range roles {
 		f.suppressed[r] = true
-		m.recheckCandidate(f, r)
 	}
+	m.alloc.Suppress(f.id, roles)
 }
 
 // kill handles KILL; one of an unknown task is answered as reconciliation

@@ -16,238 +16,26 @@ limitations under the License.
 
 package core
 
-import (
-	"errors"
-	"fmt"
-	"regexp"
-	"regexp/syntax"
-	"strings"
+import "github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
+// Offer constraints as the allocator has them.
+type (
+	// OfferConstraints are a framework's conditions on agents, by role.
+	OfferConstraints = allocator.OfferConstraints
+	// RoleConstraints is a disjunction of groups.
+	RoleConstraints = allocator.RoleConstraints
+	// ConstraintGroup is a conjunction of attribute constraints.
+	ConstraintGroup = allocator.ConstraintGroup
+	// AttributeConstraint is one predicate on one attribute or pseudo-attribute.
+	AttributeConstraint = allocator.AttributeConstraint
+	// ConstraintSelector names what a predicate looks at.
+	ConstraintSelector = allocator.ConstraintSelector
+	// ConstraintPredicate is exactly one condition.
+	ConstraintPredicate = allocator.ConstraintPredicate
+	// ConstraintEmpty is a predicate without operand.
+	ConstraintEmpty = allocator.ConstraintEmpty
+	// ConstraintText is the operand of a comparison.
+	ConstraintText = allocator.ConstraintText
+	// ConstraintRegex is the operand of a match.
+	ConstraintRegex = allocator.ConstraintRegex
 )
-
-// OfferConstraints are a framework's conditions on agents, by role (Mesos
-// v1/scheduler.proto OfferConstraints, since 1.11, newer than the generated
-// types). The tags serve the JSON codec; DecodeConstraints reads protobuf.
-type OfferConstraints struct {
-	RoleConstraints map[string]RoleConstraints `protobuf:"bytes,1,rep,name=role_constraints"`
-}
-
-// RoleConstraints is a disjunction of groups.
-type RoleConstraints struct {
-	Groups []ConstraintGroup `protobuf:"bytes,1,rep,name=groups"`
-}
-
-// ConstraintGroup is a conjunction of attribute constraints.
-type ConstraintGroup struct {
-	AttributeConstraints []AttributeConstraint `protobuf:"bytes,1,rep,name=attribute_constraints"`
-}
-
-// AttributeConstraint is one predicate on one attribute or pseudo-attribute.
-type AttributeConstraint struct {
-	Selector  *ConstraintSelector  `protobuf:"bytes,1,req,name=selector"`
-	Predicate *ConstraintPredicate `protobuf:"bytes,2,req,name=predicate"`
-	regex     *regexp.Regexp
-}
-
-// ConstraintSelector names what a predicate looks at: exactly one of a
-// pseudo-attribute (HOSTNAME, REGION, ZONE) and an attribute name.
-type ConstraintSelector struct {
-	PseudoAttribute *string `protobuf:"bytes,1,opt,name=pseudoattribute_type"`
-	AttributeName   *string `protobuf:"bytes,2,opt,name=attribute_name"`
-}
-
-// ConstraintPredicate is exactly one condition.
-type ConstraintPredicate struct {
-	Exists         *ConstraintEmpty `protobuf:"bytes,1,opt,name=exists"`
-	NotExists      *ConstraintEmpty `protobuf:"bytes,2,opt,name=not_exists"`
-	TextEquals     *ConstraintText  `protobuf:"bytes,3,opt,name=text_equals"`
-	TextNotEquals  *ConstraintText  `protobuf:"bytes,4,opt,name=text_not_equals"`
-	TextMatches    *ConstraintRegex `protobuf:"bytes,5,opt,name=text_matches"`
-	TextNotMatches *ConstraintRegex `protobuf:"bytes,6,opt,name=text_not_matches"`
-}
-
-// ConstraintEmpty is a predicate without operand.
-type ConstraintEmpty struct{}
-
-// ConstraintText is the operand of a comparison.
-type ConstraintText struct {
-	Value string `protobuf:"bytes,1,req,name=value"`
-}
-
-// ConstraintRegex is the operand of a match.
-type ConstraintRegex struct {
-	Regex string `protobuf:"bytes,1,req,name=regex"`
-}
-
-// maxRegexInstructions approximates --offer_constraints_re2_max_program_size
-// (100); RE2 and Go count program instructions alike for plain patterns.
-const maxRegexInstructions = 100
-
-// validFor compiles the constraints and says why they are refused, with the
-// texts of a recorded master.
-func (c *OfferConstraints) validFor(roles []string) error {
-	subscribed := map[string]bool{}
-	for _, r := range roles {
-		subscribed[r] = true
-	}
-	for _, role := range sortedKeys(c.RoleConstraints) {
-		if !subscribed[role] {
-			return fmt.Errorf("Offer constraints specify `role_constraints` for a role '%s'not contained in the set of roles", role)
-		}
-	}
-	for _, role := range sortedKeys(c.RoleConstraints) {
-		if err := c.RoleConstraints[role].compile(role); err != nil {
-			return fmt.Errorf("Offer constraints are not valid: %w", err)
-		}
-	}
-	return nil
-}
-
-func (rc RoleConstraints) compile(role string) error {
-	if len(rc.Groups) == 0 {
-		return fmt.Errorf("'OfferConstraints::role_constraints' has an empty 'RoleConstraints::groups' for role %s", role)
-	}
-	for _, g := range rc.Groups {
-		if len(g.AttributeConstraints) == 0 {
-			return fmt.Errorf("'OfferConstraints::RoleConstraints::groups' for role %scontains an empty RoleConstraints::Group", role)
-		}
-		for i := range g.AttributeConstraints {
-			if err := g.AttributeConstraints[i].compile(); err != nil {
-				return fmt.Errorf("A role %s has an invalid 'AttributeConstraint': %w", role, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (ac *AttributeConstraint) compile() error {
-	if err := ac.Selector.check(); err != nil {
-		return err
-	}
-	p := ac.Predicate
-	set := 0
-	for _, on := range []bool{p.Exists != nil, p.NotExists != nil, p.TextEquals != nil, p.TextNotEquals != nil, p.TextMatches != nil, p.TextNotMatches != nil} {
-		if on {
-			set++
-		}
-	}
-	if set != 1 {
-		return errors.New("Unknown predicate type")
-	}
-	var pattern string
-	switch {
-	case p.TextMatches != nil:
-		pattern = p.TextMatches.Regex
-	case p.TextNotMatches != nil:
-		pattern = p.TextNotMatches.Regex
-	default:
-		return nil
-	}
-	re, err := compilePattern(pattern)
-	if err != nil {
-		return fmt.Errorf("Failed to construct regex from pattern '%s': %w", pattern, err)
-	}
-	ac.regex = re
-	return nil
-}
-
-func (s *ConstraintSelector) check() error {
-	known := s.PseudoAttribute != nil
-	if known {
-		switch *s.PseudoAttribute {
-		case "HOSTNAME", "REGION", "ZONE":
-		case "UNKNOWN":
-			return errors.New("Unknown pseudoattribute type")
-		default: // an enum name the master does not know counts as unset
-			known = false
-		}
-	}
-	if known == (s.AttributeName != nil) {
-		return errors.New("Exactly one of 'AttributeConstraint::Selector::name' or 'AttributeConstraint::Selector::pseudoattribute_type' must be set")
-	}
-	return nil
-}
-
-// compilePattern compiles for a full match, with RE2's words for the two errors
-// a recorded master has shown.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		var se *syntax.Error
-		if errors.As(err, &se) {
-			return nil, fmt.Errorf("%s: %s", strings.Replace(se.Code.String(), "missing closing )", "missing )", 1), se.Expr)
-		}
-		return nil, err
-	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if len(prog.Inst) > maxRegexInstructions {
-		return nil, errors.New("pattern too large - compile failed")
-	}
-	return regexp.Compile(`\A(?:` + pattern + `)\z`)
-}
-
-// allow tells whether the constraints of a role let an agent through.
-func (c *OfferConstraints) allow(role string, a *agent) bool {
-	rc, ok := c.RoleConstraints[role]
-	if !ok {
-		return true
-	}
-	for _, g := range rc.Groups {
-		all := true
-		for i := range g.AttributeConstraints {
-			all = all && g.AttributeConstraints[i].matches(a)
-		}
-		if all {
-			return true
-		}
-	}
-	return false
-}
-
-// matches evaluates one predicate. An absent attribute fails the positive forms
-// and satisfies the negative ones; an attribute that is not text satisfies every
-// text predicate (Mesos offer_constraints_filter.cpp).
-func (ac *AttributeConstraint) matches(a *agent) bool {
-	text, isText, exists := ac.Selector.value(a)
-	p := ac.Predicate
-	switch {
-	case p.Exists != nil:
-		return exists
-	case p.NotExists != nil:
-		return !exists
-	case p.TextNotEquals != nil:
-		return !exists || !isText || text != p.TextNotEquals.Value
-	case p.TextNotMatches != nil:
-		return !exists || !isText || !ac.regex.MatchString(text)
-	case p.TextEquals != nil:
-		return exists && (!isText || text == p.TextEquals.Value)
-	default:
-		return exists && (!isText || ac.regex.MatchString(text))
-	}
-}
-
-func (s *ConstraintSelector) value(a *agent) (text string, isText, exists bool) {
-	if s.AttributeName != nil {
-		for i := range a.attributes {
-			if at := &a.attributes[i]; at.Name == *s.AttributeName {
-				return at.GetText().GetValue(), at.Type == mesos.TEXT, true
-			}
-		}
-		return "", false, false
-	}
-	fault := a.domain.GetFaultDomain()
-	switch {
-	case *s.PseudoAttribute == "HOSTNAME":
-		return a.hostname, true, true
-	case fault == nil:
-		return "", false, false
-	case *s.PseudoAttribute == "REGION":
-		return fault.Region.Name, true, true
-	default:
-		return fault.Zone.Name, true, true
-	}
-}

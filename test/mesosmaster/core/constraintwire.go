@@ -57,7 +57,7 @@ func DecodeConstraints(body []byte) (OfferConstraints, error) {
 				if n != 1 {
 					return nil
 				}
-				return c.decodeEntry(entry)
+				return decodeEntry(&c, entry)
 			})
 		})
 	})
@@ -94,7 +94,7 @@ func eachField(b []byte, visit func(n protowire.Number, data []byte, v uint64) e
 	return nil
 }
 
-func (c *OfferConstraints) decodeEntry(entry []byte) error {
+func decodeEntry(c *OfferConstraints, entry []byte) error {
 	role := ""
 	rc := RoleConstraints{}
 	err := eachField(entry, func(n protowire.Number, b []byte, _ uint64) error {
@@ -131,10 +131,10 @@ func decodeGroup(b []byte) (ConstraintGroup, error) {
 			switch n {
 			case 1:
 				ac.Selector = &ConstraintSelector{}
-				return ac.Selector.decode(b)
+				return decodeSelector(ac.Selector, b)
 			case 2:
 				ac.Predicate = &ConstraintPredicate{}
-				return ac.Predicate.decode(b)
+				return decodePredicate(ac.Predicate, b)
 			}
 			return nil
 		})
@@ -147,7 +147,7 @@ func decodeGroup(b []byte) (ConstraintGroup, error) {
 	return g, err
 }
 
-func (s *ConstraintSelector) decode(b []byte) error {
+func decodeSelector(s *ConstraintSelector, b []byte) error {
 	names := map[uint64]string{0: "UNKNOWN", 1: "HOSTNAME", 2: "REGION", 3: "ZONE"}
 	return eachField(b, func(n protowire.Number, b []byte, v uint64) error {
 		switch n {
@@ -163,7 +163,7 @@ func (s *ConstraintSelector) decode(b []byte) error {
 	})
 }
 
-func (p *ConstraintPredicate) decode(b []byte) error {
+func decodePredicate(p *ConstraintPredicate, b []byte) error {
 	return eachField(b, func(n protowire.Number, b []byte, _ uint64) error {
 		operand := ""
 		err := eachField(b, func(n protowire.Number, b []byte, _ uint64) error {
@@ -179,13 +179,13 @@ func (p *ConstraintPredicate) decode(b []byte) error {
 		case 2:
 			p.NotExists = &ConstraintEmpty{}
 		case 3:
-			p.TextEquals = &ConstraintText{operand}
+			p.TextEquals = &ConstraintText{Value: operand}
 		case 4:
-			p.TextNotEquals = &ConstraintText{operand}
+			p.TextNotEquals = &ConstraintText{Value: operand}
 		case 5:
-			p.TextMatches = &ConstraintRegex{operand}
+			p.TextMatches = &ConstraintRegex{Regex: operand}
 		case 6:
-			p.TextNotMatches = &ConstraintRegex{operand}
+			p.TextNotMatches = &ConstraintRegex{Regex: operand}
 		}
 		return err
 	})

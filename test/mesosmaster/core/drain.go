@@ -43,9 +43,8 @@ func (m *Master) operatorReactivate(agentID string) Response {
 
 func (m *Master) setDeactivated(a *agent, off bool) {
 	a.deactivated = off
+	m.offerability(a)
 	if off {
 		m.rescindAgent(a)
-	} else {
-		m.allocateAtTick()
 	}
 }

@@ -17,7 +17,6 @@ limitations under the License.
 package core
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -41,7 +40,6 @@ type framework struct {
 
 	roles       map[string]bool // subscribed
 	suppressed  map[string]bool
-	minAlloc    map[string][]map[string]int64
 	constraints OfferConstraints
 
 	tasks       map[string]*task
@@ -55,7 +53,6 @@ type framework struct {
 	// overlap between agents count once and vanish with the first that goes, as
 	// in a real master (Mesos master/framework.hpp totalUsedResources).
 	usedSum, offeredSum resource.Resources
-	filters             map[filterKey][]*refused
 
 	registered, reregistered, unregistered time.Time
 	subscriptions                          uint64 // counts subscribes; voids failover timers
@@ -78,7 +75,7 @@ func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
 		id: id, roles: map[string]bool{}, suppressed: map[string]bool{},
 		tasks: map[string]*task{}, unreachable: map[string]*task{},
 		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{},
-		filters: map[filterKey][]*refused{}, registered: m.now, reregistered: m.now,
+		registered: m.now, reregistered: m.now,
 	}
 	f.stats.init()
 	f.setInfo(info)
@@ -91,21 +88,6 @@ func (f *framework) setInfo(info *mesos.FrameworkInfo) {
 	copied := *info
 	copied.ID = &mesos.FrameworkID{Value: f.id}
 	f.info = &copied
-	f.minAlloc = map[string][]map[string]int64{}
-	for role, filter := range info.OfferFilters {
-		if filter.MinAllocatableResources == nil {
-			continue
-		}
-		sets := []map[string]int64{}
-		for _, q := range filter.MinAllocatableResources.Quantities {
-			set := map[string]int64{}
-			for name, v := range q.Quantities {
-				set[name] = resource.MilliOf(v.Value)
-			}
-			sets = append(sets, set)
-		}
-		f.minAlloc[role] = sets
-	}
 }
 
 func (f *framework) can(c mesos.FrameworkInfo_Capability_Type) bool { return capable(f.info, c) }
@@ -144,8 +126,7 @@ func (f *framework) oneOf(aware mesos.TaskState) mesos.TaskState {
 
 // setRoles brings subscribed and suppressed roles up to date, in the framework
 // and in the allocator. Offers and filters of vanished roles are the caller's
-// business; filters of roles that leave "suppressed" are cleared here
-// (Mesos allocator updateFramework).
+// business.
 func (m *Master) setRoles(f *framework, roles, suppressed []string) {
 	next := map[string]bool{}
 	for _, r := range roles {
@@ -155,54 +136,23 @@ func (m *Master) setRoles(f *framework, roles, suppressed []string) {
 	for _, r := range suppressed {
 		hush[r] = true
 	}
-	for r := range f.roles {
-		if !next[r] {
-			m.clearFilters(f, r)
-		}
-	}
-	for r := range f.suppressed {
-		if next[r] && !hush[r] {
-			m.clearFilters(f, r)
-		}
-	}
-	old := f.roles
 	f.roles, f.suppressed = next, hush
-	for r := range old {
-		m.recheckCandidate(f, r)
-	}
-	for r := range next {
-		m.recheckCandidate(f, r)
-	}
-}
-
-// recheckCandidate makes f a candidate for offers in role, or not.
-func (m *Master) recheckCandidate(f *framework, role string) {
-	if f.active && f.roles[role] && !f.suppressed[role] {
-		m.alloc.enter(role, f.id)
-	} else {
-		m.alloc.leave(role, f.id)
-	}
+	m.alloc.AddFramework(m.allocatorInfo(f))
 }
 
 func (m *Master) activate(f *framework) {
 	f.active = true
-	for r := range f.roles {
-		m.recheckCandidate(f, r)
-	}
-	m.allocateSoon()
+	m.alloc.Activate(f.id)
 }
 
 // deactivate takes a framework out of the allocation and gives its offers back;
 // its decline filters are gone (Mesos allocator deactivateFramework).
 func (m *Master) deactivate(f *framework, rescind bool) {
 	f.active = false
-	for r := range f.roles {
-		m.recheckCandidate(f, r)
-	}
+	m.alloc.Deactivate(f.id)
 	for _, id := range sortedKeys(f.offers) {
 		m.discardOffer(f.offers[id], rescind)
 	}
-	m.clearFiltersWhere(f, func(filterKey) bool { return true })
 }
 
 // disconnected is the loss of a framework's stream
@@ -253,13 +203,10 @@ func (m *Master) removeFramework(f *framework) {
 	for key := range f.executors {
 		m.removeExecutor(f, key)
 	}
-	for r := range maps.Clone(f.roles) {
-		delete(f.roles, r)
-		m.recheckCandidate(f, r)
-	}
+	clear(f.roles)
 	m.tellFrameworkRemoved(f)
 	delete(m.frameworks, f.id)
-	m.alloc.forget(f.id)
+	m.alloc.RemoveFramework(f.id)
 	m.completed = append(m.completed, f)
 	if n := len(m.completed) - maxCompletedFrameworks; n > 0 {
 		m.completed = slices.Delete(m.completed, 0, n)

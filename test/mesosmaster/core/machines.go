@@ -219,7 +219,8 @@ func (m *Master) Up(now time.Time) {
 		return
 	}
 	m.down = false
-	m.begun, m.tickPhase = now, now
+	m.begun = now
+	m.alloc = m.newAllocator()
 	for _, h := range m.hostOrder {
 		h.NewMaster()
 	}

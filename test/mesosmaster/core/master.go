@@ -32,6 +32,7 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 )
 
 // Output is one thing for the shell to do on one subscribed stream.
@@ -76,11 +77,7 @@ type Master struct {
 
 	frameworkSeq, offerSeq, agentSeq int
 
-	alloc allocator
-
-	tickTimer *timer    // the armed tick of the allocation interval
-	tickPhase time.Time // a moment at which it ticks; zero: the election
-
+	alloc *allocator.Allocator
 	down  bool // between Down and Up
 	stats stats
 	fault faults
@@ -103,7 +100,7 @@ func New(cfg Config, now time.Time) *Master {
 
 // elect gives the master a fresh life: new id, empty memory.
 func (m *Master) elect(now time.Time) {
-	m.now, m.begun, m.tickPhase = now, now, now
+	m.now, m.begun = now, now
 	m.epoch++
 	m.id = m.newUUID().String()
 	m.frameworks = map[string]*framework{}
@@ -116,7 +113,7 @@ func (m *Master) elect(now time.Time) {
 	m.recovered = map[string]*recoveredAgent{}
 	m.offers = map[string]*offer{}
 	m.frameworkSeq, m.offerSeq, m.agentSeq = 0, 0, 0
-	m.alloc.init(m.cfg.Weights)
+	m.alloc = m.newAllocator()
 	m.stats.init()
 	m.Crashed = ""
 	m.info = m.masterInfo()
@@ -134,13 +131,6 @@ func (m *Master) SetAddress(hostname, ip string, port int) {
 	m.info = m.masterInfo()
 }
 
-// Become makes the master known under an id and an address: those of a process
-// that was elected.
-func (m *Master) Become(id, hostname, ip string, port int) {
-	m.id = id
-	m.SetAddress(hostname, ip, port)
-}
-
 // Info is the MasterInfo told to frameworks.
 func (m *Master) Info() *mesos.MasterInfo { return m.info }
 
@@ -152,15 +142,34 @@ func (m *Master) Drain() []Output {
 }
 
 // Next is when Advance wants to be called again; false if nothing is due ever.
-func (m *Master) Next() (time.Time, bool) { return m.timers.next() }
+func (m *Master) Next() (time.Time, bool) {
+	next, ok := m.timers.next()
+	if due, wants := m.alloc.Due(); wants && (!ok || due.Before(next)) {
+		return due, true
+	}
+	return next, ok
+}
 
 // Advance lets the time pass up to now.
 func (m *Master) Advance(now time.Time) {
-	for t := m.timers.pop(now); t != nil; t = m.timers.pop(now) {
-		if t.at.After(m.now) {
-			m.now = t.at
+	for {
+		at, timed := m.timers.next()
+		due, allocates := m.alloc.Due()
+		allocates = allocates && (!timed || due.Before(at))
+		if allocates {
+			at = due
 		}
-		t.do()
+		if !allocates && !timed || at.After(now) {
+			break
+		}
+		if at.After(m.now) {
+			m.now = at
+		}
+		if allocates {
+			m.allocate()
+		} else {
+			m.timers.pop(at).do()
+		}
 	}
 	if now.After(m.now) {
 		m.now = now

@@ -30,7 +30,7 @@ import (
 func (m *Master) Metrics() map[string]float64 {
 	out := map[string]float64{
 		"master/elected": 1, "master/uptime_secs": m.now.Sub(m.begun).Seconds(), "master/outstanding_offers": float64(len(m.offers)),
-		"allocator/mesos/allocation_runs": float64(m.alloc.runs), "registrar/log/recovered": 1,
+		"allocator/mesos/allocation_runs": float64(m.alloc.Runs()), "registrar/log/recovered": 1,
 	}
 	m.agentMetrics(out)
 	m.taskMetrics(out)
@@ -41,8 +41,8 @@ func (m *Master) Metrics() map[string]float64 {
 		out["master/frameworks_"+pick(f.connected, "connected", "disconnected")]++
 		out["master/frameworks_"+pick(f.active, "active", "inactive")]++
 		f.metrics(out)
-		for key, list := range f.filters {
-			out["allocator/mesos/offer_filters/roles/"+key.role+"/active"] += float64(len(list))
+		for role := range f.roles {
+			out["allocator/mesos/offer_filters/roles/"+role+"/active"] = float64(m.alloc.Filters(role))
 		}
 	}
 	return out
@@ -64,7 +64,7 @@ func (m *Master) agentMetrics(out map[string]float64) {
 		out["master/slaves_"+pick(a.connected, "connected", "disconnected")]++
 		out["master/slaves_"+pick(a.offerable(), "active", "inactive")]++
 		total = total.Add(a.total)
-		held := a.allocated
+		held := m.alloc.Held(a.id)
 		for _, o := range a.offers {
 			held = held.Sub(o.res.WithAlloc(""))
 		}

@@ -120,9 +120,9 @@ func TestWhatTriggersAllocation(t *testing.T) {
 	if _, ok := c.m.Next(); !ok {
 		t.Fatal("heartbeats are due")
 	}
-	before := c.m.alloc.runs
+	before := c.m.alloc.Runs()
 	c.pass(14 * time.Second)
-	if c.m.alloc.runs != before {
+	if c.m.alloc.Runs() != before {
 		t.Fatal("an idle master must not allocate")
 	}
 }
@@ -164,16 +164,18 @@ func TestAggregatedOffers(t *testing.T) {
 }
 
 func TestConstraints(t *testing.T) {
-	text := func(s string) *ConstraintText { return &ConstraintText{s} }
+	text := func(s string) *ConstraintText { return &ConstraintText{Value: s} }
 	attr := func(name string, p ConstraintPredicate) AttributeConstraint {
 		return AttributeConstraint{Selector: &ConstraintSelector{AttributeName: &name}, Predicate: &p}
 	}
 	pseudo := func(name string, p ConstraintPredicate) AttributeConstraint {
 		return AttributeConstraint{Selector: &ConstraintSelector{PseudoAttribute: &name}, Predicate: &p}
 	}
-	group := func(list ...AttributeConstraint) ConstraintGroup { return ConstraintGroup{list} }
+	group := func(list ...AttributeConstraint) ConstraintGroup { return ConstraintGroup{AttributeConstraints: list} }
 	exists, not := ConstraintPredicate{Exists: &ConstraintEmpty{}}, ConstraintPredicate{NotExists: &ConstraintEmpty{}}
-	match := func(re string) ConstraintPredicate { return ConstraintPredicate{TextMatches: &ConstraintRegex{re}} }
+	match := func(re string) ConstraintPredicate {
+		return ConstraintPredicate{TextMatches: &ConstraintRegex{Regex: re}}
+	}
 	n1, n2, n3 := node(1), node(2), node(3)
 	n3.Attributes = map[string]string{"rack": "r3", "gen": "3"}
 	for _, tc := range []struct {
@@ -193,7 +195,7 @@ func TestConstraints(t *testing.T) {
 		}, []string{"node-1"}, ""},
 		{"HOSTNAME matches node-[13]", []ConstraintGroup{group(pseudo("HOSTNAME", match("node-[13]")))}, []string{"node-1", "node-3"}, ""},
 		{"full match only", []ConstraintGroup{group(pseudo("HOSTNAME", match("node")))}, nil, ""},
-		{"missing satisfies negatives", []ConstraintGroup{group(attr("zone", ConstraintPredicate{TextNotMatches: &ConstraintRegex{"z1"}}))}, []string{"node-2", "node-3"}, ""},
+		{"missing satisfies negatives", []ConstraintGroup{group(attr("zone", ConstraintPredicate{TextNotMatches: &ConstraintRegex{Regex: "z1"}}))}, []string{"node-2", "node-3"}, ""},
 		{"scalar satisfies text", []ConstraintGroup{group(attr("gen", ConstraintPredicate{TextEquals: text("zzz")}))}, []string{"node-3"}, ""},
 		{"REGION exists", []ConstraintGroup{group(pseudo("REGION", exists))}, nil, ""},
 		{"ZONE not_equals", []ConstraintGroup{group(pseudo("ZONE", ConstraintPredicate{TextNotEquals: text("x")}))}, []string{"node-1", "node-2", "node-3"}, ""},
@@ -205,7 +207,7 @@ func TestConstraints(t *testing.T) {
 		{"unknown name", []ConstraintGroup{group(pseudo("NOPE", exists))}, nil, "Offer constraints are not valid: A role batch has an invalid 'AttributeConstraint': Exactly one of 'AttributeConstraint::Selector::name' or 'AttributeConstraint::Selector::pseudoattribute_type' must be set"},
 	} {
 		c := newCluster(t, Config{}, n1, n2, n3)
-		s := c.subscribeWith(info("batch"), OfferConstraints{map[string]RoleConstraints{"batch": {tc.groups}}})
+		s := c.subscribeWith(info("batch"), OfferConstraints{RoleConstraints: map[string]RoleConstraints{"batch": {Groups: tc.groups}}})
 		if tc.err != "" {
 			if e := s.take(); len(e) != 1 || e[0].GetError().GetMessage() != tc.err || c.ended[s.stream] != "end" {
 				t.Errorf("%s: got %v", tc.name, e)
@@ -217,7 +219,7 @@ func TestConstraints(t *testing.T) {
 		}
 	}
 	c := newCluster(t, Config{}, n1)
-	s := c.subscribeWith(info("batch"), OfferConstraints{map[string]RoleConstraints{"nope": {[]ConstraintGroup{group(attr("rack", exists))}}}})
+	s := c.subscribeWith(info("batch"), OfferConstraints{RoleConstraints: map[string]RoleConstraints{"nope": {Groups: []ConstraintGroup{group(attr("rack", exists))}}}})
 	if e := s.take(); e[0].GetError().GetMessage() != "Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles" {
 		t.Errorf("got %v", e)
 	}

@@ -139,14 +139,10 @@ func (m *Master) Frameworks() []FrameworkSnapshot {
 	out := make([]FrameworkSnapshot, 0, len(m.frameworks))
 	for _, id := range sortedKeys(m.frameworks) {
 		f := m.frameworks[id]
-		n := 0
-		for _, list := range f.filters {
-			n += len(list)
-		}
 		out = append(out, FrameworkSnapshot{
 			ID: f.id, Name: f.info.Name, Connected: f.connected, Active: f.active, Recovered: f.recovered,
 			Roles: sortedKeys(f.roles), SuppressedRoles: sortedKeys(f.suppressed), Offers: len(f.offers), Tasks: len(f.tasks),
-			Filters: n, StreamID: f.stream, FailoverTimeout: f.failoverTimeout(),
+			Filters: m.alloc.FiltersOf(f.id), StreamID: f.stream, FailoverTimeout: f.failoverTimeout(),
 		})
 	}
 	return out
@@ -161,7 +157,7 @@ func (m *Master) Agents() []AgentSnapshot {
 			Partitioned: h.Partitioned(), Total: h.Resources().String(), Tasks: h.Alive(),
 		}
 		if a := m.agents[h.ID()]; a != nil {
-			s.Allocated = a.allocated.String()
+			s.Allocated = m.alloc.Held(a.id).String()
 		}
 		out = append(out, s)
 	}
@@ -204,7 +200,7 @@ func (m *Master) CheckInvariants() error {
 			return fmt.Errorf("offer %s is outstanding although framework or agent is not connected", id)
 		}
 	}
-	return m.checkShares()
+	return m.alloc.Check()
 }
 
 // ledger sums up what is held of one agent, and by whom.
@@ -246,8 +242,8 @@ func (m *Master) checkAgent(a *agent) error {
 			return err
 		}
 	}
-	if !l.sum.Contains(a.allocated) || !a.allocated.Contains(l.sum) {
-		return fmt.Errorf("booked are %s, held are %s", a.allocated, l.sum)
+	if booked := m.alloc.Held(a.id); !l.sum.Contains(booked) || !booked.Contains(l.sum) {
+		return fmt.Errorf("booked are %s, held are %s", booked, l.sum)
 	}
 	if !a.total.Contains(l.sum) {
 		return fmt.Errorf("held are %s of only %s", l.sum, a.total)
@@ -266,31 +262,4 @@ func (m *Master) checkTask(t *task, l *ledger) error {
 		return nil
 	}
 	return l.take("task "+t.id, t.res)
-}
-
-// checkShares compares what the sorters believe with what agents have booked.
-func (m *Master) checkShares() error {
-	want := map[string]int64{}
-	for _, a := range m.order {
-		for i := range a.allocated {
-			if a.allocated[i].Kind == resource.Scalar {
-				want[a.allocated[i].Name] += a.allocated[i].Milli
-			}
-		}
-	}
-	have := map[string]int64{}
-	for _, n := range m.alloc.root.children {
-		for name, v := range n.all.milli {
-			have[name] += v
-		}
-	}
-	for name := range have {
-		want[name] += 0
-	}
-	for name, v := range want {
-		if have[name] != v {
-			return fmt.Errorf("sorters hold %d thousandths of %s, agents %d", have[name], name, v)
-		}
-	}
-	return nil
 }

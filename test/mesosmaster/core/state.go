@@ -134,7 +134,7 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 	for _, o := range a.offers {
 		offered = offered.Add(o.res)
 	}
-	used = a.allocated.Sub(offered.WithAlloc(""))
+	used = m.alloc.Held(a.id).Sub(offered.WithAlloc(""))
 	byRole := map[string]resource.Resources{}
 	for _, r := range a.total {
 		switch role := r.Flavor.Role(); {

@@ -80,7 +80,7 @@ func (m *Master) refusal(info *mesos.FrameworkInfo, suppressed []string, constra
 	if err := validSuppressed(info, suppressed); err != nil {
 		return err
 	}
-	return constraints.validFor(rolesOf(info))
+	return constraints.Validate(rolesOf(info))
 }
 
 func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
@@ -170,7 +170,6 @@ func (m *Master) applyInfo(f *framework, info *mesos.FrameworkInfo, suppressed [
 			m.discardOffer(o, true)
 		}
 	}
-	m.allocateAtTick()
 }
 
 // broadcastFramework tells all agents of a changed framework; each repeats all
@@ -206,7 +205,7 @@ func (m *Master) updateFramework(f *framework, call *scheduler.Call_UpdateFramew
 	if err := validSuppressed(info, call.SuppressedRoles); err != nil {
 		return badRequest("'UpdateFramework' call is not valid: " + err.Error())
 	}
-	if err := constraints.validFor(rolesOf(info)); err != nil {
+	if err := constraints.Validate(rolesOf(info)); err != nil {
 		return badRequest("'UpdateFramework' call is not valid: " + err.Error())
 	}
 	changed := !f.info.Equal(withID(info, f.id))

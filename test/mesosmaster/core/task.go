@@ -173,19 +173,23 @@ func (f *framework) dropUnreachable(id string) {
 	f.unreachLog = slices.DeleteFunc(f.unreachLog, func(s string) bool { return s == id })
 }
 
-// addTask books a task on its agent.
+// addTask books a task on its agent. A task that was launched from an offer is
+// charged already.
 func (m *Master) addTask(t *task, a *agent) {
 	t.fw.tasks[t.id] = t
 	a.tasks[taskKey{t.fw.id, t.id}] = t
 	if !terminal(t.state) {
-		m.charge(t.fw.id, a, t.role, t.res.WithAlloc(""))
+		if !t.charged {
+			m.charge(t.fw.id, a, t.role, t.res)
+		}
 		t.charged = true
 		t.fw.usedSum = t.fw.usedSum.Add(t.res)
 	}
 	m.tellTaskAdded(t)
 }
 
-// addExecutor books a custom or default executor on its agent.
+// addExecutor books a custom or default executor on its agent; its resources are
+// charged already, or by the caller.
 func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, role string, res resource.Resources) {
 	id := info.ExecutorID.Value
 	f.executors[execKey{a.id, id}] = &executor{info: info, role: role, res: res}
@@ -193,7 +197,6 @@ func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, r
 	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
 	if len(res) > 0 {
 		f.usedSum = f.usedSum.Add(res)
-		m.charge(f.id, a, role, res.WithAlloc(""))
 	}
 }
 

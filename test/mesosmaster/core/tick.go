@@ -18,28 +18,11 @@ package core
 
 import "time"
 
-// untilTick is the time to the next tick of the allocation interval; ticks run on
-// a phase of their own, from the master's election on.
-func (m *Master) untilTick() time.Duration {
-	step := m.cfg.AllocationInterval
-	past := m.now.Sub(m.tickPhase) % step
-	if past < 0 {
-		past += step
-	}
-	return step - past
-}
-
 // AlignTicks moves the phase of the allocation interval so that it ticks at at,
 // and every interval from there. The phase of a real master depends on when it
 // was elected and drifts with its load; a test that follows a real master needs
 // the same.
 func (m *Master) AlignTicks(now, at time.Time) {
 	m.enter(now)
-	m.tickPhase = at
-	if !m.alloc.tickArmed {
-		return
-	}
-	m.timers.cancel(m.tickTimer)
-	m.alloc.tickArmed = false
-	m.allocateAtTick()
+	m.alloc.AlignTicks(at)
 }

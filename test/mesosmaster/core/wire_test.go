@@ -25,6 +25,8 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/master"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 )
 
 // encodeConstraints writes what DecodeConstraints reads, one occurrence of
@@ -73,18 +75,18 @@ func encodeConstraints(c OfferConstraints) (out []byte) {
 
 func everyPredicate() OfferConstraints {
 	one := func(s ConstraintSelector, p ConstraintPredicate) ConstraintGroup {
-		return ConstraintGroup{[]AttributeConstraint{{Selector: &s, Predicate: &p}}}
+		return ConstraintGroup{AttributeConstraints: []AttributeConstraint{{Selector: &s, Predicate: &p}}}
 	}
 	rack := ConstraintSelector{AttributeName: ptrTo("rack")}
-	return OfferConstraints{map[string]RoleConstraints{
-		"a": {[]ConstraintGroup{
+	return OfferConstraints{RoleConstraints: map[string]RoleConstraints{
+		"a": {Groups: []ConstraintGroup{
 			one(rack, ConstraintPredicate{Exists: &ConstraintEmpty{}}), one(rack, ConstraintPredicate{NotExists: &ConstraintEmpty{}}),
-			one(ConstraintSelector{PseudoAttribute: ptrTo("HOSTNAME")}, ConstraintPredicate{TextEquals: &ConstraintText{"x"}}),
-			one(ConstraintSelector{PseudoAttribute: ptrTo("REGION")}, ConstraintPredicate{TextNotEquals: &ConstraintText{""}}),
+			one(ConstraintSelector{PseudoAttribute: ptrTo("HOSTNAME")}, ConstraintPredicate{TextEquals: &ConstraintText{Value: "x"}}),
+			one(ConstraintSelector{PseudoAttribute: ptrTo("REGION")}, ConstraintPredicate{TextNotEquals: &ConstraintText{Value: ""}}),
 		}},
-		"b": {[]ConstraintGroup{
-			one(ConstraintSelector{PseudoAttribute: ptrTo("ZONE")}, ConstraintPredicate{TextMatches: &ConstraintRegex{"a.*"}}),
-			one(rack, ConstraintPredicate{TextNotMatches: &ConstraintRegex{"b"}}),
+		"b": {Groups: []ConstraintGroup{
+			one(ConstraintSelector{PseudoAttribute: ptrTo("ZONE")}, ConstraintPredicate{TextMatches: &ConstraintRegex{Regex: "a.*"}}),
+			one(rack, ConstraintPredicate{TextNotMatches: &ConstraintRegex{Regex: "b"}}),
 		}},
 	}}
 }
@@ -98,7 +100,7 @@ func TestDecodeConstraints(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(AttributeConstraint{})); diff != "" {
 		t.Error(diff)
 	}
-	if err := got.validFor([]string{"a", "b"}); err != nil {
+	if err := got.Validate([]string{"a", "b"}); err != nil {
 		t.Error(err)
 	}
 	full := encodeConstraints(want)
@@ -115,12 +117,12 @@ func FuzzDecodeConstraints(f *testing.F) {
 	f.Add(encodeConstraints(everyPredicate()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := DecodeConstraints(b)
-		if err != nil || c.validFor(sortedKeys(c.RoleConstraints)) != nil {
+		if err != nil || c.Validate(sortedKeys(c.RoleConstraints)) != nil {
 			return
 		}
 		// What is valid can be evaluated, and written back.
 		for _, role := range sortedKeys(c.RoleConstraints) {
-			c.allow(role, &agent{hostname: "node-1"})
+			c.Excludes(role, &allocator.AgentInfo{Hostname: "node-1"})
 		}
 		again, err := DecodeConstraints(encodeConstraints(c))
 		if err != nil {

@@ -102,10 +102,8 @@ func (l agentLink) Oversubscribed(h *host.Agent, total resource.Resources) {
 			}
 		}
 	}
-	l.m.changeTotal(a.total, -1)
-	a.total, a.freeStale = total, true
-	l.m.changeTotal(a.total, 1)
-	l.m.allocateAtTick()
+	a.total = total
+	l.m.alloc.UpdateAgent(a.allocatorInfo())
 }
 
 // newHost builds the machine of an agent.

@@ -228,6 +228,9 @@ func (rs Resources) Ranges(name string) Ranges {
 // Revocable tells whether the flavour may be taken away at any time.
 func (f Flavor) Revocable() bool { return f.tmpl != nil && f.tmpl.Revocable != nil }
 
+// Key is equal for equal flavours, and for no others.
+func (f Flavor) Key() string { return f.key }
+
 // Shared tells whether the flavour can be used by several tasks at once.
 func (f Flavor) Shared() bool { return f.tmpl != nil && f.tmpl.Shared != nil }
 
