@@ -88,12 +88,14 @@ type Agent struct {
 	frameworks map[string]*mesos.FrameworkInfo
 	executors  map[execKey]*Executor
 	tasks      map[taskKey]*Task
+	operations []*Operation
+	total      resource.Resources
 }
 
 // New returns a running agent that has not registered yet.
 func New(cfg Config, set *Settings, world World, master Master) *Agent {
 	return &Agent{
-		cfg: cfg, set: set, world: world, master: master, running: true,
+		cfg: cfg, set: set, world: world, master: master, running: true, total: cfg.Resources,
 		frameworks: map[string]*mesos.FrameworkInfo{}, executors: map[execKey]*Executor{}, tasks: map[taskKey]*Task{},
 	}
 }
@@ -113,7 +115,8 @@ func (a *Agent) Attributes() []mesos.Attribute { return a.cfg.Attributes }
 // Domain is the --domain of the agent, nil for none.
 func (a *Agent) Domain() *mesos.DomainInfo { return a.cfg.Domain }
 
-// Resources are all resources of the agent.
+// Resources are the --resources of the agent; [Agent.Total] has what operations
+// made of them.
 func (a *Agent) Resources() resource.Resources { return a.cfg.Resources }
 
 // URL is the address of the agent in offers.

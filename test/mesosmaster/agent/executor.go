@@ -203,6 +203,12 @@ func (a *Agent) ShutdownFramework(frameworkID string) {
 		return
 	}
 	a.forget(frameworkID)
+	a.operations = slices.DeleteFunc(a.operations, func(o *Operation) bool {
+		if o.FrameworkID == frameworkID {
+			o.silence()
+		}
+		return o.FrameworkID == frameworkID
+	})
 }
 
 func (a *Agent) forget(frameworkID string) {

@@ -29,6 +29,7 @@ func (a *Agent) Stop() {
 	a.running, a.registered = false, false
 	a.life++
 	a.silence()
+	a.silenceOperations()
 	for _, info := range a.Frameworks() {
 		if !info.GetCheckpoint() {
 			a.forget(info.ID.GetValue())
@@ -50,6 +51,7 @@ func (a *Agent) Destroy() {
 	clear(a.tasks)
 	clear(a.executors)
 	clear(a.frameworks)
+	a.operations, a.total = nil, a.cfg.Resources
 }
 
 // Start is the start of the agent process: it recovers, waits for executors and
@@ -62,6 +64,10 @@ func (a *Agent) Start() {
 			t.stream.retry = a.set.UpdateRetryMin
 			a.armRetry(t)
 		}
+	}
+	for _, o := range a.operations {
+		o.retry = a.set.UpdateRetryMin
+		a.armOperation(o)
 	}
 	wait := a.set.StartDelay
 	for _, e := range a.sortedExecutors() {

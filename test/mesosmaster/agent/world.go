@@ -58,6 +58,8 @@ type Master interface {
 	ExitedExecutor(a *Agent, frameworkID, executorID string, status int32)
 	// ExecutorToFramework is a message of an executor to its scheduler.
 	ExecutorToFramework(a *Agent, frameworkID, executorID string, data []byte)
+	// OperationStatusUpdate is the status of an operation with an id.
+	OperationStatusUpdate(a *Agent, o *Operation)
 	// Oversubscribed is a changed estimate of revocable resources.
 	Oversubscribed(a *Agent, total resource.Resources)
 }

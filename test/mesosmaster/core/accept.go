@@ -49,6 +49,7 @@ func (m *Master) accept(f *framework, call *scheduler.Call_Accept) {
 		run.left = run.left.Add(o.res)
 		f.stats.accepted++
 	}
+	run.offered = run.left
 	for i := range call.Operations {
 		run.operation(&call.Operations[i])
 	}
@@ -132,12 +133,19 @@ type acceptance struct {
 	agent *agent
 	role  string
 	left  resource.Resources
+
+	offered resource.Resources
 }
 
-// finish gives the remainder back under the call's filter.
+// finish gives the remainder back: what was offered as it is under the call's
+// filter, what operations made of it without one.
 func (r *acceptance) finish(refuse time.Duration) {
-	if len(r.left) > 0 {
-		r.m.recoverRes(r.f, r.agent, r.role, r.left, refuse)
+	converted := r.left.Sub(r.offered)
+	if len(converted) > 0 {
+		r.m.recoverRes(r.f, r.agent, r.role, converted, 0)
+	}
+	if declined := r.left.Sub(converted); len(declined) > 0 {
+		r.m.recoverRes(r.f, r.agent, r.role, declined, refuse)
 	}
 }
 
@@ -151,6 +159,8 @@ func (r *acceptance) operation(op *mesos.Offer_Operation) {
 		if op.LaunchGroup != nil {
 			r.launchGroup(op)
 		}
+	case mesos.Offer_Operation_RESERVE, mesos.Offer_Operation_UNRESERVE, mesos.Offer_Operation_CREATE, mesos.Offer_Operation_DESTROY:
+		r.convert(op)
 	case mesos.Offer_Operation_UNKNOWN:
 	default:
 		if op.ID != nil {

@@ -71,7 +71,7 @@ func (a *agent) offerable() bool { return a.connected && !a.deactivated }
 func (m *Master) admit(h *host.Agent) *agent {
 	a := &agent{
 		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
-		declared: h.Resources(), total: h.Resources(), connected: true,
+		declared: h.Resources(), total: h.Total(), connected: true,
 		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
@@ -128,6 +128,7 @@ func (m *Master) reregisterKnown(a *agent) {
 	}
 	clear(a.kills)
 	h.ResendUpdates()
+	h.ResendOperations()
 	m.resendForFrameworks(a)
 }
 
@@ -191,6 +192,7 @@ func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	}
 	m.tellAgentAdded(a)
 	h.ResendUpdates()
+	h.ResendOperations()
 	m.resendForFrameworks(a)
 }
 
@@ -287,6 +289,7 @@ func (m *Master) markUnreachable(a *agent) {
 		m.updateTask(t, status, mesos.TASK_UNREACHABLE)
 		m.setUnreachable(t)
 	}
+	m.dropOperations(a.id, mesos.OPERATION_UNREACHABLE, "Agent was marked unreachable")
 	m.removeAgent(a, &lostAgent{hostname: a.hostname, since: m.now})
 	m.broadcastFailure(a.id)
 }
@@ -360,6 +363,7 @@ func (m *Master) markGone(agentID string) bool {
 		}
 		m.completeTask(a.tasks[key])
 	}
+	m.dropOperations(a.id, mesos.OPERATION_GONE_BY_OPERATOR, "Agent has been marked gone")
 	m.removeAgent(a, &lostAgent{hostname: a.hostname, gone: true, since: m.now})
 	m.broadcastFailure(agentID)
 	a.host.Destroy()
@@ -382,6 +386,9 @@ func (m *Master) sendGone(t *task) {
 	m.send(t.fw, status)
 	m.updateTask(t, status, mesos.TASK_GONE_BY_OPERATOR)
 }
+
+// String names an agent as the master's texts do.
+func (a *agent) String() string { return a.id + " at " + a.pid() + " (" + a.hostname + ")" }
 
 func executorIDOf(t *task) *mesos.ExecutorID {
 	if t.executorID == "" {

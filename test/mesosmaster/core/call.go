@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"time"
 
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
@@ -119,6 +118,8 @@ func (m *Master) dispatch(f *framework, r *Request) Response {
 		m.reconcileOperations(f, call.ReconcileOperations)
 	case scheduler.Call_SHUTDOWN:
 		m.shutdownExecutor(f, call.Shutdown)
+	case scheduler.Call_ACKNOWLEDGE_OPERATION_STATUS:
+		m.acknowledgeOperation(f, call.AcknowledgeOperationStatus)
 	case scheduler.Call_UPDATE_FRAMEWORK:
 		return m.updateFramework(f, call.UpdateFramework, r.Constraints)
 	}
@@ -206,34 +207,4 @@ func (m *Master) shutdownExecutor(f *framework, s *scheduler.Call_Shutdown) {
 	if a != nil {
 		a.host.ShutdownExecutor(f.id, s.ExecutorID.Value)
 	}
-}
-
-// reconcileOperations answers that no operation is known: operations with
-// feedback are not emulated (Mesos master.cpp reconcileOperations).
-func (m *Master) reconcileOperations(f *framework, r *scheduler.Call_ReconcileOperations) {
-	for i := range r.Operations {
-		op := r.Operations[i]
-		state := mesos.OPERATION_UNKNOWN
-		if op.AgentID != nil {
-			lost := m.lost[op.AgentID.Value]
-			switch {
-			case m.recovered[op.AgentID.Value] != nil:
-				state = mesos.OPERATION_RECOVERING
-			case lost != nil && lost.gone:
-				state = mesos.OPERATION_GONE_BY_OPERATOR
-			case lost != nil:
-				state = mesos.OPERATION_UNREACHABLE
-			}
-		}
-		m.sendOperation(f, &op.OperationID, state, "Reconciliation: Operation is unknown", op.AgentID)
-	}
-}
-
-func (m *Master) sendOperation(f *framework, id *mesos.OperationID, state mesos.OperationState, message string, agentID *mesos.AgentID) {
-	m.emit(f, &scheduler.Event{
-		Type: scheduler.Event_UPDATE_OPERATION_STATUS,
-		UpdateOperationStatus: &scheduler.Event_UpdateOperationStatus{Status: mesos.OperationStatus{
-			OperationID: id, State: state, Message: &message, AgentID: agentID,
-		}},
-	})
 }

@@ -24,6 +24,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
@@ -49,6 +50,7 @@ type framework struct {
 	executors   map[execKey]*executor
 	onAgent     map[string][]string // executor ids by agent, sorted
 	offers      map[string]*offer
+	operations  map[string]*host.Operation
 	// Running totals of what it uses and is offered, for operators. Ranges that
 	// overlap between agents count once and vanish with the first that goes, as
 	// in a real master (Mesos master/framework.hpp totalUsedResources).
@@ -74,7 +76,7 @@ func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
 	f := &framework{
 		id: id, roles: map[string]bool{}, suppressed: map[string]bool{},
 		tasks: map[string]*task{}, unreachable: map[string]*task{},
-		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{},
+		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{}, operations: map[string]*host.Operation{},
 		registered: m.now, reregistered: m.now,
 	}
 	f.stats.init()

@@ -68,9 +68,20 @@ func (m *Master) forgetOffer(o *offer) {
 func (m *Master) discardOffer(o *offer, rescind bool) {
 	m.forgetOffer(o)
 	m.recoverRes(o.fw, o.agent, o.role, o.res, 0)
-	if !rescind {
-		return
+	if rescind {
+		m.sendRescind(o)
 	}
+}
+
+// rescindFiltered rescinds an offer whose resources its framework shall not get
+// again for a while.
+func (m *Master) rescindFiltered(o *offer, refuse time.Duration) {
+	m.forgetOffer(o)
+	m.recoverRes(o.fw, o.agent, o.role, o.res, refuse)
+	m.sendRescind(o)
+}
+
+func (m *Master) sendRescind(o *offer) {
 	o.fw.stats.rescinded++
 	m.emit(o.fw, &scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{
 		OfferID: mesos.OfferID{Value: o.id},

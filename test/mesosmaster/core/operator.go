@@ -54,6 +54,7 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 	master.Call_GET_FRAMEWORKS:    asks(func(m *Master, r *OperatorReply) { r.GetFrameworks = m.frameworksReply() }),
 	master.Call_GET_EXECUTORS:     asks(func(m *Master, r *OperatorReply) { r.GetExecutors = m.executorsReply() }),
 	master.Call_GET_TASKS:         asks(func(m *Master, r *OperatorReply) { r.GetTasks = m.tasksReply() }),
+	master.Call_GET_OPERATIONS:    asks(func(m *Master, r *OperatorReply) { r.GetOperations = m.operationsReply() }),
 	master.Call_GET_ROLES:         asks(func(m *Master, r *OperatorReply) { r.GetRoles = m.rolesReply() }),
 	master.Call_GET_WEIGHTS:       asks(func(m *Master, r *OperatorReply) { r.GetWeights = m.weightsReply() }),
 	master.Call_MARK_AGENT_GONE: {
@@ -67,6 +68,18 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 	master.Call_REACTIVATE_AGENT: {
 		"reactivate_agent", func(c *master.Call) bool { return c.ReactivateAgent != nil },
 		func(m *Master, c *master.Call) Response { return m.operatorReactivate(c.ReactivateAgent.AgentID.Value) },
+	},
+	master.Call_RESERVE_RESOURCES: {
+		"reserve_resources", func(c *master.Call) bool { return c.ReserveResources != nil }, (*Master).operatorConvert,
+	},
+	master.Call_UNRESERVE_RESOURCES: {
+		"unreserve_resources", func(c *master.Call) bool { return c.UnreserveResources != nil }, (*Master).operatorConvert,
+	},
+	master.Call_CREATE_VOLUMES: {
+		"create_volumes", func(c *master.Call) bool { return c.CreateVolumes != nil }, (*Master).operatorConvert,
+	},
+	master.Call_DESTROY_VOLUMES: {
+		"destroy_volumes", func(c *master.Call) bool { return c.DestroyVolumes != nil }, (*Master).operatorConvert,
 	},
 	master.Call_TEARDOWN: {
 		"teardown", func(c *master.Call) bool { return c.Teardown != nil },

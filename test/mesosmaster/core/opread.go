@@ -149,9 +149,14 @@ func (f *framework) reply() *FrameworkReply {
 }
 
 // offerList are the outstanding offers in the order they were made.
-func (f *framework) offerList() []*offer {
-	list := make([]*offer, 0, len(f.offers))
-	for _, o := range f.offers {
+func (f *framework) offerList() []*offer { return offersInOrder(f.offers) }
+
+// offerList are the outstanding offers in the order they were made.
+func (a *agent) offerList() []*offer { return offersInOrder(a.offers) }
+
+func offersInOrder(in map[string]*offer) []*offer {
+	list := make([]*offer, 0, len(in))
+	for _, o := range in {
 		list = append(list, o)
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].seq < list[j].seq })

@@ -87,6 +87,20 @@ func (l agentLink) ExecutorToFramework(h *host.Agent, frameworkID, executorID st
 	}})
 }
 
+// OperationStatusUpdate implements [host.Master] (Mesos master.cpp
+// updateOperationStatus).
+func (l agentLink) OperationStatusUpdate(h *host.Agent, o *host.Operation) {
+	f := l.m.frameworks[o.FrameworkID]
+	if l.m.agents[h.ID()] == nil || f == nil {
+		return
+	}
+	f.operations[o.ID()] = o
+	l.m.emit(f, &scheduler.Event{
+		Type:                  scheduler.Event_UPDATE_OPERATION_STATUS,
+		UpdateOperationStatus: &scheduler.Event_UpdateOperationStatus{Status: o.Status},
+	})
+}
+
 // Oversubscribed implements [host.Master] (Mesos master.cpp updateSlave): offers
 // of the agent with revocable resources are rescinded.
 func (l agentLink) Oversubscribed(h *host.Agent, total resource.Resources) {

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
@@ -102,6 +103,12 @@ func Validate(r *mesos.Resource) error {
 	}
 	err := invalidValue(r)
 	if err == nil {
+		err = invalidReservations(r)
+	}
+	if err == nil {
+		err = invalidDisk(r)
+	}
+	if err == nil {
 		return nil
 	}
 	res := FromProto(r)
@@ -129,6 +136,45 @@ func invalidValue(r *mesos.Resource) error {
 		return invalidSet(r.Set.Item)
 	default:
 		return errors.New("Unsupported resource type")
+	}
+	return nil
+}
+
+// invalidReservations checks a reservation stack: no "*", and each reservation
+// after the first dynamic and for a role below the one before.
+func invalidReservations(r *mesos.Resource) error {
+	outer := ""
+	for i, x := range Upgraded(r) {
+		role := x.GetRole()
+		if role == "*" {
+			return errors.New(`Invalid reservation: role "*" cannot be reserved`)
+		}
+		if err := ValidRole(role); err != nil {
+			return fmt.Errorf("Invalid reservation: %w", err)
+		}
+		if i > 0 && x.GetType() == mesos.Resource_ReservationInfo_STATIC {
+			return errors.New("Invalid refined reservation: A refined reservation cannot be STATIC")
+		}
+		if i > 0 && !strings.HasPrefix(role, outer+"/") {
+			return fmt.Errorf("Invalid refined reservation: role '%s' is not a refined role of '%s'", role, outer)
+		}
+		outer = role
+	}
+	return nil
+}
+
+func invalidDisk(r *mesos.Resource) error {
+	switch {
+	case r.Disk.GetPersistence() == nil:
+		return nil
+	case len(Upgraded(r)) == 0:
+		return errors.New("Persistent volumes cannot be created from unreserved resources")
+	case r.Revocable != nil:
+		return errors.New("Persistent volumes cannot be created from revocable resources")
+	case r.Disk.Volume == nil:
+		return errors.New("Expecting 'volume' to be set for persistent volume")
+	case r.Disk.Volume.HostPath != nil:
+		return errors.New("Expecting 'host_path' to be unset for persistent volume")
 	}
 	return nil
 }
@@ -214,10 +260,12 @@ func (r *Resource) fillReservation(out *mesos.Resource, form WireForm) {
 		if reserved {
 			out.Reservations = t.Reservations
 		}
-		if form.Roles {
-			out.Role = &starRole
+		if !form.Roles {
+			return
 		}
-		return
+	}
+	if form.Refined && reserved && len(t.Reservations) > 1 {
+		return // a refined reservation has no older form
 	}
 	out.Role = &starRole
 	if !reserved {

@@ -307,6 +307,9 @@ func (f Flavor) write(b *strings.Builder) {
 			if x.Principal != nil {
 				b.WriteString("," + x.GetPrincipal())
 			}
+			if x.Labels != nil {
+				b.WriteString("," + labelText(x.Labels))
+			}
 			b.WriteString(")")
 		}
 		b.WriteString("])")
@@ -320,6 +323,17 @@ func (f Flavor) write(b *strings.Builder) {
 	if f.tmpl.Shared != nil {
 		b.WriteString("<SHARED>")
 	}
+}
+
+func labelText(l *mesos.Labels) string {
+	parts := make([]string, len(l.Labels))
+	for i, x := range l.Labels {
+		parts[i] = x.Key
+		if x.Value != nil {
+			parts[i] += ": " + *x.Value
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // String renders the list as Mesos does: entries separated by "; ".
