@@ -17,10 +17,10 @@ limitations under the License.
 package mesosmaster
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -30,32 +30,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
-
-// Handler is the master's HTTP interface: /api/v1/scheduler and the read
-// endpoints, each also under /master.
-func (m *Master) Handler() http.Handler { return http.HandlerFunc(m.serveHTTP) }
-
-func (m *Master) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	m.mu.Lock()
-	gone := m.down || m.closed || m.core.Crashed != ""
-	m.mu.Unlock()
-	if gone {
-		panic(http.ErrAbortHandler)
-	}
-	p := path.Clean("/" + r.URL.Path)
-	if rest, ok := strings.CutPrefix(p, "/master/"); ok {
-		p = "/" + rest
-	}
-	if p == "/api/v1/scheduler" {
-		m.serveScheduler(w, r)
-		return
-	}
-	if p == "/api/v1" {
-		m.serveOperator(w, r)
-		return
-	}
-	m.serveRead(w, r, p)
-}
 
 // text writes an error the way libprocess does.
 func text(w http.ResponseWriter, status int, body string) {
@@ -79,14 +53,8 @@ func answer(w http.ResponseWriter, r core.Response) {
 
 // serveScheduler is POST /api/v1/scheduler, checks in the master's order (Mesos
 // master/http.cpp Master::Http::scheduler).
-func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
-	if resp, ok := m.unavailable(); ok {
-		answer(w, resp)
-		return
-	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		text(w, http.StatusMethodNotAllowed, fmt.Sprintf("405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.", r.Method))
+func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request, who string) {
+	if !posted(w, r) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -98,6 +66,7 @@ func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		answer(w, resp)
 		return
 	}
+	req.Principal = who
 	if forced, ok := m.forced(req); ok {
 		answer(w, forced)
 		return
@@ -253,32 +222,42 @@ func (m *Master) subscribe(w http.ResponseWriter, r *http.Request, req *core.Req
 	w.WriteHeader(http.StatusOK)
 	m.do(func(c *core.Master, now time.Time) {
 		m.record(now, req, http.StatusOK)
-		if m.down || m.closed {
+		if m.owner == nobody || m.closed {
 			s.close(true)
 			return
 		}
 		m.streams[s.id] = s
 		c.Subscribe(now, s.id, req.Call, req.Constraints)
 	})
-	if s.serve(r.Context(), w) && !s.isFrozen() {
-		m.do(func(c *core.Master, now time.Time) {
-			delete(m.streams, s.id)
-			c.Disconnect(now, s.id)
-		})
-	}
+	m.follow(w, r, s)
 }
 
-// crash breaks everything, as the abort of a master process does.
+// follow writes a stream to its end, and tells the core if the client went first.
+func (m *Master) follow(w http.ResponseWriter, r *http.Request, s *stream) {
+	if !s.serve(r.Context(), w) || s.isFrozen() {
+		return
+	}
+	// A stopped process notices when it goes on.
+	if p, ok := m.processOf(r); ok && !m.awake(context.WithoutCancel(r.Context()), p) {
+		return
+	}
+	m.do(func(c *core.Master, now time.Time) {
+		if m.streams[s.id] == s {
+			delete(m.streams, s.id)
+			c.Disconnect(now, s.id)
+		}
+	})
+}
+
+// crash is the abort of the master process.
 func (m *Master) crash() {
 	m.mu.Lock()
-	for id, s := range m.streams {
-		s.close(true)
-		delete(m.streams, id)
+	defer m.mu.Unlock()
+	if m.owner == nobody {
+		return
 	}
-	srv := m.server
-	m.server = nil
-	m.mu.Unlock()
-	if srv != nil {
-		go func() { _ = srv.Close() }() // closing waits for nothing; the handler running now must not do it itself
-	}
+	now := time.Now()
+	m.crashed = m.core.Crashed
+	m.kill(now, m.processes[m.owner])
+	m.settle(now)
 }

@@ -27,12 +27,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/election"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/wire"
 )
 
 // AgentConfig describes one emulated agent.
@@ -50,21 +50,35 @@ type (
 	AgentSnapshot = core.AgentSnapshot
 )
 
+// Address is where a master process is reached, as it tells its clients.
+type Address struct {
+	Hostname, IP string
+	Port         int
+}
+
+// defaultPort is the port of a Mesos master.
+const defaultPort = 5050
+
 // Master is an emulated master. All methods may be called from any goroutine.
 type Master struct {
 	cfg Config
 
-	mu      sync.Mutex
-	core    *core.Master
-	streams map[string]*stream
-	timer   *time.Timer
-	closed  bool
-	down    bool
-	calls   callLog
-	inject  injections
+	mu       sync.Mutex
+	core     *core.Master
+	election *election.Ensemble
+	streams  map[string]*stream // of the leader
+	timer    *time.Timer
+	closed   bool
+	calls    callLog
+	inject   injections
+	crashed  string
 
-	server   *http.Server
-	addr     string // as asked for, then as bound
+	routes    map[string]route
+	processes []*process
+	owner     int       // the process whose state the core is, or nobody
+	pausedAt  time.Time // when the owner was stopped by SIGSTOP, zero if it runs
+
+	ended    []*wire.Server // of processes that have died
 	serving  sync.WaitGroup
 	serveErr error
 }
@@ -85,17 +99,42 @@ func NewMaster(cfg Config) (*Master, error) {
 	if cfg.CallLog == 0 {
 		cfg.CallLog = defaultCallLog
 	}
-	m := &Master{cfg: cfg, streams: map[string]*stream{}}
-	m.calls.limit = cfg.CallLog
+	address := Address{Hostname: "localhost", IP: "127.0.0.1", Port: defaultPort}
+	return newCluster(cfg, election.Config{
+		Masters: 1, BootTime: cfg.BootTime, RouteTime: cfg.RouteTime, RecoveryTime: cfg.RecoveryTime,
+	}, []Address{address})
+}
+
+// newCluster makes masters that all run, and agents registered with the leader.
+func newCluster(cfg Config, vote election.Config, addresses []Address) (*Master, error) {
 	now := time.Now()
-	m.core = core.New(cfg.core(), now)
+	e, err := election.New(vote, now)
+	if err != nil {
+		return nil, fmt.Errorf("mesosmaster: %w", err)
+	}
+	m := &Master{cfg: cfg, streams: map[string]*stream{}, routes: allRoutes(), election: e, core: core.New(cfg.core(), now)}
+	m.calls.limit = cfg.CallLog
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, a := range addresses {
+		p := &process{index: i, hostname: a.Hostname, ip: a.IP, port: a.Port}
+		if vote.ZooKeeper {
+			p.id = m.core.NewStreamID()
+		}
+		m.processes = append(m.processes, p)
+		if err := m.boot(p); err != nil {
+			return nil, err
+		}
+	}
+	m.owner, _ = e.Leader(0) // there always is one in the beginning
+	if p := m.processes[m.owner]; p.id != "" {
+		m.core.Become(p.id, p.hostname, p.ip, p.port)
+	}
 	for _, a := range cfg.Agents {
 		if _, err := m.core.AddAgent(now, a); err != nil {
 			return nil, fmt.Errorf("mesosmaster: %w", err)
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.settle(now)
 	return m, nil
 }
@@ -112,7 +151,12 @@ func (m *Master) do(f func(c *core.Master, now time.Time)) {
 
 // settle is called with the lock held after every change.
 func (m *Master) settle(now time.Time) {
-	m.core.Advance(now)
+	for _, ev := range m.election.Advance(now) {
+		m.became(ev)
+	}
+	if m.pausedAt.IsZero() {
+		m.core.Advance(now)
+	}
 	for _, o := range m.core.Drain() {
 		s := m.streams[o.Stream]
 		if s == nil {
@@ -126,11 +170,25 @@ func (m *Master) settle(now time.Time) {
 			delete(m.streams, o.Stream)
 		}
 	}
+	m.wakeAt(now)
+}
+
+// wakeAt sets the timer for what is due next.
+func (m *Master) wakeAt(now time.Time) {
 	if m.timer != nil {
 		m.timer.Stop()
 		m.timer = nil
 	}
-	if at, ok := m.core.Next(); ok && !m.closed {
+	if m.closed {
+		return
+	}
+	at, ok := m.election.Next()
+	if m.pausedAt.IsZero() {
+		if due, any := m.core.Next(); any && (!ok || due.Before(at)) {
+			at, ok = due, true
+		}
+	}
+	if ok {
 		m.timer = time.AfterFunc(at.Sub(now), m.tick)
 	}
 }
@@ -139,49 +197,28 @@ func (m *Master) tick() { m.do(func(*core.Master, time.Time) {}) }
 
 // Start listens on addr ("127.0.0.1:0" for any port) and serves until Close or
 // Stop.
-func (m *Master) Start(addr string) error {
+func (m *Master) Start(addr string) error { return m.start(0, addr) }
+
+func (m *Master) start(i int, addr string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.processes[i]
+	if p.server == nil {
+		return errors.New("mesosmaster: Start of a process that is dead")
+	}
+	p.bound = addr
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("mesosmaster: listen: %w", err)
 	}
-	tcp, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return errors.Join(fmt.Errorf("mesosmaster: %s is not a TCP address", addr), l.Close())
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil || host == "" {
-		host = tcp.IP.String()
-	}
-	if tcp.IP.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	ip := host
-	if net.ParseIP(host) == nil {
-		ip = tcp.IP.String()
-	}
-	srv := &http.Server{Handler: m.Handler(), ReadHeaderTimeout: time.Minute}
-	m.mu.Lock()
-	m.addr = net.JoinHostPort(host, strconv.Itoa(tcp.Port))
-	m.server = srv
-	m.core.SetAddress(host, ip, tcp.Port)
-	m.mu.Unlock()
-	m.serving.Add(1)
-	go func() {
-		defer m.serving.Done()
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			m.mu.Lock()
-			m.serveErr = err
-			m.mu.Unlock()
-		}
-	}()
-	return nil
+	return m.listen(p, l)
 }
 
 // Addr is the host:port the master listens on, empty before Start.
 func (m *Master) Addr() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.addr
+	return m.processes[0].bound
 }
 
 // URL is the master's base URL, "http://host:port"; before Start, and for the
@@ -193,23 +230,38 @@ func (m *Master) URL() string {
 	return "http://mesos-master.invalid:5050"
 }
 
-// Close ends all streams and stops serving for good.
-func (m *Master) Close() {
-	m.mu.Lock()
+// end closes all streams and stops the clock; called with the lock held.
+func (m *Master) end() (servers []*wire.Server) {
 	m.closed = true
 	for id, s := range m.streams {
 		s.close(true)
 		delete(m.streams, id)
 	}
-	if m.timer != nil {
-		m.timer.Stop()
-		m.timer = nil
+	for _, p := range m.processes {
+		for _, s := range p.held {
+			s.close(true)
+		}
+		if p.server != nil {
+			servers = append(servers, p.server)
+		}
+		m.resume(p)
 	}
-	srv := m.server
-	m.server = nil
+	m.wakeAt(time.Now())
+	return servers
+}
+
+// Close ends all streams and stops serving for good.
+func (m *Master) Close() {
+	m.mu.Lock()
+	servers := m.end()
+	ended := m.ended
+	m.ended = nil
 	m.mu.Unlock()
-	if srv != nil {
-		_ = srv.Close() // closes the listener and all connections; nothing else can fail
+	for _, srv := range servers {
+		srv.Close()
+	}
+	for _, srv := range append(servers, ended...) {
+		srv.Wait()
 	}
 	m.serving.Wait()
 }
@@ -217,64 +269,53 @@ func (m *Master) Close() {
 // Shutdown is Close that lets calls in flight finish, for as long as ctx allows.
 func (m *Master) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
-	m.closed = true // no new stream may begin
-	for id, s := range m.streams {
-		s.close(true)
-		delete(m.streams, id)
-	}
-	srv := m.server
+	servers := m.end()
 	m.mu.Unlock()
 	var err error
-	if srv != nil {
-		err = srv.Shutdown(ctx)
+	for _, srv := range servers {
+		err = errors.Join(err, srv.Shutdown(ctx))
 	}
 	m.Close()
 	return err
 }
 
-// Stop is the death of the master process: streams break without an ERROR,
-// connections are refused, its memory is lost. Agents and tasks live on.
+// Stop is the death of the master process, of the leader if there are several:
+// streams break without an ERROR, connections are refused, its memory is lost.
+// Agents and tasks live on.
 func (m *Master) Stop() {
 	m.mu.Lock()
-	if m.down || m.closed {
-		m.mu.Unlock()
+	defer m.mu.Unlock()
+	if m.owner == nobody || m.closed {
 		return
 	}
-	m.down = true
 	now := time.Now()
-	m.core.Down(now)
+	m.kill(now, m.processes[m.owner])
 	m.settle(now)
-	srv := m.server
-	m.server = nil
-	m.mu.Unlock()
-	if srv != nil {
-		_ = srv.Close() // closes the listener and all connections; nothing else can fail
-	}
 }
 
-// StartAgain is a new master process on the same address, with the registry of
-// the old one. Agents come back after Config.AgentReregisterDelay.
+// StartAgain is a new process in the place of the first that is dead, on the same
+// address, with the registry of the old one. Agents come back after
+// Config.AgentReregisterDelay.
 func (m *Master) StartAgain() error {
 	m.mu.Lock()
-	addr, served := m.addr, m.addr != ""
-	if !m.down {
-		m.mu.Unlock()
-		return errors.New("mesosmaster: StartAgain without Stop")
-	}
-	m.mu.Unlock()
-	m.serving.Wait()
-	if served {
-		if err := m.Start(addr); err != nil {
-			return err
+	defer m.mu.Unlock()
+	for _, p := range m.processes {
+		if m.election.Phase(p.index) == election.Dead {
+			return m.startAgain(p)
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.down = false
+	return errors.New("mesosmaster: StartAgain without Stop")
+}
+
+func (m *Master) startAgain(p *process) error {
 	now := time.Now()
-	m.core.Up(now)
+	if p.id != "" {
+		p.id = m.core.NewStreamID()
+	}
+	m.serveErr, m.crashed = nil, ""
+	m.election.Start(now, p.index)
 	m.settle(now)
-	return nil
+	return m.serveErr
 }
 
 // Restart is a master fail-over: Stop and StartAgain.
@@ -288,5 +329,5 @@ func (m *Master) Restart() error {
 func (m *Master) Crashed() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.core.Crashed
+	return m.crashed
 }

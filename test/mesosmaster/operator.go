@@ -17,7 +17,6 @@ limitations under the License.
 package mesosmaster
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -32,14 +31,8 @@ import (
 
 // serveOperator is POST /api/v1: the few operator calls that disturb frameworks,
 // and the two that tools begin with.
-func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request) {
-	if resp, ok := m.unavailable(); ok {
-		answer(w, resp)
-		return
-	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		text(w, http.StatusMethodNotAllowed, fmt.Sprintf("405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.", r.Method))
+func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request, _ string) {
+	if !posted(w, r) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)

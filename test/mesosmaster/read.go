@@ -19,55 +19,55 @@ package mesosmaster
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/wire"
 )
 
-// serveRead is the read-only interface tools use, in the JSON of a recorded
-// master. The body is built under the lock, and encoded outside.
-func (m *Master) serveRead(w http.ResponseWriter, r *http.Request, p string) {
-	q := r.URL.Query()
-	switch p {
-	case "/health":
-		answer(w, core.Response{Status: http.StatusOK})
-	case "/redirect":
-		w.Header().Set("Location", "//"+r.Host)
-		if addr := m.Addr(); addr != "" {
-			w.Header().Set("Location", "//"+addr)
-		}
-		answer(w, core.Response{Status: http.StatusTemporaryRedirect})
-	case "/version":
-		writeJSON(w, map[string]any{
-			"version": core.Version, "build_date": "", "build_time": 0.0, "build_user": "", "git_branch": "", "git_sha": "",
-		})
-	case "/state", "/state.json":
-		m.read(w, func(c *core.Master) any { return c.State() })
-	case "/slaves":
-		m.read(w, func(c *core.Master) any { return c.Slaves(true) })
-	case "/frameworks":
-		m.read(w, func(c *core.Master) any { return c.FrameworkList() })
-	case "/tasks":
+// reads are the bodies of the read-only endpoints tools use, in the JSON of a
+// recorded master.
+var reads = map[string]func(c *core.Master, q url.Values) any{
+	"/state":      func(c *core.Master, _ url.Values) any { return c.State() },
+	"/state.json": func(c *core.Master, _ url.Values) any { return c.State() },
+	"/slaves":     func(c *core.Master, _ url.Values) any { return c.Slaves(true) },
+	"/frameworks": func(c *core.Master, _ url.Values) any { return c.FrameworkList() },
+	"/roles":      func(c *core.Master, _ url.Values) any { return c.RoleList() },
+	"/tasks": func(c *core.Master, q url.Values) any {
 		limit, _ := strconv.Atoi(q.Get("limit"))   // zero is the default
 		offset, _ := strconv.Atoi(q.Get("offset")) // zero is the default
-		m.read(w, func(c *core.Master) any { return c.TaskList(q.Get("framework_id"), q.Get("task_id"), limit, offset) })
-	case "/roles":
-		m.read(w, func(c *core.Master) any { return c.RoleList() })
-	case "/metrics/snapshot":
-		m.read(w, func(c *core.Master) any { return c.Metrics() })
-	default:
-		text(w, http.StatusNotFound, "404 Not Found.")
-	}
+		return c.TaskList(q.Get("framework_id"), q.Get("task_id"), limit, offset)
+	},
 }
 
-func (m *Master) read(w http.ResponseWriter, f func(c *core.Master) any) {
-	if resp, ok := m.unavailable(); ok {
-		answer(w, resp)
-		return
-	}
+// read answers with a body built under the lock, and encoded outside.
+func (m *Master) read(w http.ResponseWriter, r *http.Request, f func(c *core.Master, q url.Values) any) {
 	var body any
-	m.do(func(c *core.Master, _ time.Time) { body = f(c) })
+	q := r.URL.Query()
+	m.do(func(c *core.Master, _ time.Time) { body = f(c, q) })
+	writeJSON(w, body)
+}
+
+func serveVersion(_ *Master, w http.ResponseWriter, _ *http.Request, _ string) {
+	writeJSON(w, map[string]any{
+		"version": core.Version, "build_date": "", "build_time": 0.0, "build_user": "", "git_branch": "", "git_sha": "",
+	})
+}
+
+// serveMetrics answers on every process; one that does not lead knows of nothing.
+func serveMetrics(m *Master, w http.ResponseWriter, r *http.Request, _ string) {
+	p, _ := m.processOf(r)
+	var body map[string]float64
+	m.do(func(c *core.Master, now time.Time) {
+		if p == nil || m.leads(p) {
+			body = c.Metrics()
+			return
+		}
+		body = core.New(m.cfg.core(), now).Metrics()
+		body["master/elected"] = 0
+	})
 	writeJSON(w, body)
 }
 
@@ -76,6 +76,9 @@ func writeJSON(w http.ResponseWriter, body any) {
 	if err != nil {
 		text(w, http.StatusInternalServerError, "cannot encode: "+err.Error())
 		return
+	}
+	if l, ok := w.(wire.LengthFirst); ok {
+		l.LengthFirst()
 	}
 	w.Header().Set("Content-Type", mediaJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))

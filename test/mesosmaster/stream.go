@@ -50,7 +50,8 @@ type stream struct {
 	queue  []item
 	closed bool
 	abort  bool
-	frozen bool
+	frozen bool          // by a test: its client's going is not noticed either
+	paused bool          // its process is stopped
 	wake   chan struct{} // of capacity 1
 }
 
@@ -92,6 +93,14 @@ func (s *stream) freeze(on bool) {
 	s.signal()
 }
 
+// pause stops writing while the process is stopped.
+func (s *stream) pause(on bool) {
+	s.mu.Lock()
+	s.paused = on
+	s.mu.Unlock()
+	s.signal()
+}
+
 func (s *stream) isFrozen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +114,7 @@ func (s *stream) take() (batch []item, end, abort bool) {
 	if s.closed && s.abort {
 		return nil, true, true
 	}
-	if s.frozen {
+	if s.frozen || s.paused {
 		return nil, false, false
 	}
 	batch, s.queue = s.queue, nil

@@ -37,10 +37,11 @@ var refused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // RoundTrip implements http.RoundTripper.
 func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p := t.m.processes[0]
 	t.m.mu.Lock()
-	gone := t.m.down || t.m.closed || t.m.core.Crashed != ""
+	accepts := t.m.accepts(p)
 	t.m.mu.Unlock()
-	if gone {
+	if !accepts {
 		if req.Body != nil {
 			return nil, errors.Join(refused, req.Body.Close())
 		}
@@ -64,7 +65,7 @@ func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 				w.abort()
 			}
 		}()
-		t.m.Handler().ServeHTTP(w, in)
+		t.m.serveHTTP(p, w, in)
 		w.finish()
 	}()
 	select {

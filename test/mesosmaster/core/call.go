@@ -17,6 +17,7 @@ limitations under the License.
 package core
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,8 @@ type Request struct {
 	Stream      string
 	HasStream   bool // the Mesos-Stream-Id header was present
 	Constraints OfferConstraints
+	// Principal is who sent the call; empty where nobody is asked.
+	Principal string
 	// AcceptsNothing is set if the Accept header allows neither JSON nor protobuf.
 	AcceptsNothing bool
 }
@@ -56,6 +59,9 @@ func (m *Master) CheckSubscribe(r *Request) Response {
 	if err := validCall(r); err != nil {
 		return badRequest("Failed to validate scheduler::Call: " + err.Error())
 	}
+	if err := r.checkPrincipal(); err != nil {
+		return badRequest("Failed to validate scheduler::Call: " + err.Error())
+	}
 	if r.AcceptsNothing {
 		return notAcceptable
 	}
@@ -63,6 +69,25 @@ func (m *Master) CheckSubscribe(r *Request) Response {
 		return badRequest("Subscribe calls should not include the 'Mesos-Stream-Id' header")
 	}
 	return Response{}
+}
+
+// checkPrincipal compares who subscribes with what the FrameworkInfo says, and
+// completes it where it says nothing.
+func (r *Request) checkPrincipal() error {
+	info := r.Call.Subscribe.FrameworkInfo
+	switch {
+	case r.Principal == "":
+		return nil
+	case info.Principal == nil:
+		info.Principal = &r.Principal
+	case *info.Principal != r.Principal:
+		return errors.New(wrongPrincipal(r.Principal, *info.Principal))
+	}
+	return nil
+}
+
+func wrongPrincipal(authenticated, named string) string {
+	return fmt.Sprintf("Authenticated principal '%s' does not match principal '%s' set in `FrameworkInfo`", authenticated, named)
 }
 
 // Call handles every call but SUBSCRIBE. A call of type UNKNOWN from a
@@ -81,6 +106,8 @@ func (m *Master) Call(now time.Time, r *Request) Response {
 	switch {
 	case f == nil:
 		return badRequest("Framework cannot be found")
+	case r.Principal != "" && r.Principal != f.info.GetPrincipal():
+		return badRequest(wrongPrincipal(r.Principal, f.info.GetPrincipal()))
 	case !f.connected:
 		return Response{Status: 403, Body: "Framework is not subscribed"}
 	case !r.HasStream:

@@ -131,6 +131,13 @@ func (m *Master) SetAddress(hostname, ip string, port int) {
 	m.info = m.masterInfo()
 }
 
+// Become makes the master known under an id and an address: those of a process
+// that was elected.
+func (m *Master) Become(id, hostname, ip string, port int) {
+	m.id = id
+	m.SetAddress(hostname, ip, port)
+}
+
 // Info is the MasterInfo told to frameworks.
 func (m *Master) Info() *mesos.MasterInfo { return m.info }
 
