@@ -56,6 +56,19 @@ type Address struct {
 	Port         int
 }
 
+// complete fills in what is missing.
+func (a *Address) complete() {
+	if a.Hostname == "" {
+		a.Hostname = "localhost"
+	}
+	if a.IP == "" {
+		a.IP = "127.0.0.1"
+	}
+	if a.Port == 0 {
+		a.Port = defaultPort
+	}
+}
+
 // defaultPort is the port of a Mesos master.
 const defaultPort = 5050
 
@@ -99,7 +112,7 @@ func NewMaster(cfg Config) (*Master, error) {
 	if cfg.CallLog == 0 {
 		cfg.CallLog = defaultCallLog
 	}
-	address := Address{Hostname: "localhost", IP: "127.0.0.1", Port: defaultPort}
+	address := Address{Hostname: cfg.Hostname, IP: cfg.IP, Port: cfg.Port}
 	return newCluster(cfg, election.Config{
 		Masters: 1, BootTime: cfg.BootTime, RouteTime: cfg.RouteTime, RecoveryTime: cfg.RecoveryTime,
 	}, []Address{address})
@@ -117,6 +130,7 @@ func newCluster(cfg Config, vote election.Config, addresses []Address) (*Master,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, a := range addresses {
+		a.complete()
 		p := &process{index: i, hostname: a.Hostname, ip: a.IP, port: a.Port}
 		if vote.ZooKeeper {
 			p.id = m.core.NewStreamID()

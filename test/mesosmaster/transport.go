@@ -24,11 +24,44 @@ import (
 	"net/http"
 	"sync"
 	"syscall"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/wire"
 )
 
 // Transport returns an http.RoundTripper that reaches the master without
-// sockets, whatever host the URL names. It works inside testing/synctest.
+// sockets, whatever host the URL names; with several masters, the one at the
+// URL's host and port. It works inside testing/synctest.
 func (m *Master) Transport() http.RoundTripper { return &memoryTransport{m} }
+
+// at is the process at host:port; called with the lock held.
+func (m *Master) at(address string) *process {
+	if len(m.processes) == 1 {
+		return m.processes[0]
+	}
+	for _, p := range m.processes {
+		if p.address() == address {
+			return p
+		}
+	}
+	return nil
+}
+
+// Dial connects to the process at host:port without sockets: a connection whose
+// bytes are those of a real one, which works inside testing/synctest. With one
+// master the address does not matter.
+func (m *Master) Dial(address string) (*wire.PipeConn, error) {
+	m.mu.Lock()
+	p := m.at(address)
+	if p == nil || !m.accepts(p) {
+		m.mu.Unlock()
+		return nil, refused
+	}
+	srv := p.server
+	m.mu.Unlock()
+	client, server := wire.Pipe()
+	go srv.ServeConn(server)
+	return client, nil
+}
 
 type memoryTransport struct{ m *Master }
 
@@ -37,9 +70,9 @@ var refused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // RoundTrip implements http.RoundTripper.
 func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p := t.m.processes[0]
 	t.m.mu.Lock()
-	accepts := t.m.accepts(p)
+	p := t.m.at(req.URL.Host)
+	accepts := p != nil && t.m.accepts(p)
 	t.m.mu.Unlock()
 	if !accepts {
 		if req.Body != nil {

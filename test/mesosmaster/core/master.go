@@ -238,13 +238,17 @@ func (m *Master) emit(f *framework, e *scheduler.Event) {
 }
 
 func (m *Master) masterInfo() *mesos.MasterInfo {
-	port := uint32(m.cfg.Port)
-	ip, hostname := m.cfg.IP, m.cfg.Hostname
-	pid := fmt.Sprintf("master@%s:%d", ip, m.cfg.Port)
+	return m.InfoOf(m.id, m.cfg.Hostname, m.cfg.IP, m.cfg.Port)
+}
+
+// InfoOf is what a master process of an id and an address says of itself.
+func (m *Master) InfoOf(id, hostname, ip string, at int) *mesos.MasterInfo {
+	port := uint32(at)
+	pid := fmt.Sprintf("master@%s:%d", ip, at)
 	version := Version
 	info := &mesos.MasterInfo{
-		ID: m.id, IP: networkOrder(ip), Port: &port, PID: &pid, Hostname: &hostname, Version: &version,
-		Address: &mesos.Address{Hostname: &hostname, IP: &ip, Port: int32(m.cfg.Port)},
+		ID: id, IP: networkOrder(ip), Port: &port, PID: &pid, Hostname: &hostname, Version: &version,
+		Address: &mesos.Address{Hostname: &hostname, IP: &ip, Port: int32(at)},
 		Capabilities: []mesos.MasterInfo_Capability{
 			{Type: mesos.MasterInfo_Capability_AGENT_UPDATE},
 			{Type: mesos.MasterInfo_Capability_AGENT_DRAINING},
