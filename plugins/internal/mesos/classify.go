@@ -65,11 +65,12 @@ func classifySubscribe(status int, header http.Header, body string) (answer, err
 // Texts of a master's 400 that mean our subscription is not the live one (Mesos
 // Master::Http::scheduler, confirmed by a recorded master). Other 400 concern the
 // call alone.
-var lostTexts = []string{
-	"Framework cannot be found",
-	"The stream ID '",
-	"All non-subscribe calls should include",
-}
+const (
+	// textOtherStream: another subscription of our framework is the live one.
+	textOtherStream = "The stream ID '"
+	textNotFound    = "Framework cannot be found"
+	textNoStream    = "All non-subscribe calls should include"
+)
 
 // callSucceeded tells whether the status is success. Calls answer 202, only
 // UPDATE_FRAMEWORK answers 200.
@@ -77,22 +78,28 @@ func callSucceeded(status int) bool {
 	return status == http.StatusAccepted || status == http.StatusOK
 }
 
-// subscriptionLost tells whether a refused call shows that the subscription is
-// not live any more on the master that we talk to: 403 "Framework is not
-// subscribed", 400 with a text about the stream id, 307 and 503 of a master that
-// leads no more, 404 of one that has just started.
-func subscriptionLost(status int, body string) bool {
+// subscriptionLost returns why a refused call shows that the subscription is not
+// live any more on the master that we talk to, nil if it does not: 403 "Framework
+// is not subscribed", 400 with a text about the framework or the stream id, 307 and
+// 503 of a master that leads no more, 404 of one that has just started.
+//
+// A master that knows our framework by another stream id has been subscribed to by
+// somebody else, and says so on our stream, too. That may be read later than the
+// answer to a call, by a process that was stopped for a while: to subscribe again
+// would then push the new instance out.
+func subscriptionLost(status int, body string) error {
 	switch status {
 	case http.StatusForbidden, http.StatusTemporaryRedirect, http.StatusServiceUnavailable, http.StatusNotFound:
-		return true
+		return errCallsRefused
 	case http.StatusBadRequest:
-		for _, text := range lostTexts {
-			if strings.Contains(body, text) {
-				return true
-			}
+		switch {
+		case strings.Contains(body, textOtherStream):
+			return ErrFailedOver
+		case strings.Contains(body, textNotFound), strings.Contains(body, textNoStream):
+			return errCallsRefused
 		}
 	}
-	return false
+	return nil
 }
 
 // Texts of the ERROR event after which we must not subscribe again.

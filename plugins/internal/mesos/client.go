@@ -159,8 +159,8 @@ func (s *Session) call(ctx context.Context, sub *subscription, kind scheduler.Ca
 			return nil
 		}
 		refusal := &CallError{Type: kind.String(), Status: x.status, Body: x.text, Sent: true}
-		if subscriptionLost(x.status, x.text) {
-			sub.end(fmt.Errorf("%w: %w", errCallsRefused, refusal))
+		if why := subscriptionLost(x.status, x.text); why != nil {
+			sub.end(fmt.Errorf("%w: %w", why, refusal))
 		}
 		return refusal
 	}

@@ -151,20 +151,20 @@ func TestRefusedCalls(t *testing.T) {
 	tests := []struct {
 		status int
 		text   string
-		lost   bool
+		lost   error
 	}{
-		{400, "The stream ID 'x' included in this request didn't match the stream ID currently associated with framework ID fw", true},
-		{400, "All non-subscribe calls should include the 'Mesos-Stream-Id' header", true},
-		{400, "Framework cannot be found", true},
-		{400, "Failed to validate scheduler::Call: Not a valid UUID", false},
-		{400, "Failed to convert JSON into Call protobuf: Missing required fields: kill.task_id", false},
-		{401, "401 Unauthorized.", false},
-		{403, "Framework is not subscribed", true},
-		{307, "", true},
-		{404, "404 Not Found.", true},
-		{503, "Master has not finished recovery", true},
-		{415, "Expecting 'Content-Type' of application/json or application/x-protobuf", false},
-		{500, "oops", false},
+		{400, "The stream ID 'x' included in this request didn't match the stream ID currently associated with framework ID fw", ErrFailedOver},
+		{400, "All non-subscribe calls should include the 'Mesos-Stream-Id' header", errCallsRefused},
+		{400, "Framework cannot be found", errCallsRefused},
+		{400, "Failed to validate scheduler::Call: Not a valid UUID", nil},
+		{400, "Failed to convert JSON into Call protobuf: Missing required fields: kill.task_id", nil},
+		{401, "401 Unauthorized.", nil},
+		{403, "Framework is not subscribed", errCallsRefused},
+		{307, "", errCallsRefused},
+		{404, "404 Not Found.", errCallsRefused},
+		{503, "Master has not finished recovery", errCallsRefused},
+		{415, "Expecting 'Content-Type' of application/json or application/x-protobuf", nil},
+		{500, "oops", nil},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d %.20s", test.status, test.text), func(t *testing.T) {
@@ -181,15 +181,22 @@ func TestRefusedCalls(t *testing.T) {
 				}
 				synctest.Wait()
 				want := []string{"subscribed fw at m1:5050"}
-				if test.lost {
+				if test.lost != nil {
 					<-st.gone
 					want = append(want, "disconnected")
 				}
 				r.handler.wants(t, want...)
-				if test.lost && !errors.Is(r.handler.reasons[0], errCallsRefused) {
+				if test.lost != nil && !errors.Is(r.handler.reasons[0], test.lost) {
 					t.Errorf("the handler was told %v", r.handler.reasons[0])
 				}
-				r.stop()
+				if !errors.Is(test.lost, ErrFailedOver) {
+					r.stop()
+					return
+				}
+				// Not subscribed again: that would push the other instance out.
+				if err := <-r.result; !errors.Is(err, ErrFailedOver) || r.session.Status().State != StateFailedOver {
+					t.Errorf("Run returned %v, the state is %s", err, r.session.Status().State)
+				}
 			})
 		})
 	}

@@ -19,6 +19,7 @@ package mesos
 import (
 	"io"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -30,27 +31,68 @@ const (
 	maxHeartbeat = time.Hour
 )
 
-// watchedReader calls its timer's function when a Read waits longer than the
-// limit. The time that the handler takes between Reads does not count, and a
-// record that arrives slowly but steadily counts as life.
+// watchedReader calls a function when a Read waits longer than the limit. The time
+// that the handler takes between Reads does not count, and a record that arrives
+// slowly but steadily counts as life.
+//
+// A process that was stopped for long finds its timers run out and its socket full
+// at the same moment. So the last part of the limit begins only when the first has
+// been noticed: what waits to be read, it may be the news that somebody else took
+// over, is then read.
 type watchedReader struct {
-	in    io.Reader
-	timer *time.Timer
-	limit time.Duration
+	in     io.Reader
+	timer  *time.Timer
+	limit  time.Duration
+	silent func()
+
+	mu sync.Mutex
+	// since is when the Read that waits began, zero between Reads; first and last
+	// are the parts of its limit.
+	since       time.Time
+	first, last time.Duration
 }
+
+// lastCall is the last part of the limit of a watchedReader, at most.
+const lastCall = time.Second
 
 // watch starts with a stopped timer.
 func watch(in io.Reader, limit time.Duration, silent func()) *watchedReader {
-	t := time.AfterFunc(math.MaxInt64, silent)
-	t.Stop()
-	return &watchedReader{in: in, timer: t, limit: limit}
+	w := &watchedReader{in: in, limit: limit, silent: silent}
+	w.timer = time.AfterFunc(math.MaxInt64, w.expired)
+	w.timer.Stop()
+	return w
+}
+
+// expired runs when the first part of the limit is over.
+func (w *watchedReader) expired() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since := w.since
+	if since.IsZero() || time.Since(since) < w.first {
+		return // that Read has just returned
+	}
+	time.AfterFunc(w.last, func() {
+		w.mu.Lock()
+		waits := w.since.Equal(since)
+		w.mu.Unlock()
+		if waits {
+			w.silent()
+		}
+	})
 }
 
 // Read implements io.Reader.
 func (w *watchedReader) Read(p []byte) (int, error) {
-	w.timer.Reset(w.limit)
+	w.mu.Lock()
+	w.since, w.last = time.Now(), min(lastCall, w.limit/4)
+	w.first = w.limit - w.last
+	w.timer.Reset(w.first)
+	w.mu.Unlock()
 	n, err := w.in.Read(p)
 	w.timer.Stop()
+	w.mu.Lock()
+	w.since = time.Time{}
+	w.mu.Unlock()
 	return n, err
 }
 

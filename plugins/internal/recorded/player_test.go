@@ -1,0 +1,186 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package recorded
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/kube-mesos/kube-mesos/test/recordings/wire"
+)
+
+// ack identifies an update to be acknowledged.
+type ack struct{ task, agent, uuid string }
+
+// offered is what a master remembers of an outstanding offer.
+type offered struct{ agent, role string }
+
+// player plays one stream to one subscription. Its books are guarded by the
+// master's mutex.
+type player struct {
+	master *master
+	stream *stream
+	opened time.Time
+	body   *spool
+	// due counts the deliveries of each update with a uuid, acked their
+	// acknowledgements.
+	due, acked map[ack]int
+	// offers are outstanding as the master sees it.
+	offers map[string]offered
+	// drive makes a recorded call through the session; atEnd runs when all frames
+	// were read, before the stream ends. Both may be nil.
+	drive func(*player, exchange)
+	atEnd func(*player)
+}
+
+func (p *player) streamID() string { return p.stream.answer.Headers[streamIDHeader] }
+
+// sleep waits until the recorded time; false if the test ends first.
+func (p *player) sleep(at time.Duration) bool {
+	wait := time.Until(p.opened.Add(p.stream.lived(at)))
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-p.master.done:
+		return false
+	}
+}
+
+// settle lets everything happen that the last frame or call caused: in virtual
+// time the clock moves only when all goroutines wait.
+func (p *player) settle() { time.Sleep(time.Microsecond) }
+
+// run plays the frames and calls in their recorded order and at their recorded
+// times, then ends the stream as it was ended.
+func (p *player) run() {
+	calls := p.stream.calls
+	for i := 0; i <= len(p.stream.frames); i++ {
+		for len(calls) > 0 && (i == len(p.stream.frames) || calls[0].call.Number < p.stream.frames[i].line) {
+			if !p.sleep(calls[0].call.At()) {
+				return
+			}
+			p.settle()
+			if p.drive != nil {
+				p.drive(p, calls[0])
+			}
+			calls = calls[1:]
+		}
+		if i == len(p.stream.frames) {
+			break
+		}
+		if !p.sleep(p.stream.frames[i].at) {
+			return
+		}
+		p.send(p.stream.frames[i])
+	}
+	if !p.sleep(p.stream.endAt) {
+		return
+	}
+	p.settle()
+	if p.atEnd != nil {
+		p.atEnd(p)
+	}
+	p.finish()
+}
+
+// send writes one frame and keeps the books.
+func (p *player) send(f frame) {
+	m := p.master
+	m.mu.Lock()
+	switch f.kind() {
+	case "OFFERS":
+		for _, o := range wire.List(wire.Sub(f.event, "offers"), "offers") {
+			p.offers[wire.Text(o, "id", "value")] = offered{agent: wire.Text(o, "agent_id", "value"), role: wire.Text(o, "allocation_info", "role")}
+		}
+	case "RESCIND":
+		delete(p.offers, wire.Text(f.event, "rescind", "offer_id", "value"))
+	case "UPDATE":
+		if a, ok := ackOf(f.event); ok {
+			p.due[a]++
+		}
+	}
+	m.mu.Unlock()
+	p.body.put(f.record)
+}
+
+// ackOf is the acknowledgement that an UPDATE asks for, if it does.
+func ackOf(event protoreflect.Message) (ack, bool) {
+	status := wire.Sub(wire.Sub(event, "update"), "status")
+	uuid := wire.Bytes(status, "uuid")
+	return ack{
+		task: wire.Text(status, "task_id", "value"), agent: wire.Text(status, "agent_id", "value"), uuid: string(uuid),
+	}, len(uuid) > 0
+}
+
+// finish ends the stream. The client's part in it is up to the test.
+func (p *player) finish() {
+	m := p.master
+	switch p.stream.end {
+	case byClient, stillOpen:
+		m.over <- struct{}{}
+		return
+	case byDeath:
+		m.left(p)
+		p.body.finish(io.ErrUnexpectedEOF)
+	default:
+		m.left(p)
+		p.body.finish(io.EOF)
+	}
+}
+
+// judge checks a call against what this stream has brought.
+func (p *player) judge(kind string, call protoreflect.Message) string {
+	switch kind {
+	case "ACKNOWLEDGE":
+		a := ackIn(call)
+		if p.acked[a] >= p.due[a] {
+			return fmt.Sprintf("of task %q, delivered %d times with this uuid and acknowledged as often", a.task, p.due[a])
+		}
+	case "ACCEPT", "DECLINE":
+		member := wire.Sub(call, members[kind])
+		for _, id := range offerIDs(member) {
+			if _, ok := p.offers[id]; !ok {
+				return fmt.Sprintf("offer %q is not outstanding", id)
+			}
+		}
+	}
+	return ""
+}
+
+func ackIn(call protoreflect.Message) ack {
+	return ack{
+		task: wire.Text(call, "acknowledge", "task_id", "value"), agent: wire.Text(call, "acknowledge", "agent_id", "value"),
+		uuid: string(wire.Bytes(wire.Sub(call, "acknowledge"), "uuid")),
+	}
+}
+
+// used books what a call consumes.
+func (p *player) used(call protoreflect.Message) {
+	switch kind := wire.Enum(call, "type"); kind {
+	case "ACKNOWLEDGE":
+		p.acked[ackIn(call)]++
+	case "ACCEPT", "DECLINE":
+		for _, id := range offerIDs(wire.Sub(call, members[kind])) {
+			delete(p.offers, id)
+		}
+	}
+}

@@ -1,0 +1,371 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package recorded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/klog/v2/ktesting"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/test/recordings/wire"
+)
+
+// books is a handler that writes down what a session tells it.
+type books struct {
+	mu sync.Mutex
+	// held are the offers that are not void, by id.
+	held map[string]offers.Offer
+	// statuses are all updates, last those by task.
+	statuses []claims.TaskStatus
+	last     map[string]claims.TaskStatus
+	// failures are "agent/executor status".
+	failures []string
+	// alive tells that a subscription is live; ids are those that were.
+	alive bool
+	ids   []string
+	// reasons are why subscriptions ended.
+	reasons []error
+}
+
+func newBooks() *books {
+	return &books{held: map[string]offers.Offer{}, last: map[string]claims.TaskStatus{}}
+}
+
+func (b *books) Subscribed(s mesos.Subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.held)
+	b.alive = true
+	b.ids = append(b.ids, s.FrameworkID)
+}
+
+func (b *books) Disconnected(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.held)
+	b.alive = false
+	b.reasons = append(b.reasons, err)
+}
+
+func (b *books) Offers(list []offers.Offer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range list {
+		b.held[o.ID] = o
+	}
+}
+
+func (b *books) Rescinded(id string) { b.void(id) }
+
+func (b *books) void(ids ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		delete(b.held, id)
+	}
+}
+
+func (b *books) Updated(s claims.TaskStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.statuses = append(b.statuses, s)
+	b.last[s.TaskID] = s
+}
+
+func (b *books) Failed(agent, executor string, status int32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures = append(b.failures, fmt.Sprintf("%s/%s %d", agent, executor, status))
+}
+
+// memory keeps the FrameworkID.
+type memory struct {
+	mu sync.Mutex
+	id string
+}
+
+func (m *memory) Load(context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.id, nil
+}
+
+func (m *memory) Save(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.id = id
+	return nil
+}
+
+// run is one life, played to sessions of ours: to one until the recorded client
+// went or the session gave up, then to the next, which begins with the same stored
+// FrameworkID.
+type run struct {
+	t       *testing.T
+	master  *master
+	ids     *memory
+	books   *books
+	session *mesos.Session
+	// options make each session's handler; nil means books alone.
+	handler mesos.Handler
+	// outcomes are how each session ended: its State, or its text.
+	outcomes []string
+	// stats are the sums over all sessions.
+	stats mesos.Stats
+	// driven and skipped count recorded calls that our client made, and those that
+	// it has no way to make.
+	driven, skipped int
+}
+
+// rolesOfLife are the roles that the recorded framework asked for, if they are any.
+func rolesOfLife(l *life) []string {
+	info := wire.Sub(wire.Sub(l.streams[0].message, "subscribe"), "framework_info")
+	roles := texts(info, "roles")
+	if role := wire.Text(info, "role"); role != "" {
+		roles = append(roles, role)
+	}
+	slices.Sort(roles)
+	roles = slices.Compact(roles)
+	if len(roles) == 0 || !slices.ContainsFunc(roles, goodRole) || slices.ContainsFunc(roles, func(r string) bool { return !goodRole(r) }) {
+		return []string{"batch"}
+	}
+	return roles
+}
+
+func newRun(t *testing.T, l *life) *run {
+	r := &run{t: t, master: newMaster(t, l), ids: &memory{}, books: newBooks()}
+	r.ids.id = wire.Text(l.streams[0].message, "framework_id", "value")
+	r.master.play = func(p *player) {
+		p.drive, p.atEnd = r.drive, r.atEnd
+		p.run()
+	}
+	return r
+}
+
+func (r *run) start(ctx context.Context) chan error {
+	handler := r.handler
+	if handler == nil {
+		handler = r.books
+	}
+	s, err := mesos.NewSession(mesos.Config{
+		Masters: []string{"master:5050"},
+		Framework: mesos.FrameworkInfo{
+			Name: "kube-mesos", User: "root", Roles: rolesOfLife(r.master.life), FailoverTimeout: time.Hour,
+		},
+		IDs: r.ids, StartUnsuppressed: func() bool { return true },
+	}, handler, mesos.WithTransport(r.master), mesos.WithJitter(func() float64 { return 0.5 }))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.session = s
+	result := make(chan error, 1)
+	go func() { result <- s.Run(ctx) }()
+	return result
+}
+
+// patience is how long a session may try in vain, in virtual time, before it
+// counts as waiting for better days.
+const patience = 5 * time.Minute
+
+// play lives the life.
+func (r *run) play() {
+	_, ctx := ktesting.NewTestContext(r.t)
+	for again := true; again; {
+		result := r.start(ctx)
+		again = r.follow(result)
+		r.count(r.session.Stats())
+	}
+	r.master.close()
+	synctest.Wait()
+}
+
+func (r *run) count(s mesos.Stats) {
+	r.stats.OffersMalformed += s.OffersMalformed
+	r.stats.EventsUnknown += s.EventsUnknown
+	r.stats.EventsUndecodable += s.EventsUndecodable
+	r.stats.AcksSent += s.AcksSent
+	r.stats.AcksFailed += s.AcksFailed
+	r.stats.AcksDropped += s.AcksDropped
+	r.stats.AcksImpossible += s.AcksImpossible
+}
+
+// follow waits for the end of one session; again tells whether another goes on
+// from there.
+func (r *run) follow(result chan error) (again bool) {
+	left := func() bool {
+		r.master.mu.Lock()
+		defer r.master.mu.Unlock()
+		return r.master.next < len(r.master.life.streams)
+	}
+	var tried time.Time
+	for {
+		select {
+		case err := <-result:
+			r.outcomes = append(r.outcomes, outcomeOf(r.session.Status().State, err))
+			return left()
+		case <-r.master.over:
+			synctest.Wait()
+			r.outcomes = append(r.outcomes, outcomeOf(r.session.Status().State, nil))
+			r.stop(result)
+			return left()
+		case <-time.After(time.Minute):
+			r.master.mu.Lock()
+			idle := r.master.live == nil && r.master.next == len(r.master.life.streams)
+			r.master.mu.Unlock()
+			switch {
+			case !idle:
+				tried = time.Time{}
+			case tried.IsZero():
+				tried = time.Now()
+			case time.Since(tried) >= patience:
+				status := r.session.Status()
+				r.outcomes = append(r.outcomes, outcomeOf(status.State, errors.New(status.LastError)))
+				r.stop(result)
+				return false
+			}
+		}
+	}
+}
+
+// stop closes the session, as a process that ends does.
+func (r *run) stop(result chan error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := r.session.Close(ctx); err != nil {
+		r.t.Errorf("Close: %v", err)
+	}
+	if err := <-result; err != nil {
+		r.t.Errorf("Run after Close: %v", err)
+	}
+}
+
+// outcomeOf names the state, and the master's words if there are any.
+func outcomeOf(state mesos.State, err error) string {
+	switch {
+	case errors.Is(err, mesos.ErrFailedOver), errors.Is(err, mesos.ErrFrameworkRemoved), err == nil:
+		return string(state)
+	}
+	text := err.Error()
+	if _, words, ok := strings.Cut(text, "the master reported an error: "); ok {
+		return string(state) + ": " + words
+	}
+	if strings.Contains(text, "connection refused") {
+		return string(state) + ": connection refused"
+	}
+	return string(state) + ": " + text
+}
+
+// drive makes a recorded call through the session, if that has a way to, and
+// checks that the session understands the recorded answer.
+func (r *run) drive(p *player, x exchange) {
+	m := r.master
+	m.mu.Lock()
+	var ids []string
+	kind := wire.Enum(x.message, "type")
+	role := "batch"
+	if member := wire.Sub(x.message, members[kind]); member != nil && (kind == "ACCEPT" || kind == "DECLINE") {
+		ids = offerIDs(member)
+		for _, id := range ids {
+			if o, ok := p.offers[id]; ok && o.role != "" {
+				role = o.role
+			}
+		}
+	}
+	call := replay(x, role)
+	if call == nil || m.live != p {
+		// Somebody else makes it, so that its offers are gone all the same.
+		for _, id := range ids {
+			delete(p.offers, id)
+		}
+		r.skipped++
+		m.mu.Unlock()
+		r.books.void(ids...)
+		return
+	}
+	m.wanted = &x
+	m.mu.Unlock()
+	err := call(context.Background(), r.session)
+	m.mu.Lock()
+	made := m.wanted == nil
+	m.wanted = nil
+	m.mu.Unlock()
+	if !made && r.local(x, err) {
+		r.skipped++
+		return
+	}
+	r.driven++
+	r.books.void(ids...)
+	var refusal *mesos.CallError
+	switch status := x.answer.Status; {
+	case !made:
+		r.t.Errorf("%s:%d: %s was not made: %v", p.stream.file, x.call.Number, kind, err)
+	case status == 200 || status == 202:
+		if err != nil {
+			r.t.Errorf("%s:%d: %s was answered %d, the session says %v", p.stream.file, x.call.Number, kind, status, err)
+		}
+	case !errors.As(err, &refusal) || refusal.Status != status || refusal.Body != textOf(x.answer):
+		r.t.Errorf("%s:%d: %s was answered %d %q, the session says %v", p.stream.file, x.call.Number, kind, status, textOf(x.answer), err)
+	}
+}
+
+// local tells whether our client was right not to make a call: one that names a
+// role that is not ours would be ignored.
+func (r *run) local(x exchange, err error) bool {
+	ours := rolesOfLife(r.master.life)
+	for _, role := range rolesOf(x.message, wire.Enum(x.message, "type")) {
+		if !slices.Contains(ours, role) {
+			return err != nil && strings.Contains(err.Error(), role)
+		}
+	}
+	return false
+}
+
+// atEnd compares, with all frames read, what the session told with what was sent.
+func (r *run) atEnd(p *player) {
+	t, s := r.t, p.stream
+	where := fmt.Sprintf("%s %s", s.file, s.conn)
+	r.books.mu.Lock()
+	defer r.books.mu.Unlock()
+	r.master.mu.Lock()
+	defer r.master.mu.Unlock()
+	want := map[string]bool{}
+	for id, o := range p.offers {
+		if o.role != "" {
+			want[id] = true
+		}
+	}
+	if got := slices.Sorted(maps.Keys(r.books.held)); r.books.alive && !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
+		t.Errorf("%s: holds offers %q, the master has outstanding %q", where, got, slices.Sorted(maps.Keys(want)))
+	}
+	for a, n := range p.due {
+		if p.acked[a] != n {
+			t.Errorf("%s: an update of %s was delivered %d times with this uuid and acknowledged %d times", where, a.task, n, p.acked[a])
+		}
+	}
+}
