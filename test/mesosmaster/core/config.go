@@ -20,6 +20,7 @@ import (
 	"time"
 
 	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 )
 
 // Config holds what a real master and its agents get by flags, and what the
@@ -60,6 +61,8 @@ type Config struct {
 	Roles []string
 	// Weights are the weights of roles, default 1.
 	Weights map[string]float64
+	// Quotas of top-level roles.
+	Quotas map[string]allocator.Quota
 	// KeepGPUsForAll offers agents with GPUs also to frameworks without
 	// GPU_RESOURCES (--filter_gpu_resources=false).
 	KeepGPUsForAll bool

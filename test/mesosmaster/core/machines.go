@@ -221,6 +221,8 @@ func (m *Master) Up(now time.Time) {
 	m.down = false
 	m.begun = now
 	m.alloc = m.newAllocator()
+	m.restoreQuotas()
+	m.alloc.AwaitAgents(len(m.recovered))
 	for _, h := range m.hostOrder {
 		h.NewMaster()
 	}

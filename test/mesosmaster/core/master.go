@@ -24,6 +24,7 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -77,10 +78,11 @@ type Master struct {
 
 	frameworkSeq, offerSeq, agentSeq int
 
-	alloc *allocator.Allocator
-	down  bool // between Down and Up
-	stats stats
-	fault faults
+	alloc  *allocator.Allocator
+	quotas map[string]allocator.Quota // of roles; outlives the master, in the registry
+	down   bool                       // between Down and Up
+	stats  stats
+	fault  faults
 
 	// Crashed is set when a call has aborted the master as it aborts a real one.
 	Crashed string
@@ -93,6 +95,14 @@ func New(cfg Config, now time.Time) *Master {
 	binary.LittleEndian.PutUint64(seed[:], uint64(cfg.Seed))
 	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}} //nolint:gosec // ids of an emulator, the same for the same seed
 	m.hostSettings = cfg.agentSettings()
+	m.cfg.Weights = maps.Clone(cfg.Weights)
+	if m.cfg.Weights == nil {
+		m.cfg.Weights = map[string]float64{}
+	}
+	m.quotas = maps.Clone(cfg.Quotas)
+	if m.quotas == nil {
+		m.quotas = map[string]allocator.Quota{}
+	}
 	m.fault.init()
 	m.elect(now)
 	return m
@@ -114,6 +124,7 @@ func (m *Master) elect(now time.Time) {
 	m.offers = map[string]*offer{}
 	m.frameworkSeq, m.offerSeq, m.agentSeq = 0, 0, 0
 	m.alloc = m.newAllocator()
+	m.restoreQuotas()
 	m.stats.init()
 	m.Crashed = ""
 	m.info = m.masterInfo()

@@ -18,6 +18,8 @@ package core
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -108,6 +110,11 @@ func (o *offer) toProtoIn(form resource.WireForm) mesos.Offer {
 		p.ExecutorIDs = append(p.ExecutorIDs, mesos.ExecutorID{Value: id})
 	}
 	return p
+}
+
+// bySeq are offers in the order in which they were made.
+func bySeq(offers map[string]*offer) []*offer {
+	return slices.SortedFunc(maps.Values(offers), func(a, b *offer) int { return a.seq - b.seq })
 }
 
 // RescindAll rescinds every outstanding offer and returns how many there were.

@@ -57,6 +57,23 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 	master.Call_GET_OPERATIONS:    asks(func(m *Master, r *OperatorReply) { r.GetOperations = m.operationsReply() }),
 	master.Call_GET_ROLES:         asks(func(m *Master, r *OperatorReply) { r.GetRoles = m.rolesReply() }),
 	master.Call_GET_WEIGHTS:       asks(func(m *Master, r *OperatorReply) { r.GetWeights = m.weightsReply() }),
+	master.Call_GET_QUOTA:         asks(func(m *Master, r *OperatorReply) { r.GetQuota = &master.Response_GetQuota{Status: m.quotaStatus()} }),
+	master.Call_UPDATE_QUOTA: {
+		"update_quota", func(c *master.Call) bool { return c.UpdateQuota != nil },
+		func(m *Master, c *master.Call) Response { return m.updateQuota(c.UpdateQuota) },
+	},
+	master.Call_SET_QUOTA: {
+		"set_quota", func(c *master.Call) bool { return c.SetQuota != nil },
+		func(m *Master, c *master.Call) Response { return m.setQuotaRequest(&c.SetQuota.QuotaRequest) },
+	},
+	master.Call_REMOVE_QUOTA: {
+		"remove_quota", func(c *master.Call) bool { return c.RemoveQuota != nil },
+		func(m *Master, c *master.Call) Response { return m.removeQuota(c.RemoveQuota.Role) },
+	},
+	master.Call_UPDATE_WEIGHTS: {
+		"update_weights", func(c *master.Call) bool { return c.UpdateWeights != nil },
+		func(m *Master, c *master.Call) Response { return m.updateWeights(c.UpdateWeights.WeightInfos) },
+	},
 	master.Call_MARK_AGENT_GONE: {
 		"mark_agent_gone", func(c *master.Call) bool { return c.MarkAgentGone != nil },
 		func(m *Master, c *master.Call) Response { return m.operatorMarkGone(c.MarkAgentGone.AgentID.Value) },

@@ -95,6 +95,9 @@ func (m *Master) knownRoles() map[string]*roleHoldings {
 	for role := range m.cfg.Weights {
 		upwards(role, nothing)
 	}
+	for role := range m.quotas {
+		upwards(role, nothing)
+	}
 	for _, id := range sortedKeys(m.frameworks) {
 		f := m.frameworks[id]
 		for _, role := range sortedKeys(f.roles) {

@@ -115,12 +115,8 @@ func validOfferFilters(f *mesos.OfferFilters) error {
 			return errors.New("Resource quantities must contain at least one quantity")
 		}
 		for _, name := range sortedKeys(q.Quantities) {
-			v := q.Quantities[name].Value
-			switch {
-			case math.IsNaN(v) || math.IsInf(v, 0):
-				return fmt.Errorf("Invalid resource quantity for '%s': Only finite values are supported", name)
-			case v < 0:
-				return fmt.Errorf("Invalid resource quantity for '%s': Negative values not supported", name)
+			if err := validScalar(q.Quantities[name].Value); err != nil {
+				return fmt.Errorf("Invalid resource quantity for '%s': %w", name, err)
 			}
 		}
 	}

@@ -227,20 +227,8 @@ func (m *Master) RoleList() object {
 		list = append(list, object{
 			"name": name, "weight": m.weightOf(name), "frameworks": frameworks, "allocated": quantities(h.used), "offered": quantities(h.offered),
 			"resources": quantities(h.used.Add(h.offered)), "reserved": quantities(h.reserved),
-			"quota": object{"role": name, "guarantee": object{}, "limit": object{}, "consumed": consumed(h)},
+			"quota": m.quotaObject(name, h),
 		})
 	}
 	return object{"roles": list}
-}
-
-// consumed is what counts against a quota: all reservations, and what is used
-// without one (Mesos RoleResourceBreakdown::consumedQuota).
-func consumed(h *roleHoldings) map[string]float64 {
-	held := h.reserved.WithAlloc("")
-	for i := range h.used {
-		if f := h.used[i].Flavor; f.Role() == "" && !f.Revocable() {
-			held = held.Add(h.used[i : i+1].WithAlloc(""))
-		}
-	}
-	return quantities(held)
 }

@@ -84,12 +84,9 @@ func (m *Master) refusal(info *mesos.FrameworkInfo, suppressed []string, constra
 }
 
 func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
-	if m.cfg.Roles == nil {
-		return nil
-	}
 	bad := map[string]bool{}
 	for _, r := range rolesOf(info) {
-		if !slices.Contains(m.cfg.Roles, r) {
+		if !m.roleAllowed(r) {
 			bad[r] = true
 		}
 	}
@@ -97,6 +94,11 @@ func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
 		return fmt.Errorf("Roles %s are not present in the master's --roles", braces(sortedKeys(bad)))
 	}
 	return nil
+}
+
+// roleAllowed tells whether --roles, if there is such a list, has the role.
+func (m *Master) roleAllowed(role string) bool {
+	return m.cfg.Roles == nil || slices.Contains(m.cfg.Roles, role)
 }
 
 // keepImmutable gives a resubscription the user and checkpoint of the first one
