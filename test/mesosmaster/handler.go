@@ -210,6 +210,16 @@ func (m *Master) subscribe(w http.ResponseWriter, r *http.Request, req *core.Req
 		answer(w, resp)
 		return
 	}
+	m.stream(w, r, func(id string) { w.Header().Set("Mesos-Stream-Id", id) }, func(c *core.Master, now time.Time, id string) {
+		m.record(now, req, http.StatusOK)
+		c.Subscribe(now, id, req.Call, req.Constraints)
+	})
+}
+
+// stream answers with an event stream in the media type the client wants, JSON
+// wherever it is allowed. Its headers are out before begin puts the stream into
+// the core.
+func (m *Master) stream(w http.ResponseWriter, r *http.Request, head func(id string), begin func(c *core.Master, now time.Time, id string)) {
 	media := mediaProtobuf
 	if accepts(r.Header, mediaJSON) {
 		media = mediaJSON
@@ -218,16 +228,17 @@ func (m *Master) subscribe(w http.ResponseWriter, r *http.Request, req *core.Req
 	m.do(func(c *core.Master, _ time.Time) { id = c.NewStreamID() })
 	s := newStream(id, media)
 	w.Header().Set("Content-Type", media)
-	w.Header().Set("Mesos-Stream-Id", s.id)
+	if head != nil {
+		head(id)
+	}
 	w.WriteHeader(http.StatusOK)
 	m.do(func(c *core.Master, now time.Time) {
-		m.record(now, req, http.StatusOK)
 		if m.owner == nobody || m.closed {
 			s.close(true)
 			return
 		}
 		m.streams[s.id] = s
-		c.Subscribe(now, s.id, req.Call, req.Constraints)
+		begin(c, now, s.id)
 	})
 	m.follow(w, r, s)
 }

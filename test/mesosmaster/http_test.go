@@ -24,8 +24,10 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -33,6 +35,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -391,6 +394,65 @@ func TestReadEndpoints(t *testing.T) {
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusTemporaryRedirect || !strings.HasPrefix(resp.Header.Get("Location"), "//") {
 			t.Errorf("/redirect: %d, %q", resp.StatusCode, resp.Header.Get("Location"))
+		}
+	})
+}
+
+// An operator's stream: no id, the state first, events, forgotten at the client's
+// end.
+func TestOperatorStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mesosmaster.New(mesosmaster.Config{Agents: agents("node-1")})
+		defer m.Close()
+		got, resp := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
+		if _, ok := resp.Header["Mesos-Stream-Id"]; got.Status != 200 || ok || resp.Header.Get("Content-Type") != "application/json" {
+			t.Fatalf("%v, %v", got, resp.Header)
+		}
+		var mu sync.Mutex
+		var types []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r := codec.NewRecordReader(resp.Body, 1<<20)
+			for {
+				payload, err := r.Next()
+				if err != nil {
+					return
+				}
+				var e struct {
+					Type       string
+					Subscribed struct {
+						GetState map[string]any `json:"get_state"`
+					}
+				}
+				if err := json.Unmarshal(payload, &e); err != nil {
+					t.Error(err)
+				}
+				if e.Type == "SUBSCRIBED" && len(e.Subscribed.GetState) != 4 {
+					t.Errorf("state %v", e.Subscribed.GetState)
+				}
+				mu.Lock()
+				types = append(types, e.Type)
+				mu.Unlock()
+			}
+		}()
+		synctest.Wait()
+		c := newClient(t, m, false).subscribe(framework("n", "a"))
+		defer c.close()
+		synctest.Wait()
+		mu.Lock()
+		if diff := cmp.Diff([]string{"SUBSCRIBED", "HEARTBEAT", "FRAMEWORK_ADDED"}, types); diff != "" {
+			t.Error(diff)
+		}
+		mu.Unlock()
+		resp.Body.Close()
+		<-done
+		pass(time.Minute) // nothing is written to a stream whose client has gone
+		_, resp = send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
+		defer resp.Body.Close()
+		first, err := codec.NewRecordReader(resp.Body, 1<<20).Next()
+		if err != nil || !strings.Contains(string(first), `"SUBSCRIBED"`) {
+			t.Errorf("%s, %v", first, err)
 		}
 	})
 }

@@ -179,6 +179,9 @@ func (m *Master) settle(now time.Time) {
 		if o.Event != nil {
 			s.push(item{event: o.Event})
 		}
+		if o.Operator != nil {
+			s.push(item{event: o.Operator})
+		}
 		if o.Close {
 			s.close(o.Abort)
 			delete(m.streams, o.Stream)

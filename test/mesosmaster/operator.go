@@ -29,8 +29,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
 
-// serveOperator is POST /api/v1: the few operator calls that disturb frameworks,
-// and the two that tools begin with.
+// serveOperator is POST /api/v1, checks in the master's order (Mesos
+// master/http.cpp Master::Http::api).
 func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request, _ string) {
 	if !posted(w, r) {
 		return
@@ -47,6 +47,8 @@ func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request, _ string)
 		answer(w, core.Response{Status: 400, Body: "Failed to validate master::Call: Expecting 'type' to be present"})
 	case !accepts(r.Header, mediaJSON) && !accepts(r.Header, mediaProtobuf):
 		answer(w, core.Response{Status: 406, Body: "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"})
+	case call.Type == master.Call_SUBSCRIBE:
+		m.watch(w, r)
 	default:
 		m.do(func(c *core.Master, now time.Time) { resp = c.Operate(now, call) })
 		if resp.Reply != nil {
@@ -55,6 +57,12 @@ func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request, _ string)
 		}
 		answer(w, resp)
 	}
+}
+
+// watch opens an operator's event stream. It has no id a client could name (Mesos
+// master/http.cpp Master::Http::subscribe).
+func (m *Master) watch(w http.ResponseWriter, r *http.Request) {
+	m.stream(w, r, nil, func(c *core.Master, now time.Time, id string) { c.SubscribeOperator(now, id) })
 }
 
 func decodeOperator(h http.Header, body []byte) (*master.Call, core.Response) {

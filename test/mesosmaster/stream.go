@@ -21,7 +21,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/gogo/protobuf/proto"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
 )
@@ -36,7 +36,7 @@ const (
 // item is one thing to write to a stream: an event to encode and frame, or bytes
 // a test put in.
 type item struct {
-	event *scheduler.Event
+	event proto.Message
 	raw   []byte
 }
 
@@ -164,7 +164,7 @@ func (s *stream) encode(dst []byte, it item) []byte {
 	if s.media == mediaJSON {
 		payload, err = codec.MarshalJSON(it.event)
 	} else {
-		payload, err = it.event.Marshal()
+		payload, err = proto.Marshal(it.event)
 	}
 	if err != nil {
 		// Events are built by the core and always complete; an incomplete one is a
