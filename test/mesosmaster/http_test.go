@@ -130,7 +130,7 @@ func TestSchedulerHTTP(t *testing.T) {
 		{`{"type":"DEACTIVATE_AGENT","deactivate_agent":{"agent_id":{"value":"nope"}}}`, bad("Unknown agent")},
 		{`{"type":"TEARDOWN","teardown":{"framework_id":{"value":"nope"}}}`, bad("No framework found with specified ID")},
 		{`{"type":"TEARDOWN"}`, bad("Failed to validate master::Call: Expecting 'teardown' to be present")},
-		{`{"type":"GET_QUOTA"}`, answered{501, plain, "GET_QUOTA is not emulated"}},
+		{`{"type":"LIST_FILES"}`, answered{501, plain, "LIST_FILES is not emulated"}},
 		{`{"type":"GET_HEALTH"}`, answered{200, js, "(stream)"}},
 	} {
 		if diff := cmp.Diff(tc.want, do("POST", "/api/v1", js, js, tc.body)); diff != "" {
