@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -47,6 +48,7 @@ type conn struct {
 	mu     sync.Mutex
 	events []*liveEvent
 	ended  bool
+	cutAt  time.Time // when the reader closed it or the master died; zero: neither
 	endAt  time.Time
 	err    error
 }
@@ -93,6 +95,26 @@ func (c *conn) hasEnded() (bool, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ended, c.endAt
+}
+
+// cut closes the stream at the reader's end.
+func (c *conn) cut() {
+	c.mu.Lock()
+	c.cutAt = time.Now()
+	c.mu.Unlock()
+	c.cancel()
+}
+
+// cutOff tells whether an event came so shortly before the death of the reader or
+// of the master that a real reader need not have read it.
+func (c *conn) cutOff(e *liveEvent) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.cutAt
+	if at.IsZero() && c.ended && errors.Is(c.err, io.ErrUnexpectedEOF) {
+		at = c.endAt
+	}
+	return !at.IsZero() && at.Sub(e.at) <= atOnce
 }
 
 // answer is what came back for a call.

@@ -38,10 +38,10 @@ var triggers = map[string]bool{"SUBSCRIBE": true, "REVIVE": true, "UPDATE_FRAMEW
 func tickAnchors(lines []*line, interval time.Duration) []time.Duration {
 	var found []time.Duration
 	cause := time.Duration(math.MinInt64 / 2)
-	for _, l := range lines {
+	for i, l := range lines {
 		switch l.Kind {
 		case "call":
-			if triggers[l.callType()] {
+			if triggers[l.callType()] && !takesOver(lines[i:]) {
 				cause = l.At()
 			}
 		case "admin":
@@ -55,6 +55,20 @@ func tickAnchors(lines []*line, interval time.Duration) []time.Duration {
 		}
 	}
 	return longestChain(found, interval)
+}
+
+// takesOver tells whether the SUBSCRIBE at the head of lines takes a framework
+// over from a connected instance, which is no reason to allocate.
+func takesOver(lines []*line) bool {
+	for _, l := range lines {
+		if l.At()-lines[0].At() > 200*time.Millisecond {
+			return false
+		}
+		if l.Kind == "event" && memberText(l.event, "error", "message") == "Framework failed over" {
+			return lines[0].callType() == "SUBSCRIBE"
+		}
+	}
+	return false
 }
 
 // longestChain drops moments that do not lie on one slowly drifting phase.
@@ -80,14 +94,17 @@ func longestChain(at []time.Duration, interval time.Duration) []time.Duration {
 }
 
 // onPhase tells whether two moments may be ticks of one interval that drifts by
-// up to 2 ms each, and is read some ms late.
+// up to 2 ms each, and is read up to 60 ms late on a busy machine.
 func onPhase(a, b, interval time.Duration) bool {
 	n := ticksBetween(a, b, interval)
 	if n < 1 {
 		return false
 	}
-	drift := b - a - time.Duration(n)*interval
-	return drift > -15*time.Millisecond && drift < 25*time.Millisecond+time.Duration(n)*2*time.Millisecond
+	drift, blur := b-a-time.Duration(n)*interval, 60*time.Millisecond+time.Duration(n)*2*time.Millisecond
+	if blur > interval/2 {
+		return true // too long ago to tell
+	}
+	return drift > -60*time.Millisecond && drift < 60*time.Millisecond+time.Duration(n)*2*time.Millisecond
 }
 
 // ticksBetween is the number of ticks from a to b; drift makes it less than the

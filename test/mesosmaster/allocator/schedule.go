@@ -55,15 +55,14 @@ func (a *Allocator) touch() {
 // tickAfter is the first tick after t. Ticks have a phase of their own, from the
 // election of the master on.
 func (a *Allocator) tickAfter(t time.Time) time.Time {
-	past := t.Sub(a.phase) % a.Interval
-	if past < 0 {
-		past += a.Interval
+	if t.Before(a.phase) {
+		return a.phase
 	}
-	return t.Add(a.Interval - past)
+	return t.Add(a.Interval - t.Sub(a.phase)%a.Interval)
 }
 
-// AlignTicks moves the phase of the ticks: they come at that time and every
-// interval before and after it.
+// AlignTicks moves the phase of the ticks: the next one comes at that time, the
+// others every interval after it.
 func (a *Allocator) AlignTicks(at time.Time) {
 	a.phase = at
 	if !a.tick.IsZero() {
