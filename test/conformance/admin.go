@@ -62,7 +62,7 @@ func (r *replay) startCluster(i int, l *line) error {
 		r.master.Close()
 	}
 	clear(r.conns)
-	c.cfg.Shuffle = r.shuffle
+	c.cfg.Shuffle, c.cfg.Seed = r.shuffle, int64(l.Number)
 	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
 	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
 		return err

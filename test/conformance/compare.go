@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"slices"
 	"sort"
 	"strings"
@@ -290,16 +289,10 @@ func (c *comparison) text(path, key, r, l string) {
 	if generatedPath.MatchString(r) && generatedPath.MatchString(l) {
 		return
 	}
-	if addressMember[key] && net.ParseIP(r) != nil && net.ParseIP(l) != nil {
-		return
-	}
 	if d := c.ids.pairText(r, l); d != "" {
 		c.addf(path, "%s", d)
 	}
 }
-
-// addressMember names members that hold an address of a machine.
-var addressMember = map[string]bool{"ip_address": true, "ip": true}
 
 func brief(v any) string {
 	b, err := json.Marshal(v)

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/recordings"
 )
@@ -31,6 +32,10 @@ type line struct {
 	body, event any
 	// call is the call a response belongs to, nil for other lines.
 	call *line
+	// done is when the master had done what a call or deed asked, as far as the
+	// recording tells: at the first event after it or just before its response,
+	// whichever came first.
+	done time.Duration
 }
 
 // readLines reads a recording and joins responses to their calls.
@@ -56,7 +61,31 @@ func readLines(name string) ([]*line, error) {
 		}
 		out = append(out, l)
 	}
+	for i, l := range out {
+		l.done = doneAt(out[i:])
+	}
 	return out, nil
+}
+
+// doneAt finds when what the first of the lines asks was done.
+func doneAt(lines []*line) time.Duration {
+	l := lines[0]
+	if !l.drives() {
+		return l.At()
+	}
+	for _, x := range lines[1:] {
+		switch {
+		case x.call == l:
+			const sending = 200 * time.Microsecond
+			return max(l.At(), x.At()-sending)
+		case x.Kind == "event" || x.Kind == "eof" || x.drives():
+			if x.At()-l.At() > time.Second {
+				return l.At()
+			}
+			return x.At()
+		}
+	}
+	return l.At()
 }
 
 // parseBody parses JSON, nil if there is none.

@@ -46,7 +46,7 @@ const (
 // expect notes a recorded event as the next to come on its connection.
 func (r *replay) expect(l *line) {
 	e := &expected{l: l, conn: r.conns[l.Conn], kind: l.eventType(), due: r.moment(l), tolerance: tolSeconds, cause: r.driver.Number}
-	sinceCause := l.At() - r.driver.At()
+	sinceCause := l.At() - r.driver.done
 	switch {
 	case sinceCause <= atOnce:
 		e.due, e.tolerance = r.driven.Add(sinceCause), tolAtOnce

@@ -85,7 +85,7 @@ func Replay(name string) (*Report, error) {
 }
 
 // moment is when a line is due in the bubble.
-func (r *replay) moment(l *line) time.Time { return r.start.Add(l.At()) }
+func (r *replay) moment(l *line) time.Time { return r.start.Add(l.done) }
 
 func (r *replay) liveEpoch() float64 { return float64(r.start.UnixNano()) / 1e9 }
 

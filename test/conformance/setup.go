@@ -121,6 +121,18 @@ func (c *cluster) masterFlags(args []string) error {
 // flags of the first agent only; the knobs tell what was different for others.
 func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error) {
 	a := mesosmaster.AgentConfig{Hostname: "node-" + strconv.Itoa(n)}
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--port="); ok {
+			port, err := strconv.Atoi(value)
+			if err != nil {
+				return a, fmt.Errorf("agent flag %s: %w", arg, err)
+			}
+			a.Port = port + n - 1
+		}
+		if value, ok := strings.CutPrefix(arg, "--ip="); ok {
+			a.IP = value
+		}
+	}
 	res, ok := k.perAgent("RESOURCES", n)
 	if !ok {
 		res = "cpus:16;mem:32768;disk:100000;ports:[31000-32000]"
@@ -146,7 +158,7 @@ func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error)
 	a.Resources = res
 	attributes, ok := k.perAgent("ATTRIBUTES", n)
 	if !ok {
-		attributes = fmt.Sprintf("rack:r%d;zone:z%d;node:node-%d", n, n, n)
+		attributes = fmt.Sprintf("rack:r%d;zone:z%d;node:node-%d", (n+1)%2+1, n, n)
 	}
 	a.Attributes = map[string]string{}
 	for _, x := range strings.Split(attributes, ";") {

@@ -25,7 +25,8 @@ import (
 // A real master visits the agents in random order in each allocation run, and at
 // each agent serves the role, then the framework, of the smallest share; with
 // equal shares, the first by name. So the recorded offers of a run tell what the
-// order was: the agent of the first role came first. Where shares were not equal
+// order was: the first agent of each role in the order of the roles' names, then
+// their second agents. Where shares were not equal
 // the guess can be wrong; visitReversed names the lines of those offers.
 var visitReversed = map[string][]int{
 	"17-quota": {82}, // what the guarantee leaves went to node-2
@@ -37,7 +38,7 @@ func (r *replay) shuffle(names []string) {
 	now := time.Now()
 	type grant struct {
 		role, conn, host string
-		line             int
+		nth, line        int // of the role's offers
 	}
 	var grants []grant
 	for _, l := range r.lines {
@@ -52,11 +53,20 @@ func (r *replay) shuffle(names []string) {
 			continue
 		}
 		for _, o := range offerList(l.event) {
-			grants = append(grants, grant{memberText(o, "allocation_info", "role"), l.Conn, memberText(o, "hostname"), l.Number})
+			g := grant{role: memberText(o, "allocation_info", "role"), conn: l.Conn, host: memberText(o, "hostname"), line: l.Number}
+			for _, was := range grants {
+				if was.role == g.role && was.conn == g.conn {
+					g.nth++
+				}
+			}
+			grants = append(grants, g)
 		}
 	}
 	sort.SliceStable(grants, func(i, j int) bool {
 		a, b := grants[i], grants[j]
+		if a.nth != b.nth {
+			return a.nth < b.nth
+		}
 		return a.role < b.role || a.role == b.role && a.conn < b.conn
 	})
 	rank, reversed := map[string]int{}, false

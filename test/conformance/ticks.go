@@ -42,10 +42,10 @@ func tickAnchors(lines []*line, interval time.Duration) []time.Duration {
 		switch l.Kind {
 		case "call":
 			if triggers[l.callType()] && !takesOver(lines[i:]) {
-				cause = l.At()
+				cause = l.done
 			}
 		case "admin":
-			cause = l.At()
+			cause = l.done
 		case "event":
 			if t := l.eventType(); (t == "OFFERS" || t == "INVERSE_OFFERS") && l.At()-cause > atOnce {
 				if n := len(found); n == 0 || l.At()-found[n-1] > 20*time.Millisecond {
@@ -71,15 +71,19 @@ func takesOver(lines []*line) bool {
 	return false
 }
 
-// longestChain drops moments that do not lie on one slowly drifting phase.
+// longestChain drops moments that do not lie on one drifting phase: it keeps the
+// sequence with the most moments and the least unexplained drift between them.
 func longestChain(at []time.Duration, interval time.Duration) []time.Duration {
-	best, from := make([]int, len(at)), make([]int, len(at))
+	best, from := make([]float64, len(at)), make([]int, len(at))
 	end := -1
 	for i := range at {
 		best[i], from[i] = 1, -1
 		for j := range i {
-			if onPhase(at[j], at[i], interval) && best[j]+1 > best[i] {
-				best[i], from[i] = best[j]+1, j
+			if ticksBetween(at[j], at[i], interval) < 1 {
+				continue
+			}
+			if score := best[j] + 1 - unexplained(at[j], at[i], interval); score > best[i] {
+				best[i], from[i] = score, j
 			}
 		}
 		if end < 0 || best[i] > best[end] {
@@ -93,25 +97,24 @@ func longestChain(at []time.Duration, interval time.Duration) []time.Duration {
 	return out
 }
 
-// onPhase tells whether two moments may be ticks of one interval that drifts by
-// up to 2 ms each, and is read up to 60 ms late on a busy machine.
-func onPhase(a, b, interval time.Duration) bool {
-	n := ticksBetween(a, b, interval)
-	if n < 1 {
-		return false
+// unexplained grows with the part of the drift between two ticks that is not
+// usual, from 0 to 1.
+func unexplained(a, b, interval time.Duration) float64 {
+	n := time.Duration(ticksBetween(a, b, interval))
+	if n*2*time.Millisecond > interval/2 {
+		return 0.3 // too long ago to tell
 	}
-	drift, blur := b-a-time.Duration(n)*interval, 60*time.Millisecond+time.Duration(n)*2*time.Millisecond
-	if blur > interval/2 {
-		return true // too long ago to tell
-	}
-	return drift > -60*time.Millisecond && drift < 60*time.Millisecond+time.Duration(n)*2*time.Millisecond
+	drift := b - a - n*(interval+time.Millisecond)
+	return min(1, math.Abs(float64(drift))/(0.8*float64(interval)))
 }
 
-// ticksBetween is the number of ticks from a to b; drift makes it less than the
-// quotient says.
+// late is how late after a tick its offers may have been read.
+const late = 60 * time.Millisecond
+
+// ticksBetween is the number of ticks from a to b: a tick is never early, is
+// usually a millisecond late, and all others of the busy machine's delays add up.
 func ticksBetween(a, b, interval time.Duration) int {
-	const drift = time.Millisecond // usual, per tick
-	return int(math.Round(float64(b-a) / float64(interval+drift)))
+	return int((b - a + late) / (interval + time.Millisecond))
 }
 
 // tickSchedule returns all ticks in [from, to): the anchors, evenly spaced ticks

@@ -82,6 +82,10 @@ type Config struct {
 // AgentConfig describes one emulated agent.
 type AgentConfig struct {
 	Hostname string
+	// IP and Port are where the agent process listens as told to frameworks; by
+	// default an address of its own in 10.0.0.0/8, and 5051.
+	IP   string
+	Port int
 	// Resources is the text form of the agent's --resources flag.
 	Resources string
 	// Attributes are name and value; values are TEXT, SCALAR if they are numbers,

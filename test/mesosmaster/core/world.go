@@ -17,6 +17,7 @@ limitations under the License.
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strconv"
@@ -128,7 +129,7 @@ func (m *Master) newHost(c AgentConfig) (*host.Agent, error) {
 	}
 	n := len(m.hostOrder) + 1
 	cfg := host.Config{
-		Hostname: c.Hostname, IP: fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255), Port: agentPort,
+		Hostname: c.Hostname, IP: cmp.Or(c.IP, fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)), Port: cmp.Or(int32(c.Port), agentPort),
 		Resources: total, Attributes: attributesOf(c.Attributes),
 	}
 	if c.Region != "" {
