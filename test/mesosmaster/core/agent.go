@@ -43,9 +43,12 @@ type agent struct {
 	deactivated bool
 	lostTimer   uint64 // voids ping timeouts of an earlier silence
 
-	offers map[string]*offer
-	tasks  map[taskKey]*task
-	kills  map[taskKey]*mesos.KillPolicy // KILLs to deliver when it comes back
+	unavailability *mesos.Unavailability // maintenance planned for its machine
+
+	offers  map[string]*offer
+	inverse map[string]*inverseOffer
+	tasks   map[taskKey]*task
+	kills   map[taskKey]*mesos.KillPolicy // KILLs to deliver when it comes back
 
 	registered, reregistered time.Time
 }
@@ -72,7 +75,8 @@ func (m *Master) admit(h *host.Agent) *agent {
 	a := &agent{
 		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
 		declared: h.Resources(), total: h.Total(), connected: true,
-		offers: map[string]*offer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
+		unavailability: m.planned(machineOf(h)),
+		offers:         map[string]*offer{}, inverse: map[string]*inverseOffer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
 	m.agents[a.id] = a
@@ -85,6 +89,10 @@ func (m *Master) admit(h *host.Agent) *agent {
 // register is an agent's first registration or its return, whatever the master
 // knows of it.
 func (m *Master) register(h *host.Agent) {
+	if m.isDown(machineOf(h)) {
+		h.Destroy() // the agent is told to shut down
+		return
+	}
 	if h.ID() == "" {
 		h.SetID(fmt.Sprintf("%s-S%d", m.id, m.agentSeq))
 		m.agentSeq++
@@ -95,11 +103,11 @@ func (m *Master) register(h *host.Agent) {
 		m.reregisterKnown(a)
 		return
 	}
-	lost := m.lost[h.ID()]
+	lost := m.registry.lost[h.ID()]
 	if lost != nil && lost.gone {
 		return // the agent is told to shut down
 	}
-	delete(m.lost, h.ID())
+	delete(m.registry.lost, h.ID())
 	delete(m.recovered, h.ID())
 	m.readmit(h, lost != nil)
 }
@@ -297,6 +305,7 @@ func (m *Master) markUnreachable(a *agent) {
 // removeAgent takes an agent off the books; its tasks must be dealt with before.
 func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 	m.rescindAgent(a)
+	m.rescindInverse(a)
 	for _, f := range m.frameworks {
 		m.removeExecutorsOn(f, a)
 	}
@@ -312,8 +321,28 @@ func (m *Master) removeAgent(a *agent, lost *lostAgent) {
 	}
 	m.alloc.RemoveAgent(a.id)
 	if lost != nil {
-		m.lost[a.id] = lost
+		m.registry.lost[a.id] = lost
 	}
+}
+
+// forgetAgent takes an agent off the books that unregistered or was brought down:
+// its tasks are lost, for every framework, and the master remembers nothing of it
+// (Mesos master.cpp _removeSlave).
+func (m *Master) forgetAgent(a *agent, cause string) {
+	for _, key := range sortedTaskKeys(a.tasks) {
+		t := a.tasks[key]
+		if !terminal(t.state) {
+			status := m.masterStatus(t.id, a.id, mesos.TASK_LOST, mesos.REASON_AGENT_REMOVED, "Agent "+a.hostname+" removed: "+cause)
+			status.ExecutorID = executorIDOf(t)
+			m.send(t.fw, status)
+			m.updateTask(t, status, mesos.TASK_LOST)
+		}
+		m.completeTask(t)
+	}
+	m.dropOperations(a.id, mesos.OPERATION_GONE_BY_OPERATOR, "Agent was removed")
+	m.removeAgent(a, nil)
+	m.broadcastFailure(a.id)
+	m.tellAgentRemoved(a.id)
 }
 
 // broadcastFailure tells all frameworks that an agent is lost, whether or not
@@ -329,7 +358,7 @@ func (m *Master) broadcastFailure(agentID string) {
 // markGone is MARK_AGENT_GONE: the agent can never come back
 // (Mesos master.cpp _markGone). It returns false for an unknown agent.
 func (m *Master) markGone(agentID string) bool {
-	lost := m.lost[agentID]
+	lost := m.registry.lost[agentID]
 	switch {
 	case lost != nil && lost.gone:
 		return true
@@ -349,7 +378,7 @@ func (m *Master) markGone(agentID string) bool {
 	}
 	if r := m.recovered[agentID]; r != nil {
 		delete(m.recovered, agentID)
-		m.lost[agentID] = &lostAgent{hostname: r.hostname, gone: true, since: m.now}
+		m.registry.lost[agentID] = &lostAgent{hostname: r.hostname, gone: true, since: m.now}
 		m.broadcastFailure(agentID)
 		return true
 	}

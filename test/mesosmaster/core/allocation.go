@@ -47,7 +47,7 @@ func (m *Master) newAllocator() *allocator.Allocator {
 
 // allocatorInfo is what the allocator needs to know of an agent.
 func (a *agent) allocatorInfo() allocator.AgentInfo {
-	return allocator.AgentInfo{ID: a.id, Hostname: a.hostname, Attributes: a.attributes, Domain: a.domain, Total: a.total}
+	return allocator.AgentInfo{ID: a.id, Hostname: a.hostname, Attributes: a.attributes, Domain: a.domain, Total: a.total, Unavailability: a.unavailability}
 }
 
 // allocatorInfo is what the allocator needs to know of a framework.
@@ -125,6 +125,7 @@ func (m *Master) allocate() {
 		m.sendOffers(f, list)
 		result.Offers = result.Offers[n:]
 	}
+	m.inverseOffers(result.Inverse)
 }
 
 func (m *Master) sendOffers(f *framework, list []*offer) {

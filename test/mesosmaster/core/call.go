@@ -145,6 +145,10 @@ func (m *Master) dispatch(f *framework, r *Request) Response {
 		m.reconcileOperations(f, call.ReconcileOperations)
 	case scheduler.Call_SHUTDOWN:
 		m.shutdownExecutor(f, call.Shutdown)
+	case scheduler.Call_ACCEPT_INVERSE_OFFERS:
+		m.answerInverse(f, call.AcceptInverseOffers.InverseOfferIDs, call.AcceptInverseOffers.Filters, true)
+	case scheduler.Call_DECLINE_INVERSE_OFFERS:
+		m.answerInverse(f, call.DeclineInverseOffers.InverseOfferIDs, call.DeclineInverseOffers.Filters, false)
 	case scheduler.Call_ACKNOWLEDGE_OPERATION_STATUS:
 		m.acknowledgeOperation(f, call.AcknowledgeOperationStatus)
 	case scheduler.Call_UPDATE_FRAMEWORK:

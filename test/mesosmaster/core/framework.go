@@ -50,6 +50,7 @@ type framework struct {
 	executors   map[execKey]*executor
 	onAgent     map[string][]string // executor ids by agent, sorted
 	offers      map[string]*offer
+	inverse     map[string]*inverseOffer
 	operations  map[string]*host.Operation
 	// Running totals of what it uses and is offered, for operators. Ranges that
 	// overlap between agents count once and vanish with the first that goes, as
@@ -76,7 +77,7 @@ func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
 	f := &framework{
 		id: id, roles: map[string]bool{}, suppressed: map[string]bool{},
 		tasks: map[string]*task{}, unreachable: map[string]*task{},
-		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{}, operations: map[string]*host.Operation{},
+		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{}, inverse: map[string]*inverseOffer{}, operations: map[string]*host.Operation{},
 		registered: m.now, reregistered: m.now,
 	}
 	f.stats.init()
@@ -155,6 +156,7 @@ func (m *Master) deactivate(f *framework, rescind bool) {
 	for _, id := range sortedKeys(f.offers) {
 		m.discardOffer(f.offers[id], rescind)
 	}
+	m.dropInverse(f)
 }
 
 // disconnected is the loss of a framework's stream

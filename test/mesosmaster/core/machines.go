@@ -201,10 +201,10 @@ func (m *Master) Down(now time.Time) {
 	for _, stream := range m.watchers {
 		m.out = append(m.out, Output{Stream: stream, Close: true, Abort: true})
 	}
-	registry, lost := m.recovered, m.lost
+	admitted := m.recovered
 	m.elect(now)
 	m.down = true
-	m.recovered, m.lost = registry, lost
+	m.recovered = admitted
 	for _, h := range m.hostOrder {
 		h.SetRegistered(false)
 	}
@@ -235,7 +235,7 @@ func (m *Master) Up(now time.Time) {
 // fail-over (Mesos master.cpp recoveredSlavesTimeout).
 func (m *Master) giveUpRecovered() {
 	for _, id := range sortedKeys(m.recovered) {
-		m.lost[id] = &lostAgent{hostname: m.recovered[id].hostname, since: m.now}
+		m.registry.lost[id] = &lostAgent{hostname: m.recovered[id].hostname, since: m.now}
 		delete(m.recovered, id)
 		m.broadcastFailure(id)
 	}

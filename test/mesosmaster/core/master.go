@@ -69,7 +69,7 @@ type Master struct {
 	completed    []*framework
 	agents       map[string]*agent
 	order        []*agent
-	lost         map[string]*lostAgent // unreachable or gone, by agent id
+	registry     *registry
 	recovered    map[string]*recoveredAgent
 	hosts        map[string]*host.Agent
 	hostOrder    []*host.Agent
@@ -93,7 +93,7 @@ func New(cfg Config, now time.Time) *Master {
 	cfg.defaults()
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], uint64(cfg.Seed))
-	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}} //nolint:gosec // ids of an emulator, the same for the same seed
+	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}, registry: newRegistry()} //nolint:gosec // ids of an emulator, the same for the same seed
 	m.hostSettings = cfg.agentSettings()
 	m.cfg.Weights = maps.Clone(cfg.Weights)
 	if m.cfg.Weights == nil {
@@ -119,7 +119,6 @@ func (m *Master) elect(now time.Time) {
 	m.completed = nil
 	m.agents = map[string]*agent{}
 	m.order = nil
-	m.lost = map[string]*lostAgent{}
 	m.recovered = map[string]*recoveredAgent{}
 	m.offers = map[string]*offer{}
 	m.frameworkSeq, m.offerSeq, m.agentSeq = 0, 0, 0

@@ -70,7 +70,7 @@ func (m *Master) agentMetrics(out map[string]float64) {
 		}
 		used = used.Add(held)
 	}
-	for _, l := range m.lost {
+	for _, l := range m.registry.lost {
 		if !l.gone {
 			out["master/slaves_unreachable"]++
 		}

@@ -100,7 +100,7 @@ func (o *offer) toProtoIn(form resource.WireForm) mesos.Offer {
 	p := mesos.Offer{
 		ID: mesos.OfferID{Value: o.id}, FrameworkID: mesos.FrameworkID{Value: o.fw.id},
 		AgentID: mesos.AgentID{Value: o.agent.id}, Hostname: o.agent.hostname, URL: o.agent.url,
-		Resources: o.res.ToProto(form), Attributes: o.agent.attributes, Domain: o.agent.domain,
+		Resources: o.res.ToProto(form), Attributes: o.agent.attributes, Domain: o.agent.domain, Unavailability: o.agent.unavailability,
 	}
 	if form.Allocation {
 		role := o.role

@@ -200,7 +200,7 @@ func (m *Master) unknownOperation(id *mesos.AgentID) (mesos.OperationState, stri
 	if id == nil {
 		return mesos.OPERATION_UNKNOWN, "Operation is unknown and no 'agent_id' was provided"
 	}
-	lost := m.lost[id.Value]
+	lost := m.registry.lost[id.Value]
 	switch {
 	case m.recovered[id.Value] != nil:
 		return mesos.OPERATION_RECOVERING, "Agent is recovering"

@@ -110,6 +110,9 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 func (m *Master) Operate(now time.Time, call *master.Call) Response {
 	m.enter(now)
 	known, ok := operatorCalls[call.Type]
+	if !ok {
+		known, ok = maintenanceCalls[call.Type]
+	}
 	switch {
 	case !ok:
 		return Response{Status: 501, Body: call.Type.String() + " is not emulated"}

@@ -145,6 +145,9 @@ func (f *framework) reply() *FrameworkReply {
 		p := o.toProtoIn(plainForm)
 		r.Offers = append(r.Offers, p)
 	}
+	for _, o := range inverseInOrder(f.inverse) {
+		r.InverseOffers = append(r.InverseOffers, o.toProto())
+	}
 	return r
 }
 

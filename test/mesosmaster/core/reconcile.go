@@ -64,7 +64,7 @@ func (m *Master) unknownTask(f *framework, id, agentID string, hasAgent bool) (m
 	answer := func(state mesos.TaskState, message string) mesos.TaskStatus {
 		return m.masterStatus(id, agentID, f.oneOf(state), mesos.REASON_RECONCILIATION, "Reconciliation: "+message)
 	}
-	lost := m.lost[agentID]
+	lost := m.registry.lost[agentID]
 	switch {
 	case !hasAgent && len(m.recovered) > 0, hasAgent && m.recovered[agentID] != nil:
 		return mesos.TaskStatus{}, false

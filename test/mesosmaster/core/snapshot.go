@@ -76,7 +76,7 @@ func (m *Master) hostnameOf(agentID string) string {
 	if a := m.agents[agentID]; a != nil {
 		return a.hostname
 	}
-	if l := m.lost[agentID]; l != nil {
+	if l := m.registry.lost[agentID]; l != nil {
 		return l.hostname
 	}
 	return ""
@@ -165,7 +165,7 @@ func (m *Master) Agents() []AgentSnapshot {
 }
 
 func (m *Master) agentState(h *host.Agent) string {
-	a, l := m.agents[h.ID()], m.lost[h.ID()]
+	a, l := m.agents[h.ID()], m.registry.lost[h.ID()]
 	switch {
 	case a != nil && a.deactivated:
 		return "deactivated"

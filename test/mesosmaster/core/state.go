@@ -70,7 +70,7 @@ func (m *Master) State() any {
 		}
 	}
 	unreachable := 0
-	for _, l := range m.lost {
+	for _, l := range m.registry.lost {
 		if !l.gone {
 			unreachable++
 		}

@@ -152,6 +152,7 @@ func (m *Master) failover(f *framework, stream string, info *mesos.FrameworkInfo
 	for _, id := range sortedKeys(f.offers) {
 		m.discardOffer(f.offers[id], false)
 	}
+	m.dropInverse(f)
 	wasActive := f.active
 	m.connect(f, stream)
 	if !wasActive {
