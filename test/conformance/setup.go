@@ -93,6 +93,8 @@ func (c *cluster) masterFlags(args []string) error {
 			c.cfg.OfferTimeout, err = parseDuration(value)
 		case "roles":
 			c.cfg.Roles = strings.Split(value, ",")
+		case "no-root_submissions":
+			c.cfg.NoRootSubmissions = true
 		case "filter_gpu_resources":
 			c.cfg.KeepGPUsForAll = value == "false"
 		case "domain":
@@ -103,7 +105,7 @@ func (c *cluster) masterFlags(args []string) error {
 			c.cfg.Hostname = value
 		case "port":
 			c.cfg.Port, err = strconv.Atoi(value)
-		case "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum", "no-root_submissions",
+		case "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum",
 			"authenticate_http_frameworks", "authenticate_http_readwrite", "authenticate_http_readonly", "credentials",
 			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
 		default:

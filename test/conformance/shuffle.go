@@ -19,17 +19,20 @@ package conformance
 import (
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
 // A real master visits the agents in random order in each allocation run, and at
 // each agent serves the role, then the framework, of the smallest share; with
-// equal shares, the first by name. So the recorded offers of a run tell what the
-// order was: the first agent of each role in the order of the roles' names, then
-// their second agents. Where shares were not equal
-// the guess can be wrong; visitReversed names the lines of those offers.
-var visitReversed = map[string][]int{
-	"17-quota": {82}, // what the guarantee leaves went to node-2
+// equal shares, the least often served, then the first by name. So the recorded
+// offers of a run tell what the order was: the agent of the first role came first.
+// Where shares or counts were not equal the guess can be wrong; visited has the
+// orders of those runs, by a line of their offers.
+var visited = map[string]map[int]string{
+	"01-subscribe": {37: "node-1 node-2"},
+	"10-roles":     {6: "node-2 node-1 node-3", 14: "node-2 node-1 node-3", 63: "node-1 node-3 node-2"},
+	"17-quota":     {82: "node-2 node-1"}, // what the guarantee leaves went to node-2
 }
 
 // shuffle puts host names into the order in which the recorded master visited
@@ -69,16 +72,18 @@ func (r *replay) shuffle(names []string) {
 		}
 		return a.role < b.role || a.role == b.role && a.conn < b.conn
 	})
-	rank, reversed := map[string]int{}, false
+	rank, known := map[string]int{}, ""
 	for i, g := range grants {
 		if _, ok := rank[g.host]; !ok {
 			rank[g.host] = i - len(grants)
 		}
-		reversed = reversed || slices.Contains(visitReversed[r.name], g.line)
+		if order, ok := visited[r.name][g.line]; ok {
+			known = order
+		}
+	}
+	for i, name := range strings.Fields(known) {
+		rank[name] = i - len(names)
 	}
 	slices.Sort(names)
 	sort.SliceStable(names, func(i, j int) bool { return rank[names[i]] < rank[names[j]] })
-	if reversed {
-		slices.Reverse(names)
-	}
 }

@@ -19,6 +19,7 @@ package mesosmaster
 import (
 	"time"
 
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
 
@@ -71,6 +72,10 @@ type Config struct {
 	Roles []string
 	// Weights are the weights of roles, default 1.
 	Weights map[string]float64
+	// Quotas of top-level roles, default none.
+	Quotas map[string]allocator.Quota
+	// NoRootSubmissions is --no-root_submissions.
+	NoRootSubmissions bool
 	// KeepGPUsForAll is --filter_gpu_resources=false.
 	KeepGPUsForAll bool
 	// Region and Zone are the master's fault domain, empty for none.
@@ -95,6 +100,7 @@ func (c *Config) core() core.Config {
 		AgentPingTimeout: c.AgentPingTimeout, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
+		Quotas: c.Quotas, NoRootSubmissions: c.NoRootSubmissions,
 		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone,
 	}
 }

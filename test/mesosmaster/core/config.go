@@ -61,6 +61,9 @@ type Config struct {
 	Roles []string
 	// Weights are the weights of roles, default 1.
 	Weights map[string]float64
+	// NoRootSubmissions refuses frameworks of the user root
+	// (--no-root_submissions).
+	NoRootSubmissions bool
 	// Quotas of top-level roles.
 	Quotas map[string]allocator.Quota
 	// KeepGPUsForAll offers agents with GPUs also to frameworks without

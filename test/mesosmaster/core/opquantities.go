@@ -69,6 +69,14 @@ type roleHoldings struct {
 	used, offered, reserved resource.Resources
 }
 
+// join adds a framework, once: it is subscribed to the role or uses something in
+// it (Mesos master.cpp trackUnderRole). Frameworks come one after another.
+func (h *roleHoldings) join(id string) {
+	if n := len(h.frameworks); n == 0 || h.frameworks[n-1] != id {
+		h.frameworks = append(h.frameworks, id)
+	}
+}
+
 // knownRoles are the roles with frameworks, resources, reservations, weights or a
 // place in the whitelist, and all roles above them (Mesos master.cpp
 // Master::knownRoles, RoleResourceBreakdown).
@@ -102,15 +110,17 @@ func (m *Master) knownRoles() map[string]*roleHoldings {
 		f := m.frameworks[id]
 		for _, role := range sortedKeys(f.roles) {
 			upwards(role, nothing)
-			by[role].frameworks = append(by[role].frameworks, id)
+			by[role].join(id)
 		}
 		for _, t := range f.tasks {
 			if t.charged {
 				upwards(t.role, func(h *roleHoldings) { h.used = h.used.Add(t.res) })
+				by[t.role].join(id)
 			}
 		}
 		for _, e := range f.executors {
 			upwards(e.role, func(h *roleHoldings) { h.used = h.used.Add(e.res) })
+			by[e.role].join(id)
 		}
 		for _, o := range f.offers {
 			upwards(o.role, func(h *roleHoldings) { h.offered = h.offered.Add(o.res) })

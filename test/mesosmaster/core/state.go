@@ -97,6 +97,7 @@ func (m *Master) State() any {
 func (m *Master) flags() map[string]string {
 	flags := maps.Clone(recordedFlags)
 	flags["agent_ping_timeout"] = durationText(m.cfg.AgentPingTimeout / pings)
+	flags["root_submissions"] = strconv.FormatBool(!m.cfg.NoRootSubmissions)
 	flags["max_agent_ping_timeouts"] = strconv.Itoa(pings)
 	flags["agent_reregister_timeout"] = durationText(m.cfg.AgentReregisterTimeout)
 	flags["allocation_interval"] = durationText(m.cfg.AllocationInterval)

@@ -64,10 +64,7 @@ func (m *Master) Subscribe(now time.Time, stream string, call *scheduler.Call, c
 // refusal is the list of reasons to refuse a subscription, in the master's order
 // (Mesos master.cpp subscribe, validateFramework).
 func (m *Master) refusal(info *mesos.FrameworkInfo, suppressed []string, constraints OfferConstraints) error {
-	if err := validFrameworkInfo(info); err != nil {
-		return err
-	}
-	if err := m.whitelisted(info); err != nil {
+	if err := m.validFramework(info); err != nil {
 		return err
 	}
 	if id := info.GetID().GetValue(); id != "" {
@@ -83,7 +80,12 @@ func (m *Master) refusal(info *mesos.FrameworkInfo, suppressed []string, constra
 	return constraints.Validate(rolesOf(info))
 }
 
-func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
+// validFramework says why a FrameworkInfo is refused, by its form and by the
+// master's flags (Mesos master.cpp validateFramework).
+func (m *Master) validFramework(info *mesos.FrameworkInfo) error {
+	if err := validFrameworkInfo(info); err != nil {
+		return err
+	}
 	bad := map[string]bool{}
 	for _, r := range rolesOf(info) {
 		if !m.roleAllowed(r) {
@@ -92,6 +94,9 @@ func (m *Master) whitelisted(info *mesos.FrameworkInfo) error {
 	}
 	if len(bad) > 0 {
 		return fmt.Errorf("Roles %s are not present in the master's --roles", braces(sortedKeys(bad)))
+	}
+	if info.User == "root" && m.cfg.NoRootSubmissions {
+		return errors.New("User 'root' is not allowed to run frameworks without --root_submissions set")
 	}
 	return nil
 }
@@ -196,10 +201,7 @@ func (m *Master) Disconnect(now time.Time, stream string) {
 // updateFramework).
 func (m *Master) updateFramework(f *framework, call *scheduler.Call_UpdateFramework, constraints OfferConstraints) Response {
 	info := &call.FrameworkInfo
-	if err := validFrameworkInfo(info); err != nil {
-		return badRequest("Supplied FrameworkInfo is not valid: " + err.Error())
-	}
-	if err := m.whitelisted(info); err != nil {
+	if err := m.validFramework(info); err != nil {
 		return badRequest("Supplied FrameworkInfo is not valid: " + err.Error())
 	}
 	if err := immutableChanged(f.info, info); err != nil {
