@@ -47,6 +47,12 @@ func (m *Master) KillAgent(hostname string) error {
 	return m.try(func(c *core.Master, now time.Time) error { return c.KillAgent(now, hostname) })
 }
 
+// ShutdownAgent lets an agent shut down in order, as SIGUSR1 does: its executors
+// end, and the master forgets it at once. ReturnAgent starts it again.
+func (m *Master) ShutdownAgent(hostname string) error {
+	return m.try(func(c *core.Master, now time.Time) error { return c.ShutdownAgent(now, hostname) })
+}
+
 // CrashHost is KillAgent plus the death of all tasks on the machine.
 func (m *Master) CrashHost(hostname string) error {
 	return m.try(func(c *core.Master, now time.Time) error { return c.CrashHost(now, hostname) })

@@ -75,14 +75,17 @@ func (m *Master) admit(h *host.Agent) *agent {
 	a := &agent{
 		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
 		declared: h.Resources(), total: h.Total(), connected: true,
-		unavailability: m.planned(machineOf(h)),
-		offers:         map[string]*offer{}, inverse: map[string]*inverseOffer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
+		unavailability: m.planned(machineOf(h)), deactivated: m.registry.drains[h.ID()] != nil,
+		offers: map[string]*offer{}, inverse: map[string]*inverseOffer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
 	m.agents[a.id] = a
 	m.order = append(m.order, a)
 	h.SetRegistered(true)
 	m.alloc.AddAgent(a.allocatorInfo())
+	if a.deactivated {
+		m.offerability(a)
+	}
 	return a
 }
 
@@ -138,6 +141,8 @@ func (m *Master) reregisterKnown(a *agent) {
 	h.ResendUpdates()
 	h.ResendOperations()
 	m.resendForFrameworks(a)
+	m.drainHost(a)
+	m.checkDrained(a)
 }
 
 // launchOf is the message that launched a task the agent does not know.
@@ -202,6 +207,8 @@ func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	h.ResendUpdates()
 	h.ResendOperations()
 	m.resendForFrameworks(a)
+	m.drainHost(a)
+	m.checkDrained(a)
 }
 
 func (m *Master) takeOver(a *agent, f *framework, rt *host.Task, wasUnreachable bool) {
@@ -358,6 +365,7 @@ func (m *Master) broadcastFailure(agentID string) {
 // markGone is MARK_AGENT_GONE: the agent can never come back
 // (Mesos master.cpp _markGone). It returns false for an unknown agent.
 func (m *Master) markGone(agentID string) bool {
+	delete(m.registry.drains, agentID)
 	lost := m.registry.lost[agentID]
 	switch {
 	case lost != nil && lost.gone:

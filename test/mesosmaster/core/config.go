@@ -51,6 +51,9 @@ type Config struct {
 	// ExecutorIdleTimeout is how long a custom executor without tasks lives on;
 	// zero means until it is shut down.
 	ExecutorIdleTimeout time.Duration
+	// RegistryLatency is how long a write of the registry takes where calls can
+	// fall in between (default 10 ms; recorded: 10-40 ms).
+	RegistryLatency time.Duration
 	// OfferTimeout rescinds offers held longer (--offer_timeout); zero: never.
 	OfferTimeout time.Duration
 	// MinAllocatable are the sets of quantities, in thousandths by resource name,
@@ -109,6 +112,7 @@ func (c *Config) defaults() {
 	set(&c.AgentPingTimeout, 75*time.Second)
 	set(&c.AgentReregisterTimeout, 10*time.Minute)
 	set(&c.AgentReregisterDelay, 2*time.Second)
+	set(&c.RegistryLatency, 10*time.Millisecond)
 	set(&c.UpdateRetryMin, 10*time.Second)
 	set(&c.UpdateRetryMax, 10*time.Minute)
 	if c.MinAllocatable == nil {

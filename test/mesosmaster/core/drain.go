@@ -16,35 +16,149 @@ limitations under the License.
 
 package core
 
-// operatorDeactivate stops offers from an agent and rescinds those outstanding
-// (Mesos master/http.cpp deactivateAgent).
-func (m *Master) operatorDeactivate(agentID string) Response {
-	a := m.agents[agentID]
-	if a == nil {
+import (
+	"fmt"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/master"
+)
+
+// drain is what an operator has said of an agent: not to be offered, and perhaps
+// to be emptied. It is in the registry and outlives master and agent.
+type drain struct {
+	config  *mesos.DrainConfig // nil: only deactivated
+	drained bool
+	started time.Time
+	pending bool // the transition to drained is being written
+}
+
+// info is the state of draining as operators see it, nil if there is none.
+func (d *drain) info() *mesos.DrainInfo {
+	if d == nil || d.config == nil {
+		return nil
+	}
+	state := mesos.DrainState_DRAINING
+	if d.drained {
+		state = mesos.DrainState_DRAINED
+	}
+	return &mesos.DrainInfo{State: state, Config: *d.config}
+}
+
+// operatorDrain is DRAIN_AGENT: the agent is offered no more and kills its tasks;
+// it is drained when all their ends are acknowledged (Mesos master/http.cpp
+// Master::Http::_drainAgent).
+func (m *Master) operatorDrain(c *master.Call_DrainAgent) Response {
+	id := c.AgentID.Value
+	h := m.hostOf(id)
+	if h == nil || m.isGone(id) {
 		return badRequest("Unknown agent")
 	}
-	m.setDeactivated(a, true)
+	if x := m.registry.machines[machineOf(h)]; x != nil {
+		return badRequest(fmt.Sprintf("Agent %s is part of a maintenance schedule under Machine %s (%s)", id, x.id.GetHostname(), x.id.GetIP()))
+	}
+	d := &drain{config: &mesos.DrainConfig{MarkGone: ptr(c.GetMarkGone())}, started: m.now.Truncate(time.Second)}
+	if p := c.MaxGracePeriod; p != nil {
+		d.config.MaxGracePeriod = &mesos.DurationInfo{Nanoseconds: p.Seconds*int64(time.Second) + int64(p.Nanos)}
+	}
+	m.registry.drains[id] = d
+	if a := m.agents[id]; a != nil {
+		m.setDeactivated(a, true)
+		m.drainHost(a)
+		m.checkDrained(a)
+	}
 	return done
 }
 
-// operatorReactivate lets an agent be offered again (Mesos master/http.cpp
-// reactivateAgent).
-func (m *Master) operatorReactivate(agentID string) Response {
-	a := m.agents[agentID]
+// drainHost tells an agent that it is being drained.
+func (m *Master) drainHost(a *agent) {
+	d := m.registry.drains[a.id]
+	if d == nil || d.config == nil || d.drained {
+		return
+	}
+	var grace *time.Duration
+	if p := d.config.MaxGracePeriod; p != nil {
+		grace = ptr(time.Duration(p.Nanoseconds))
+	}
+	if h, ok := any(a.host).(interface{ Drain(*time.Duration, bool) }); ok {
+		h.Drain(grace, d.config.GetMarkGone())
+	}
+}
+
+// checkDrained ends the draining of an agent that has nothing left to wait for:
+// no task whose end is not acknowledged, no operation (Mesos master.cpp
+// checkAndTransitionDrainingAgent). The transition takes effect once the registry
+// has it.
+func (m *Master) checkDrained(a *agent) {
+	d := m.registry.drains[a.id]
+	if d == nil || d.config == nil || d.drained || d.pending || len(a.tasks) > 0 || m.hasOperations(a.id) {
+		return
+	}
+	d.pending = true
+	m.after(m.cfg.RegistryLatency, func() {
+		d.pending = false
+		if m.registry.drains[a.id] != d || m.agents[a.id] != a {
+			return
+		}
+		if d.config.GetMarkGone() {
+			m.markGone(a.id)
+			return
+		}
+		d.drained = true
+	})
+}
+
+func (m *Master) hasOperations(agentID string) bool {
+	for _, f := range m.frameworks {
+		for _, o := range f.operations {
+			if o.Status.AgentID.GetValue() == agentID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// operatorDeactivate is DEACTIVATE_AGENT: no more offers, and those outstanding
+// are rescinded; tasks stay (Mesos master/http.cpp _deactivateAgent).
+func (m *Master) operatorDeactivate(id string) Response {
+	if m.hostOf(id) == nil || m.isGone(id) {
+		return badRequest("Unknown agent")
+	}
+	if m.registry.drains[id] == nil {
+		m.registry.drains[id] = &drain{}
+	}
+	if a := m.agents[id]; a != nil {
+		m.setDeactivated(a, true)
+	}
+	return done
+}
+
+// operatorReactivate is REACTIVATE_AGENT: the agent is offered again from the next
+// tick on (Mesos master/http.cpp _reactivateAgent).
+func (m *Master) operatorReactivate(id string) Response {
+	d := m.registry.drains[id]
 	switch {
-	case a == nil:
+	case m.hostOf(id) == nil || m.isGone(id):
 		return badRequest("Unknown agent")
-	case !a.deactivated:
+	case d == nil:
 		return badRequest("Agent is not deactivated")
+	case d.config != nil && !d.drained:
+		return badRequest("Agent is still in the DRAINING state")
 	}
-	m.setDeactivated(a, false)
+	delete(m.registry.drains, id)
+	if a := m.agents[id]; a != nil {
+		m.setDeactivated(a, false)
+	}
 	return done
 }
 
+// setDeactivated takes an agent out of the allocation, or back into it.
 func (m *Master) setDeactivated(a *agent, off bool) {
 	a.deactivated = off
-	m.offerability(a)
 	if off {
 		m.rescindAgent(a)
+		m.rescindInverse(a)
 	}
+	m.offerability(a)
 }

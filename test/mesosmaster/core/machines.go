@@ -76,6 +76,22 @@ func (m *Master) agentProcessEnds(h *host.Agent, stop func()) {
 	stop()
 }
 
+// ShutdownAgent lets an agent shut down as SIGUSR1 does: it ends its executors and
+// unregisters, so that the master forgets it at once. ReturnAgent starts it again,
+// under the same id.
+func (m *Master) ShutdownAgent(now time.Time, hostname string) error {
+	m.enter(now)
+	h, err := m.host(hostname)
+	if err != nil {
+		return err
+	}
+	if a := m.agents[h.ID()]; a != nil && h.Reachable() {
+		m.forgetAgent(a, "the agent unregistered")
+	}
+	h.Destroy()
+	return nil
+}
+
 // CrashHost is KillAgent plus the death of everything on the machine.
 func (m *Master) CrashHost(now time.Time, hostname string) error {
 	m.enter(now)
@@ -175,7 +191,11 @@ func (m *Master) SetDeactivated(now time.Time, hostname string, off bool) error 
 	if a == nil {
 		return fmt.Errorf("agent on host %q is not registered", hostname)
 	}
-	m.setDeactivated(a, off)
+	if off {
+		m.operatorDeactivate(a.id)
+	} else {
+		m.operatorReactivate(a.id)
+	}
 	return nil
 }
 

@@ -133,6 +133,7 @@ func (m *Master) acknowledgeOperation(f *framework, ack *scheduler.Call_Acknowle
 	}
 	delete(f.operations, o.ID())
 	a.host.AcknowledgeOperation(f.id, o.ID(), ack.UUID)
+	m.checkDrained(a)
 }
 
 // dropOperations takes the operations of an agent the master gives up off the

@@ -78,6 +78,10 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 		"mark_agent_gone", func(c *master.Call) bool { return c.MarkAgentGone != nil },
 		func(m *Master, c *master.Call) Response { return m.operatorMarkGone(c.MarkAgentGone.AgentID.Value) },
 	},
+	master.Call_DRAIN_AGENT: {
+		"drain_agent", func(c *master.Call) bool { return c.DrainAgent != nil },
+		func(m *Master, c *master.Call) Response { return m.operatorDrain(c.DrainAgent) },
+	},
 	master.Call_DEACTIVATE_AGENT: {
 		"deactivate_agent", func(c *master.Call) bool { return c.DeactivateAgent != nil },
 		func(m *Master, c *master.Call) Response { return m.operatorDeactivate(c.DeactivateAgent.AgentID.Value) },

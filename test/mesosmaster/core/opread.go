@@ -201,6 +201,9 @@ func (m *Master) agentReply(a *agent) *AgentReply {
 		TotalResources: a.total.ToProto(operatorForm), AllocatedResources: used.ToProto(operatorForm),
 		OfferedResources: offered.ToProto(operatorForm), Capabilities: agentCapabilityProtos(),
 	}
+	if d := m.registry.drains[a.id]; d.info() != nil {
+		r.DrainInfo, r.EstimatedDrainStartTime = d.info(), timeInfo(d.started)
+	}
 	return r
 }
 

@@ -19,6 +19,8 @@ package core
 import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/maintenance"
+
+	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 )
 
 // registry is what a master writes down durably and its successor reads (Mesos
@@ -29,10 +31,31 @@ type registry struct {
 	lost     map[string]*lostAgent // unreachable or gone, by agent id
 	machines map[machineKey]*machine
 	schedule maintenance.Schedule
+	drains   map[string]*drain // agents drained or deactivated, by id
 }
 
 func newRegistry() *registry {
-	return &registry{lost: map[string]*lostAgent{}, machines: map[machineKey]*machine{}}
+	return &registry{lost: map[string]*lostAgent{}, machines: map[machineKey]*machine{}, drains: map[string]*drain{}}
+}
+
+// hostOf finds the machine of an agent the master knows of, in whatever state;
+// nil if it does not.
+func (m *Master) hostOf(agentID string) *host.Agent {
+	if m.agents[agentID] == nil && m.recovered[agentID] == nil && m.registry.lost[agentID] == nil {
+		return nil
+	}
+	for _, h := range m.hostOrder {
+		if h.ID() == agentID {
+			return h
+		}
+	}
+	return nil
+}
+
+// isGone tells whether an agent can never come back.
+func (m *Master) isGone(agentID string) bool {
+	l := m.registry.lost[agentID]
+	return l != nil && l.gone
 }
 
 // machineKey names a machine as Mesos compares them: the host name without regard

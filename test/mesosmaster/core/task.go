@@ -149,6 +149,7 @@ func (m *Master) completeTask(t *task) {
 	delete(t.fw.tasks, t.id)
 	if a := m.agents[t.agentID]; a != nil {
 		delete(a.tasks, taskKey{t.fw.id, t.id})
+		m.checkDrained(a)
 	}
 	t.fw.completed = append(t.fw.completed, t)
 	if n := len(t.fw.completed) - maxCompletedTasks; n > 0 {
