@@ -112,8 +112,11 @@ type Manager struct {
 	pods   map[string]*podInfo
 	// early holds pods that looked for offers before the informer told us of them,
 	// and when.
-	early   map[string]time.Time
-	waiters map[string]chan claims.Outcome
+	early map[string]time.Time
+	// waiters holds who waits for a launch, by task, outcomes what nobody asked for
+	// yet.
+	waiters  map[string]chan *claims.Outcome
+	outcomes map[string]*claims.Outcome
 	// subscription is the live one; its FrameworkID is kept after it ends.
 	subscription mesos.Subscription
 	subscribed   bool
@@ -127,6 +130,8 @@ type Manager struct {
 	// foreign holds the agents whose offers were declined for long because they
 	// are no usable node.
 	foreign map[string]bool
+	// wakeAt is when the loop looks at the time again.
+	wakeAt time.Time
 	// rewakeAt is when sleeping pods are next shown the offers in hand.
 	rewakeAt  time.Time
 	penalties penalties
@@ -155,7 +160,8 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
-		waiters: map[string]chan claims.Outcome{}, reported: map[string]bool{}, foreign: map[string]bool{},
+		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
+		reported: map[string]bool{}, foreign: map[string]bool{},
 		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst), evicting: map[string]bool{},
 	}
 }
@@ -251,6 +257,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		maps.Copy(woken, m.podsOf(m.told))
 		m.told = m.told[:0]
 	}
+	m.wakeAt = now.Add(wait)
 	return wait, woken
 }
 
@@ -270,13 +277,17 @@ func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
 }
 
 func (m *Manager) flushPolicy() offers.FlushPolicy {
-	all, parked := m.demand.Pods()
 	return offers.FlushPolicy{
 		Linger: m.cfg.Linger, MaxLinger: m.cfg.MaxLinger, MaxTasks: m.cfg.MaxTasks,
-		Smallest: m.demand.Smallest(),
-		// Reserved pods are still part of the demand but cannot join again.
-		Drained: all-parked-m.ledger.Count(claims.Reserved) <= 0,
+		Smallest: m.demand.Smallest(), Drained: m.drained(),
 	}
+}
+
+// drained tells that no pod is left that could join a batch. The mutex is held.
+func (m *Manager) drained() bool {
+	all, parked := m.demand.Pods()
+	// Reserved pods are still part of the demand but cannot join again.
+	return all-parked-m.ledger.Count(claims.Reserved) <= 0
 }
 
 // Stop gives everything held back before the process ends: no new reservations,

@@ -83,8 +83,11 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 		return "", ErrNotConnected
 	}
 	slot := m.index.LookupName(node)
-	agent := m.nodes.AgentOf(node)
-	if slot == nodes.NoSlot || agent == "" {
+	if slot == nodes.NoSlot {
+		return "", offers.ErrNoOffer
+	}
+	agent, of := m.cache.Owner(slot)
+	if agent == "" || of != node {
 		return "", offers.ErrNoOffer
 	}
 	id, err := m.ledger.Open(podOf(pod), node, agent, m.cfg.Role, need, now)
@@ -95,9 +98,24 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 		m.ledger.Cancel(id, now)
 		return "", err
 	}
-	m.waiters[id] = make(chan claims.Outcome, 1)
-	m.kick()
+	m.batchGrew(now)
 	return id, nil
+}
+
+// batchGrew sees to it that the loop looks at the open batches in time, and does
+// not wake it when it will anyway: it would take the mutex from the next pod's
+// cycle. The mutex is held.
+func (m *Manager) batchGrew(now time.Time) {
+	quietAt := time.Unix(0, m.lastCycle.Load()).Add(m.cfg.Linger)
+	switch {
+	case m.drained():
+		m.wakeAt = now
+	case quietAt.Before(m.wakeAt):
+		m.wakeAt = quietAt
+	default:
+		return
+	}
+	m.kick()
 }
 
 // Cancel gives a claim up: resources still in an offer are free again, a task
@@ -110,11 +128,13 @@ func (m *Manager) Cancel(taskID string) {
 	if m.ledger.Cancel(taskID, now) {
 		m.unreserve(c)
 	}
-	delete(m.waiters, taskID)
 	if c != nil {
 		m.refreshDemand(c.Pod.UID, now)
 	}
 	m.carryOut()
+	// What the cancellation itself brought about is nobody's news either.
+	delete(m.waiters, taskID)
+	delete(m.outcomes, taskID)
 	m.kick()
 }
 
@@ -144,18 +164,25 @@ func (m *Manager) Version() uint64 { return m.cache.Version() + m.freedCount.Loa
 // wait for a task.
 func (m *Manager) Await(ctx context.Context, taskID string) (claims.Outcome, error) {
 	m.mu.Lock()
-	ch := m.waiters[taskID]
-	m.mu.Unlock()
-	if ch == nil {
-		return claims.Outcome{Cause: claims.CausePodGone}, nil
+	outcome := m.outcomes[taskID]
+	delete(m.outcomes, taskID)
+	if c := m.ledger.ByTask(taskID); outcome == nil && (c == nil || c.Phase != claims.Reserved && c.Phase != claims.Launching) {
+		outcome = &claims.Outcome{Cause: claims.CausePodGone}
 	}
+	if outcome != nil {
+		m.mu.Unlock()
+		return *outcome, nil
+	}
+	ch := make(chan *claims.Outcome, 1)
+	m.waiters[taskID] = ch
+	m.mu.Unlock()
 	select {
 	case outcome := <-ch:
+		return *outcome, nil
+	case <-ctx.Done():
 		m.mu.Lock()
 		delete(m.waiters, taskID)
 		m.mu.Unlock()
-		return outcome, nil
-	case <-ctx.Done():
 		return claims.Outcome{}, context.Cause(ctx)
 	}
 }
@@ -249,10 +276,10 @@ func (m *Manager) Shortage(need resources.Vector, noOffer int) Shortage {
 // a failure that they should know of. The mutex is held.
 func (m *Manager) settled(s claims.Settle) {
 	if ch := m.waiters[s.TaskID]; ch != nil {
-		select {
-		case ch <- s.Outcome:
-		default:
-		}
+		delete(m.waiters, s.TaskID)
+		ch <- &s.Outcome
+	} else {
+		m.outcomes[s.TaskID] = &s.Outcome
 	}
 	if s.Outcome.OK {
 		metrics.Launches.WithLabelValues("Held").Inc()

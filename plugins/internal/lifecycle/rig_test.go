@@ -228,13 +228,19 @@ func (r *rig) mustReserve(pod *v1.Pod, node string) string {
 	return id
 }
 
-// held brings a pod to a confirmed claim on the node, whose agent it makes known.
-func (r *rig) held(pod *v1.Pod, node string) string {
+// reserved makes the node's agent and the pod known, and reserves for the pod.
+func (r *rig) reserved(pod *v1.Pod, node string) string {
 	r.t.Helper()
 	r.node(node)
 	r.podChanged(pod)
 	r.Offers([]offers.Offer{offer("o-"+pod.Name, node, 1)})
-	id := r.mustReserve(pod, node)
+	return r.mustReserve(pod, node)
+}
+
+// held brings a pod to a confirmed claim on the node, whose agent it makes known.
+func (r *rig) held(pod *v1.Pod, node string) string {
+	r.t.Helper()
+	id := r.reserved(pod, node)
 	r.pass(50 * time.Millisecond)
 	r.Updated(claims.TaskStatus{TaskID: id, AgentID: "a-" + node, State: claims.TaskRunning})
 	if outcome, err := r.Await(r.t.Context(), id); err != nil || !outcome.OK {

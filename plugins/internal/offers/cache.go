@@ -150,6 +150,17 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	return i, true
 }
 
+// Owner returns the agent of a slot and the node it is, both "" if the slot is
+// vacant.
+func (c *Cache) Owner(slot int32) (agentID, node string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slot < 0 || int(slot) >= len(c.slots) || c.slots[slot] == nil {
+		return "", ""
+	}
+	return c.slots[slot].agent, c.slots[slot].node
+}
+
 // HasOffers tells whether offers of the agent are held.
 func (c *Cache) HasOffers(agentID string) bool {
 	c.mu.Lock()
@@ -286,7 +297,8 @@ func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.T
 	s.members = append(s.members, member{id: id, need: need})
 	s.reserved = s.reserved.Add(need)
 	c.byMember[id] = slot
-	c.publish(slot)
+	free := s.free()
+	c.cols.Load().take(slot, &free, &need)
 	return nil
 }
 

@@ -106,6 +106,17 @@ func (c *columns) put(i int32, state slotState, free *resources.Vector) {
 	c.state[i].Store(uint32(state))
 }
 
+// take writes what is left of slot i, which stays offered, after taken was taken.
+// What is as it was is left alone: each write is a cache line.
+func (c *columns) take(i int32, free, taken *resources.Vector) {
+	c.putBrief(i, briefly(free))
+	for k := range c.free {
+		if taken[k] != 0 {
+			c.free[k][i].Store(free[k])
+		}
+	}
+}
+
 // short names the first resource that slot i lacks. What is not needed is not
 // looked at, since each look is a cache line; but CPU always is, which tells
 // whether the slot is hidden.
