@@ -19,6 +19,7 @@ package mesosmaster
 import (
 	"time"
 
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
@@ -51,6 +52,14 @@ type Config struct {
 	// ExecutorIdleTimeout is how long a custom executor without tasks lives on;
 	// zero: until it is shut down.
 	ExecutorIdleTimeout time.Duration
+	// Users are the users of the machines, besides those of any Linux machine.
+	Users []string
+	// OwnExecutors makes custom executors processes of their own that speak the
+	// executor API of their agent; otherwise stand-ins run their tasks.
+	OwnExecutors bool
+	// Latency, if set, is asked how long a step on a machine takes this time;
+	// false means as the delays here say.
+	Latency func(step agent.Step, subject string) (time.Duration, bool)
 	// AgentPingTimeout is how long an agent may be silent before it is marked
 	// unreachable, default 75 s (5 pings of 15 s).
 	AgentPingTimeout time.Duration
@@ -97,6 +106,7 @@ func (c *Config) core() core.Config {
 		AllocationInterval: c.AllocationInterval, HeartbeatInterval: c.HeartbeatInterval, Seed: c.Seed, Shuffle: c.Shuffle,
 		Hostname: c.Hostname, IP: c.IP, Port: c.Port,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
+		Users: c.Users, OwnExecutors: c.OwnExecutors, Latency: c.Latency,
 		AgentPingTimeout: c.AgentPingTimeout, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,

@@ -23,48 +23,11 @@ package agent
 
 import (
 	"sort"
-	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
-
-// Settings are flags of the agent and the time that things take on its machine.
-type Settings struct {
-	// RegisterDelay is how long a running agent takes to find and join a new
-	// master.
-	RegisterDelay time.Duration
-	// StartDelay is the time from the start of the process to its registration,
-	// besides the wait for executors.
-	StartDelay time.Duration
-	// ExecutorRegistrationTimeout is how long an executor may take to register
-	// (--executor_registration_timeout).
-	ExecutorRegistrationTimeout time.Duration
-	// ExecutorReregistrationTimeout is how long a restarted agent waits for its
-	// executors before it registers (--executor_reregistration_timeout).
-	ExecutorReregistrationTimeout time.Duration
-	// UpdateRetryMin and UpdateRetryMax bound the interval at which an
-	// unacknowledged update is repeated.
-	UpdateRetryMin, UpdateRetryMax time.Duration
-	// LaunchDelay is the time from the receipt of a task to its start.
-	LaunchDelay time.Duration
-	// KillDelay is the time a task takes to die.
-	KillDelay time.Duration
-	// ExecutorIdleTimeout is how long a built-in custom executor without tasks
-	// lives on; zero means until it is shut down.
-	ExecutorIdleTimeout time.Duration
-}
-
-// Config is what one agent is.
-type Config struct {
-	Hostname   string
-	IP         string
-	Port       int32
-	Resources  resource.Resources
-	Attributes []mesos.Attribute
-	Domain     *mesos.DomainInfo
-}
 
 type (
 	taskKey struct{ fw, id string }
@@ -74,16 +37,24 @@ type (
 // Agent is an agent process and its machine. Its tasks outlive the master's
 // knowledge of it, and some of them the process.
 type Agent struct {
-	cfg    Config
-	set    *Settings
-	world  World
-	master Master
+	cfg     Config
+	set     *Settings
+	world   World
+	master  Master
+	outside Executors
 
 	id          string // as the master named it; empty before the first registration
 	running     bool   // the process lives
 	registered  bool   // with the present master
 	partitioned bool   // lives, but no message gets through
 	life        uint64 // counts starts and ends of the process
+	recovering  bool   // the process waits for its executors
+	draining    *drain // nil unless the agent is being drained
+
+	estimate  resource.Resources // of revocable resources
+	announced resource.Resources // revocable resources the master was told of
+	load      float64            // of the machine
+	watch     uint64             // voids what is repeated on behalf of these
 
 	frameworks map[string]*mesos.FrameworkInfo
 	executors  map[execKey]*Executor
@@ -93,11 +64,15 @@ type Agent struct {
 }
 
 // New returns a running agent that has not registered yet.
-func New(cfg Config, set *Settings, world World, master Master) *Agent {
-	return &Agent{
-		cfg: cfg, set: set, world: world, master: master, running: true, total: cfg.Resources,
+func New(cfg Config, set *Settings, world World, master Master, outside Executors) *Agent {
+	a := &Agent{
+		cfg: cfg, set: set, world: world, master: master, outside: outside, running: true,
 		frameworks: map[string]*mesos.FrameworkInfo{}, executors: map[execKey]*Executor{}, tasks: map[taskKey]*Task{},
 	}
+	a.cfg.Resources, a.estimate = splitRevocable(cfg.Resources)
+	a.announced, a.total = a.estimate, a.cfg.Resources
+	a.watchResources()
+	return a
 }
 
 // Hostname is the --hostname of the agent.
@@ -115,8 +90,8 @@ func (a *Agent) Attributes() []mesos.Attribute { return a.cfg.Attributes }
 // Domain is the --domain of the agent, nil for none.
 func (a *Agent) Domain() *mesos.DomainInfo { return a.cfg.Domain }
 
-// Resources are the --resources of the agent; [Agent.Total] has what operations
-// made of them.
+// Resources are the --resources of the agent, without revocable ones;
+// [Agent.Total] has what operations and estimates made of them.
 func (a *Agent) Resources() resource.Resources { return a.cfg.Resources }
 
 // URL is the address of the agent in offers.

@@ -22,81 +22,233 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// commandExecutorLingers is how long the executor of a command task stays after
-// the end of the task, so that its last update gets through (Mesos
-// launcher/executor.cpp).
-const commandExecutorLingers = time.Second
+const (
+	// executorLingers is how long Mesos' own executors stay after the end of
+	// their last task, so that the update of it gets through (Mesos
+	// launcher/executor.cpp, launcher/default_executor.cpp).
+	executorLingers = time.Second
+	// defaultGrace is the grace period of a task without kill policy (Mesos
+	// launcher/executor.cpp kill).
+	defaultGrace = 3 * time.Second
+)
 
 // builtin is an executor that is part of the emulator: the command executor, the
 // default executor, or a stand-in for a custom one.
 type builtin struct {
-	a       *Agent
-	e       *Executor
-	killing map[*Task]bool
+	a    *Agent
+	e    *Executor
+	runs map[*Task]*run
 }
 
-// startsWithStarting tells whether it reports TASK_STARTING: Mesos' own
-// executors do.
-func (b *builtin) startsWithStarting() bool {
-	return b.e.command() || b.e.Info.Type == mesos.ExecutorInfo_DEFAULT
+// run is a task under way in a built-in executor.
+type run struct {
+	task    *Task
+	program *program
+	turn    uint64 // voids timers of an earlier wait
+	killing bool
 }
 
-func (b *builtin) launch(t *Task) {
-	a := b.a
-	wait := max(0, t.Since.Add(a.set.LaunchDelay).Sub(a.world.Now()))
-	a.world.After(wait, func() {
-		if t.ended || b.gone() {
-			return
-		}
-		if b.startsWithStarting() {
-			a.update(t, a.executorStatus(t, mesos.TASK_STARTING, ""))
-		}
-		a.update(t, a.executorStatus(t, mesos.TASK_RUNNING, ""))
-	})
+// standIn tells whether the executor stands in for a custom one.
+func (b *builtin) standIn() bool {
+	return !b.e.command() && b.e.Info.Type != mesos.ExecutorInfo_DEFAULT
 }
 
 // gone tells whether the executor process has ended.
 func (b *builtin) gone() bool { return b.e.dead || b.a.executors[b.e.key()] != b.e }
 
-func (b *builtin) kill(t *Task, _ *mesos.KillPolicy) {
-	a := b.a
-	if b.killing[t] {
-		return
+// act does something now, or when the stopped process runs on; never if it has
+// ended.
+func (b *builtin) act(do func()) {
+	switch {
+	case b.gone():
+	case b.e.frozen:
+		b.e.thaw = append(b.e.thaw, func() { b.act(do) })
+	default:
+		do()
 	}
-	if b.killing == nil {
-		b.killing = map[*Task]bool{}
+}
+
+func (b *builtin) after(d time.Duration, do func()) {
+	b.a.world.After(d, func() { b.act(do) })
+}
+
+func (b *builtin) start() {
+	step, subject := StepExecutor, b.e.ID
+	if b.e.command() {
+		step = StepStart
 	}
-	b.killing[t] = true
-	if a.can(t.FrameworkID, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) {
-		a.update(t, a.executorStatus(t, mesos.TASK_KILLING, ""))
-	}
-	a.world.After(a.set.KillDelay, func() {
-		if !t.ended && !b.gone() {
-			a.update(t, a.executorStatus(t, mesos.TASK_KILLED, "Command terminated with signal Terminated"))
+	b.after(b.a.set.Takes(step, subject, b.a.set.LaunchDelay), func() {
+		if b.e.state == registering {
+			b.a.register(b.e)
 		}
 	})
 }
 
-func (b *builtin) acknowledged(*Task, []byte) {}
-
-// message is ignored: the executors of Mesos read no messages.
-func (b *builtin) message([]byte) {}
-
-func (b *builtin) shutdown() { b.a.exit(b.e, 0) }
-
-// ended is told of the end of a task of the executor.
-func (b *builtin) ended() {
-	a, e := b.a, b.e
-	switch {
-	case e.command():
-		a.world.After(commandExecutorLingers, func() { a.exit(e, 0) })
-	case len(e.tasks) == 0 && a.set.ExecutorIdleTimeout > 0:
-		e.idle++
-		token := e.idle
-		a.world.After(a.set.ExecutorIdleTimeout, func() {
-			if e.idle == token {
-				a.exit(e, 0)
-			}
-		})
+func (b *builtin) launch(tasks []*Task) {
+	a := b.a
+	for _, t := range tasks {
+		wait := time.Duration(0)
+		if b.standIn() {
+			wait = max(0, t.Since.Add(a.set.Takes(StepStart, t.ID, a.set.LaunchDelay)).Sub(a.world.Now()))
+		}
+		b.after(wait, func() { b.begin(t) })
 	}
 }
+
+// begin starts a task: Mesos' own executors report TASK_STARTING first.
+func (b *builtin) begin(t *Task) {
+	a := b.a
+	if t.ended {
+		return
+	}
+	if !b.standIn() {
+		a.update(t, a.executorStatus(t, mesos.TASK_STARTING, ""))
+	}
+	a.update(t, a.executorStatus(t, mesos.TASK_RUNNING, ""))
+	code, _ := programOf(t.Info.GetCommand())
+	if missing(t.Info.GetCommand()) {
+		code = []instruction{{op: opExit, status: 1}}
+	}
+	r := &run{task: t, program: newProgram(code)}
+	b.runs[t] = r
+	if wait := r.program.run(); r.program.ended == nil {
+		b.sleep(r, wait)
+		return
+	}
+	b.after(a.set.Takes(StepExit, t.ID, 0), func() { b.end(r) })
+}
+
+// sleep waits with a program and runs it on.
+func (b *builtin) sleep(r *run, d time.Duration) {
+	r.turn++
+	turn := r.turn
+	if d >= forever {
+		return
+	}
+	b.after(d, func() {
+		if r.turn == turn {
+			b.runOn(r)
+		}
+	})
+}
+
+func (b *builtin) runOn(r *run) {
+	wait := r.program.run()
+	if r.program.ended != nil {
+		b.end(r)
+		return
+	}
+	b.sleep(r, wait)
+}
+
+// end reports the end of a program.
+func (b *builtin) end(r *run) {
+	a, t := b.a, r.task
+	if b.runs[t] != r {
+		return
+	}
+	delete(b.runs, t)
+	state := mesos.TASK_FINISHED
+	switch {
+	case r.killing:
+		state = mesos.TASK_KILLED
+	case *r.program.ended != ending{}:
+		state = mesos.TASK_FAILED
+	}
+	a.update(t, a.executorStatus(t, state, "Command "+r.program.ended.String()))
+	if state != mesos.TASK_FINISHED {
+		b.endGroup(t)
+	}
+	b.ended(t)
+}
+
+// endGroup kills the rest of a task group of which one has failed or was killed
+// (Mesos launcher/default_executor.cpp waited).
+func (b *builtin) endGroup(t *Task) {
+	for _, x := range t.group {
+		if x != t && !x.ended {
+			b.kill(x, nil)
+		}
+	}
+}
+
+// kill ends a task: SIGTERM, and SIGKILL after the grace period. The command
+// executor knows only the task's own kill policy; a stand-in never escalates.
+func (b *builtin) kill(t *Task, policy *mesos.KillPolicy) {
+	b.act(func() {
+		r := b.runs[t]
+		if r == nil || r.killing {
+			return
+		}
+		r.killing = true
+		a := b.a
+		if a.can(t.FrameworkID, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) {
+			a.update(t, a.executorStatus(t, mesos.TASK_KILLING, ""))
+		}
+		if r.program.signal(sigTERM) {
+			if r.program.ended != nil {
+				r.turn++
+				b.after(a.set.Takes(StepKill, t.ID, a.set.KillDelay), func() { b.end(r) })
+			} else {
+				b.runOn(r)
+			}
+		}
+		if b.standIn() {
+			return
+		}
+		b.after(b.grace(t, policy), func() {
+			if b.runs[t] == r {
+				r.program.ended = nil
+				r.program.signal(sigKILL)
+				b.end(r)
+			}
+		})
+	})
+}
+
+func (b *builtin) grace(t *Task, policy *mesos.KillPolicy) time.Duration {
+	if g := policy.GetGracePeriod(); g != nil && !b.e.command() {
+		return time.Duration(g.Nanoseconds)
+	}
+	if g := t.Info.GetKillPolicy().GetGracePeriod(); g != nil {
+		return time.Duration(g.Nanoseconds)
+	}
+	return defaultGrace
+}
+
+func (b *builtin) acknowledged(*Task, []byte) {}
+
+// message is ignored: Mesos' own executors read no messages.
+func (b *builtin) message([]byte) {}
+
+func (b *builtin) shutdown() { b.act(func() { b.a.exit(b.e, 0) }) }
+
+// ended lets the executor end when it has nothing more to do.
+func (b *builtin) ended(t *Task) {
+	a, e := b.a, b.e
+	if r := b.runs[t]; r != nil && !(r.killing && a.draining != nil) {
+		delete(b.runs, t) // a kill by draining goes on, although the task counts as gone
+	}
+	if len(e.tasks) > 0 || len(b.runs) > 0 {
+		return
+	}
+	wait := executorLingers
+	if b.standIn() {
+		wait = a.set.ExecutorIdleTimeout
+	}
+	if wait == 0 {
+		return
+	}
+	e.idle++
+	token := e.idle
+	b.after(wait, func() {
+		if e.idle == token {
+			a.exit(e, 0)
+		}
+	})
+}
+
+func (b *builtin) disconnect() {}
+
+// agentBack registers the executor again.
+func (b *builtin) agentBack() { b.act(func() { b.a.reregister(b.e, nil) }) }

@@ -19,6 +19,7 @@ package agent
 import (
 	"slices"
 	"sort"
+	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
@@ -53,9 +54,13 @@ type Executor struct {
 	process     process
 	tasks       []*Task // queued and launched, in the order of their arrival
 	idle        uint64  // voids idle timers
-	dead        bool    // its process ended unseen while the agent was down
+	used        bool    // a task was delivered to it once
+	recovered   bool    // the agent process did not start it itself
 	held        []heldStatus
 	ending      *termination // why the agent kills it
+	dead        bool         // its process ended while the agent was down
+	frozen      bool         // its process is stopped
+	thaw        []func()     // what it will do when it runs on
 }
 
 // heldStatus is a status an executor could not deliver: the agent was down.
@@ -71,12 +76,17 @@ type termination struct {
 	message string
 }
 
-// process is what runs as an executor: built into the emulator or a process of
+// terminated is said of tasks whose executor ended of its own accord.
+var terminated = termination{mesos.TASK_FAILED, mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"}
+
+// process is what runs as an executor: built into the emulator, or a process of
 // its own.
 type process interface {
-	// launch gives it a task.
-	launch(t *Task)
-	// kill asks it to end a task it has.
+	// start begins its life; it registers when it is ready.
+	start()
+	// launch gives it tasks: several only if they are a group.
+	launch(tasks []*Task)
+	// kill asks it to end a task it has; policy is that of the KILL.
 	kill(t *Task, policy *mesos.KillPolicy)
 	// acknowledged tells it that the agent holds a status.
 	acknowledged(t *Task, uuid []byte)
@@ -84,6 +94,12 @@ type process interface {
 	message(data []byte)
 	// shutdown asks it to end all tasks and itself.
 	shutdown()
+	// ended tells it that one of its tasks has ended.
+	ended(t *Task)
+	// disconnect breaks its connection to the agent process.
+	disconnect()
+	// agentBack tells it that the agent process is back.
+	agentBack()
 }
 
 // command tells whether this is the executor of a command task.
@@ -93,6 +109,15 @@ func (e *Executor) key() execKey { return execKey{e.FrameworkID, e.ID} }
 
 func (e *Executor) remove(t *Task) {
 	e.tasks = slices.DeleteFunc(e.tasks, func(x *Task) bool { return x == t })
+}
+
+// all are the resources of the executor and its tasks.
+func (e *Executor) all() resource.Resources {
+	sum := e.Resources
+	for _, t := range e.tasks {
+		sum = sum.Add(t.Resources)
+	}
+	return sum
 }
 
 // Executors are the living executors that are not of command tasks, by framework
@@ -118,110 +143,112 @@ func (a *Agent) sortedExecutors() []*Executor {
 	return out
 }
 
-// launchExecutor starts an executor; its tasks wait until it has registered.
-func (a *Agent) launchExecutor(key execKey, info *mesos.ExecutorInfo, role string, res resource.Resources) *Executor {
+// executorNamed is the executor of that id of any framework, nil if there is
+// none.
+func (a *Agent) executorNamed(id string) *Executor {
+	for _, e := range a.sortedExecutors() {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// launchExecutor starts an executor; its tasks wait until it has registered
+// (Mesos slave.cpp launchExecutor).
+func (a *Agent) launchExecutor(l *Launch, key execKey) *Executor {
 	e := &Executor{
-		FrameworkID: key.fw, ID: key.id, Info: info, Role: role, Resources: res,
+		FrameworkID: key.fw, ID: key.id, Info: l.Executor, Role: l.Role, Resources: l.ExecutorResources,
 		containerID: a.world.NewUUID().String(), pid: uint32(a.world.IntN(60000) + 1000),
 	}
 	a.executors[key] = e
-	e.process = &builtin{a: a, e: e}
-	a.world.After(a.set.LaunchDelay, func() {
-		if a.executors[key] == e && e.state == registering && !e.dead {
-			a.register(e)
+	command := l.Executor.GetCommand()
+	if e.command() {
+		command = l.Task.GetCommand()
+	}
+	e.process = a.newProcess(e, command)
+	if fetchFails(command) {
+		a.world.After(a.set.Takes(StepStart, l.Task.TaskID.Value, a.set.LaunchDelay), func() {
+			e.ending = &termination{
+				mesos.TASK_FAILED, mesos.REASON_CONTAINER_LAUNCH_FAILED,
+				"Failed to launch container: Failed to fetch all URIs for container '" + e.containerID + "': exited with status 1",
+			}
+			a.exit(e, -1)
+		})
+		return e
+	}
+	e.process.start()
+	timeout, life := a.registrationTimeout(), a.life
+	a.world.After(timeout, func() {
+		if a.executors[key] == e && e.state == registering && a.running && a.life == life {
+			a.destroy(e, &termination{
+				mesos.TASK_FAILED, mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT, "Executor did not register within " + durationText(timeout),
+			})
 		}
 	})
 	return e
 }
 
+// newProcess chooses what runs as an executor.
+func (a *Agent) newProcess(e *Executor, command *mesos.CommandInfo) process {
+	if e.command() || e.Info.Type == mesos.ExecutorInfo_DEFAULT {
+		return &builtin{a: a, e: e, runs: map[*Task]*run{}}
+	}
+	code, understood := programOf(command)
+	switch {
+	case missing(command):
+		return &plain{a: a, e: e, missing: true}
+	case understood:
+		return &plain{a: a, e: e, program: newProgram(code)}
+	case a.set.OwnExecutors:
+		return &remote{a: a, e: e, command: command}
+	default:
+		return &builtin{a: a, e: e, runs: map[*Task]*run{}}
+	}
+}
+
 // register is the registration of an executor: it gets the tasks that wait. One
-// whose tasks were all killed before is not needed any more (Mesos slave.cpp
-// subscribe, registerExecutor).
+// whose tasks were all killed before any was delivered is not needed any more
+// (Mesos slave.cpp subscribe, registerExecutor).
 func (a *Agent) register(e *Executor) {
-	if !a.running {
+	if !a.running || e.state == terminating {
 		return
 	}
 	e.state = registered
-	if len(e.tasks) == 0 {
-		a.exit(e, 0)
+	if len(e.tasks) == 0 && !e.used {
+		a.shutdownExecutor(e)
 		return
 	}
 	for _, t := range slices.Clone(e.tasks) {
-		if !t.delivered {
-			t.delivered = true
-			e.process.launch(t)
+		if !t.delivered && !t.ended {
+			a.deliver(t)
 		}
 	}
 }
 
-// exit is the end of an executor process with a raw wait status: the master
-// hears of it first, then of its tasks, as recorded (Mesos slave.cpp
-// executorTerminated).
-func (a *Agent) exit(e *Executor, status int32) {
-	if a.executors[e.key()] != e {
-		return
+// deliver gives a task, with its group, to its registered executor.
+func (a *Agent) deliver(t *Task) {
+	group := t.group
+	if group == nil {
+		group = []*Task{t}
 	}
-	if !a.running {
-		e.dead = true
-		return
+	for _, x := range group {
+		x.delivered = true
 	}
-	delete(a.executors, e.key())
-	if !e.command() && a.Reachable() {
-		a.master.ExitedExecutor(a, e.FrameworkID, e.ID, status)
-	}
-	end := e.ending
-	if end == nil {
-		end = &termination{mesos.TASK_FAILED, mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"}
-	}
-	for _, t := range slices.Clone(e.tasks) {
-		a.finish(t, a.agentStatus(t, end.state, end.reason, end.message))
-	}
+	t.executor.used = true
+	t.executor.process.launch(group)
 }
 
-// ExitExecutor ends the executor of that id of any framework with a raw wait
-// status. It returns false if there is none.
-func (a *Agent) ExitExecutor(id string, status int32) bool {
-	for _, e := range a.sortedExecutors() {
-		if e.ID == id {
-			a.exit(e, status)
-			return true
-		}
+func (a *Agent) registrationTimeout() time.Duration {
+	if a.cfg.ExecutorRegistrationTimeout > 0 {
+		return a.cfg.ExecutorRegistrationTimeout
 	}
-	return false
+	return a.set.ExecutorRegistrationTimeout
 }
 
-// ShutdownExecutor is the scheduler's SHUTDOWN.
-func (a *Agent) ShutdownExecutor(frameworkID, executorID string) {
-	if e := a.executors[execKey{frameworkID, executorID}]; e != nil && a.Reachable() {
-		e.process.shutdown()
+func (a *Agent) reregistrationTimeout() time.Duration {
+	if a.cfg.ExecutorReregistrationTimeout > 0 {
+		return a.cfg.ExecutorReregistrationTimeout
 	}
-}
-
-// ShutdownFramework ends everything of a framework without reporting.
-func (a *Agent) ShutdownFramework(frameworkID string) {
-	if !a.Reachable() {
-		return
-	}
-	a.forget(frameworkID)
-	a.operations = slices.DeleteFunc(a.operations, func(o *Operation) bool {
-		if o.FrameworkID == frameworkID {
-			o.silence()
-		}
-		return o.FrameworkID == frameworkID
-	})
-}
-
-func (a *Agent) forget(frameworkID string) {
-	delete(a.frameworks, frameworkID)
-	for key, t := range a.tasks {
-		if key.fw == frameworkID {
-			t.stream.silence()
-			delete(a.tasks, key)
-		}
-	}
-	for key := range a.executors {
-		if key.fw == frameworkID {
-			delete(a.executors, key)
-		}
-	}
+	return a.set.ExecutorReregistrationTimeout
 }

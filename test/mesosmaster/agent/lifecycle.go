@@ -23,13 +23,27 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
+// recoveryTimeout is how long executors wait for their agent to come back
+// (--recovery_timeout).
+const recoveryTimeout = 15 * time.Minute
+
 // Stop is the end of the agent process. Executors of frameworks that do not
 // checkpoint end with it; the others and their tasks live on.
 func (a *Agent) Stop() {
-	a.running, a.registered = false, false
+	if !a.running {
+		return
+	}
+	a.running, a.registered, a.recovering, a.draining = false, false, false, nil
 	a.life++
-	a.silence()
 	a.silenceOperations()
+	for _, t := range a.tasks {
+		t.stream.silence()
+	}
+	for _, e := range a.sortedExecutors() {
+		e.process.disconnect()
+		e.recovered = true
+		e.dead = e.dead || e.state == terminating
+	}
 	for _, info := range a.Frameworks() {
 		if !info.GetCheckpoint() {
 			a.forget(info.ID.GetValue())
@@ -54,8 +68,8 @@ func (a *Agent) Destroy() {
 	a.operations, a.total = nil, a.cfg.Resources
 }
 
-// Start is the start of the agent process: it recovers, waits for executors and
-// registers (Mesos slave.cpp recover).
+// Start is the start of the agent process: it recovers, waits for the executors
+// that live and registers (Mesos slave.cpp recover).
 func (a *Agent) Start() {
 	a.running, a.partitioned = true, false
 	a.life++
@@ -69,47 +83,70 @@ func (a *Agent) Start() {
 		o.retry = a.set.UpdateRetryMin
 		a.armOperation(o)
 	}
-	wait := a.set.StartDelay
+	wait := time.Duration(0)
 	for _, e := range a.sortedExecutors() {
 		if e.dead {
-			a.buryDead(e)
+			a.exit(e, -1)
 			continue
 		}
-		wait = a.set.StartDelay + a.set.ExecutorReregistrationTimeout
-		a.reregister(e)
+		wait = a.reregistrationTimeout()
+		e.state = registering
+		e.process.agentBack()
 	}
-	a.registerAfter(wait)
+	a.watchResources()
+	life := a.life
+	a.recovering = wait > 0
+	if a.recovering {
+		a.world.After(a.set.StartDelay/2+wait, func() {
+			if a.life == life {
+				a.recovered()
+			}
+		})
+	}
+	a.registerAfter(a.set.Takes(StepRegister, a.cfg.Hostname, wait+a.set.StartDelay))
 }
 
-// buryDead reports the tasks of an executor that is found dead.
-func (a *Agent) buryDead(e *Executor) {
-	delete(a.executors, e.key())
-	for _, t := range slices.Clone(e.tasks) {
-		a.finish(t, a.agentStatus(t, mesos.TASK_FAILED, mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"))
+// recovered ends the wait for executors: those that have not come back are
+// killed (Mesos slave.cpp reregisterExecutorTimeout).
+func (a *Agent) recovered() {
+	a.recovering = false
+	for _, e := range a.sortedExecutors() {
+		if e.state == registering {
+			a.destroy(e, &termination{
+				a.oneOf(e.FrameworkID, mesos.TASK_GONE), mesos.REASON_EXECUTOR_REREGISTRATION_TIMEOUT,
+				"Executor did not reregister within " + durationText(a.reregistrationTimeout()),
+			})
+		}
 	}
 }
 
-// reregister is the return of an executor to a restarted agent: what it could
-// not say before comes now; tasks it never got are lost.
-func (a *Agent) reregister(e *Executor) {
+// reregister is the return of an executor to its agent: what it could not say
+// before comes now; tasks it never got are lost. known are those tasks without
+// any acknowledged update that it does know; a built-in executor knows all that
+// were delivered.
+func (a *Agent) reregister(e *Executor, known map[string]bool) {
+	if e.state == terminating {
+		return
+	}
 	held := e.held
 	e.held = nil
-	e.state = registered
 	for _, h := range held {
 		a.update(h.task, h.status)
 	}
 	for _, t := range slices.Clone(e.tasks) {
-		if !t.delivered {
+		lost := t.latest == mesos.TASK_STAGING && t.delivered && known != nil && !known[t.ID] || !t.delivered && e.recovered
+		if lost {
 			a.finish(t, a.agentStatus(t, a.oneOf(t.FrameworkID, mesos.TASK_DROPPED), mesos.REASON_AGENT_RESTARTED, "Task launched during agent restart"))
 		}
 	}
+	e.state = registered
 }
 
 // NewMaster is the election of a new master: the agent registers with it after a
 // while.
 func (a *Agent) NewMaster() {
-	if a.running && !a.partitioned {
-		a.registerAfter(a.set.RegisterDelay)
+	if a.running && !a.partitioned && !a.recovering {
+		a.registerAfter(a.set.Takes(StepRegister, a.cfg.Hostname, a.set.RegisterDelay))
 	}
 }
 
@@ -117,7 +154,13 @@ func (a *Agent) registerAfter(d time.Duration) {
 	life := a.life
 	a.world.After(d, func() {
 		if a.running && !a.partitioned && !a.registered && a.life == life {
+			a.recovering = false
+			before := a.announced
+			a.announced = a.revocable()
 			a.master.Register(a)
+			if now := a.announced; a.Reachable() && !(now.Contains(before) && before.Contains(now)) {
+				a.master.Oversubscribed(a, now)
+			}
 		}
 	})
 }

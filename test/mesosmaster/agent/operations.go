@@ -47,8 +47,16 @@ func (o *Operation) silence() {
 	}
 }
 
-// Total is what the agent has: what its flags say, as operations have changed it.
-func (a *Agent) Total() resource.Resources { return a.total }
+// Total is what the agent has: what its flags say, as operations have changed
+// it, with the revocable resources it told the master of. They stand between
+// ranges and reserved resources and the plain ones, as a master offers them.
+func (a *Agent) Total() resource.Resources {
+	at := slices.IndexFunc(a.total, func(r resource.Resource) bool { return r.Flavor.Plain() && r.Kind != resource.RangeSet })
+	if at < 0 {
+		at = len(a.total)
+	}
+	return slices.Insert(slices.Clone(a.total), at, a.announced...)
+}
 
 // Apply does an operation of a framework, or of an operator if fw is empty, and
 // checkpoints what became of the resources; the master has checked it. One with

@@ -17,6 +17,9 @@ limitations under the License.
 package agent
 
 import (
+	"fmt"
+	"slices"
+
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
@@ -39,44 +42,99 @@ type Launch struct {
 
 // Run is the arrival of a task (Mesos slave.cpp runTask).
 func (a *Agent) Run(l *Launch) {
-	if !a.Reachable() {
-		return
+	if a.Reachable() {
+		a.run([]*Launch{l})
 	}
-	fw := l.Framework.ID.GetValue()
-	a.frameworks[fw] = l.Framework
+}
+
+// RunGroup is the arrival of a task group: its executor gets all of its tasks or
+// none (Mesos slave.cpp runTaskGroup).
+func (a *Agent) RunGroup(group []*Launch) {
+	if a.Reachable() && len(group) > 0 {
+		a.run(group)
+	}
+}
+
+// newTask makes the task of a launch.
+func (a *Agent) newTask(l *Launch) *Task {
 	t := &Task{
-		FrameworkID: fw, ID: l.Task.TaskID.Value, Info: l.Task, Role: l.Role, Resources: l.Resources,
+		FrameworkID: l.Framework.ID.GetValue(), ID: l.Task.TaskID.Value, Info: l.Task, Role: l.Role, Resources: l.Resources,
 		Since: a.world.Now(), latest: mesos.TASK_STAGING, command: l.Executor == nil,
 	}
 	t.executorID = t.ID
 	if l.Executor != nil {
 		t.executorID = l.Executor.ExecutorID.Value
 	}
-	key := execKey{fw, t.executorID}
-	e := a.executors[key]
-	switch {
-	case t.command && e != nil:
-		a.refuse(t, mesos.REASON_TASK_INVALID, "Cannot reuse an already existing executor for a command task", true)
-		return
-	case !t.command && e == nil && !l.NewExecutor:
-		a.refuse(t, mesos.REASON_EXECUTOR_TERMINATED, "No executor is expected to launch and there is none running", true)
-		return
+	a.frameworks[t.FrameworkID] = l.Framework
+	return t
+}
+
+func (a *Agent) run(launches []*Launch) {
+	tasks := make([]*Task, len(launches))
+	for i, l := range launches {
+		tasks[i] = a.newTask(l)
 	}
-	if text := limitsRefused(l.Task); text != "" {
-		a.refuse(t, mesos.REASON_GC_ERROR, text, false)
+	l, t := launches[0], tasks[0]
+	key := execKey{t.FrameworkID, t.executorID}
+	e := a.executors[key]
+	if no := a.refusal(l, e); no != nil {
+		a.world.After(0, func() { a.refuseAll(l, tasks, no) })
 		return
 	}
 	if e == nil {
-		e = a.launchExecutor(key, l.Executor, l.Role, l.ExecutorResources)
+		e = a.launchExecutor(l, key)
 	}
 	e.idle++
-	e.tasks = append(e.tasks, t)
-	t.executor = e
-	a.tasks[t.key()] = t
-	if e.state == registered {
-		t.delivered = true
-		e.process.launch(t)
+	for _, t := range tasks {
+		e.tasks = append(e.tasks, t)
+		t.executor = e
+		a.tasks[t.key()] = t
+		if len(tasks) > 1 || l.Executor.GetType() == mesos.ExecutorInfo_DEFAULT {
+			t.group = tasks
+		}
 	}
+	if e.state == registered {
+		a.deliver(t)
+	}
+}
+
+// refusal is why an agent does not run a task.
+type refusal struct {
+	reason   mesos.TaskStatus_Reason
+	message  string
+	executor bool // the status names the executor
+	exited   bool // the master believes there is a new executor
+}
+
+func (a *Agent) refusal(l *Launch, e *Executor) *refusal {
+	switch {
+	case l.Executor == nil && e != nil:
+		return &refusal{mesos.REASON_TASK_INVALID, "Cannot reuse an already existing executor for a command task", true, false}
+	case l.Executor != nil && e == nil && !l.NewExecutor:
+		return &refusal{mesos.REASON_EXECUTOR_TERMINATED, "No executor is expected to launch and there is none running", true, false}
+	case a.draining != nil:
+		// The words are not recorded; state and reason are those of the source.
+		return &refusal{mesos.REASON_AGENT_DRAINING, "Agent is draining", true, e == nil && l.Executor != nil}
+	case e != nil && e.state == terminating:
+		return &refusal{mesos.REASON_EXECUTOR_TERMINATED, "Executor is terminating/terminated", true, false}
+	}
+	if text := limitsRefused(l.Task); text != "" {
+		return &refusal{mesos.REASON_GC_ERROR, text, false, e == nil && l.Executor != nil}
+	}
+	command := l.Executor.GetCommand()
+	if l.Executor == nil {
+		command = l.Task.GetCommand()
+	}
+	if user := userOf(command, l.Framework); e == nil && a.noSuchUser(user) {
+		id := l.Task.TaskID.Value
+		if l.Executor != nil {
+			id = l.Executor.ExecutorID.Value
+		}
+		directory := a.sandbox(l.Framework.ID.GetValue(), id, a.world.NewUUID().String())
+		return &refusal{mesos.REASON_EXECUTOR_TERMINATED, fmt.Sprintf(
+			"Failed to create executor directory '%s': Failed to chown directory to '%s': No such user '%s'", directory, user, user), true, l.Executor != nil}
+	}
+	return nil
 }
 
 // limitsRefused is what an agent without the cgroups isolators says to limits.
@@ -89,11 +147,26 @@ func limitsRefused(info *mesos.TaskInfo) string {
 	return ""
 }
 
+func (a *Agent) refuseAll(l *Launch, tasks []*Task, no *refusal) {
+	if !a.running {
+		return
+	}
+	for _, t := range tasks {
+		a.refuse(t, no)
+	}
+	if no.exited && a.Reachable() {
+		a.master.ExitedExecutor(a, l.Framework.ID.GetValue(), l.Executor.ExecutorID.Value, -1)
+	}
+}
+
 // refuse answers a task the agent does not run.
-func (a *Agent) refuse(t *Task, reason mesos.TaskStatus_Reason, message string, withExecutor bool) {
+func (a *Agent) refuse(t *Task, no *refusal) {
+	if old := a.tasks[t.key()]; old != nil {
+		old.stream.silence()
+	}
 	a.tasks[t.key()] = t
-	status := a.agentStatus(t, a.oneOf(t.FrameworkID, mesos.TASK_DROPPED), reason, message)
-	if !withExecutor {
+	status := a.agentStatus(t, a.oneOf(t.FrameworkID, mesos.TASK_DROPPED), no.reason, no.message)
+	if !no.executor {
 		status.ExecutorID = nil
 	}
 	a.finish(t, status)
@@ -102,36 +175,42 @@ func (a *Agent) refuse(t *Task, reason mesos.TaskStatus_Reason, message string, 
 // Unknown answers for a task the master knows and the agent does not: the launch
 // never arrived (Mesos slave.cpp reregistered).
 func (a *Agent) Unknown(l *Launch) {
-	fw := l.Framework.ID.GetValue()
-	a.frameworks[fw] = l.Framework
-	t := &Task{
-		FrameworkID: fw, ID: l.Task.TaskID.Value, Info: l.Task, Role: l.Role, Resources: l.Resources,
-		Since: a.world.Now(), command: l.Executor == nil,
+	a.refuse(a.newTask(l), &refusal{mesos.REASON_RECONCILIATION, "Task is unknown to the agent", true, false})
+}
+
+// FrameworkMessage is a message of a scheduler to an executor.
+func (a *Agent) FrameworkMessage(frameworkID, executorID string, data []byte) {
+	e := a.executors[execKey{frameworkID, executorID}]
+	if e != nil && a.Reachable() && e.state == registered {
+		e.process.message(data)
 	}
-	t.executorID = t.ID
-	if l.Executor != nil {
-		t.executorID = l.Executor.ExecutorID.Value
-	}
-	a.refuse(t, mesos.REASON_RECONCILIATION, "Task is unknown to the agent", true)
 }
 
 // Kill is the arrival of a KILL (Mesos slave.cpp killTask).
 func (a *Agent) Kill(frameworkID, taskID string, policy *mesos.KillPolicy) {
-	t := a.tasks[taskKey{frameworkID, taskID}]
+	if t := a.tasks[taskKey{frameworkID, taskID}]; t != nil && a.Reachable() {
+		a.kill(t, policy)
+	}
+}
+
+func (a *Agent) kill(t *Task, policy *mesos.KillPolicy) {
 	switch {
-	case !a.Reachable() || t == nil || t.ended:
-	case !t.delivered:
-		a.finish(t, a.agentStatus(t, mesos.TASK_KILLED, mesos.REASON_TASK_KILLED_DURING_LAUNCH, "Killed before delivery to the executor"))
-	default:
+	case t.ended || t.executor.state == terminating:
+	case t.delivered:
 		t.executor.process.kill(t, policy)
+	default:
+		group := t.group
+		if group == nil {
+			group = []*Task{t}
+		}
+		for _, x := range slices.Clone(group) {
+			a.finish(x, a.agentStatus(x, mesos.TASK_KILLED, mesos.REASON_TASK_KILLED_DURING_LAUNCH, "Killed before delivery to the executor"))
+		}
 	}
 }
 
 // update is a status from an executor (Mesos slave.cpp statusUpdate).
 func (a *Agent) update(t *Task, status mesos.TaskStatus) {
-	if t.ended {
-		return
-	}
 	e := t.executor
 	if !a.running {
 		// Nobody hears the executor. That of a command task ends with its task;
@@ -141,9 +220,14 @@ func (a *Agent) update(t *Task, status mesos.TaskStatus) {
 		return
 	}
 	a.fillContainer(e, &status)
+	a.finishOrGoOn(t, status)
 	e.process.acknowledged(t, status.UUID)
-	if terminal(status.GetState()) {
-		a.finish(t, status)
+}
+
+func (a *Agent) finishOrGoOn(t *Task, status mesos.TaskStatus) {
+	a.rewriteDraining(t, &status)
+	if terminal(status.GetState()) && !t.ended {
+		a.end(t, status)
 		return
 	}
 	a.enqueue(t, status)
@@ -165,8 +249,15 @@ func (a *Agent) fillContainer(e *Executor, status *mesos.TaskStatus) {
 	status.ContainerStatus = cs
 }
 
-// finish ends a task with its last status.
+// finish ends a task with a status made by the agent.
 func (a *Agent) finish(t *Task, status mesos.TaskStatus) {
+	if !t.ended {
+		a.finishOrGoOn(t, status)
+	}
+}
+
+// end books the last status of a task.
+func (a *Agent) end(t *Task, status mesos.TaskStatus) {
 	t.ended = true
 	e := t.executor
 	if e == nil {
@@ -175,7 +266,7 @@ func (a *Agent) finish(t *Task, status mesos.TaskStatus) {
 	}
 	e.remove(t)
 	a.enqueue(t, status)
-	if b, ok := e.process.(*builtin); ok {
-		b.ended()
+	if a.executors[e.key()] == e {
+		e.process.ended(t)
 	}
 }

@@ -42,6 +42,8 @@ type Task struct {
 	executorID string    // its own id for a command task
 	command    bool      // runs under a command executor
 	executor   *Executor // nil if the agent refused the task
+	group      []*Task   // of its task group, nil if it is in none
+	seen       [][]byte  // uuids of the statuses its executor has sent
 	delivered  bool      // the executor knows it
 	ended      bool      // a terminal status exists
 	latest     mesos.TaskState

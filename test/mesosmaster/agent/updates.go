@@ -114,14 +114,8 @@ func (a *Agent) Acknowledge(frameworkID, taskID string, uuid []byte) {
 	switch {
 	case len(t.stream.pending) > 0:
 		a.forward(t)
-	case done:
+	case done || t.ended:
 		delete(a.tasks, t.key())
-	}
-}
-
-// silence stops the repetition of all updates, as the end of the process does.
-func (a *Agent) silence() {
-	for _, t := range a.tasks {
-		t.stream.silence()
+		a.cleanup(frameworkID)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/executor"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
@@ -60,8 +61,36 @@ type Master interface {
 	ExecutorToFramework(a *Agent, frameworkID, executorID string, data []byte)
 	// OperationStatusUpdate is the status of an operation with an id.
 	OperationStatusUpdate(a *Agent, o *Operation)
-	// Oversubscribed is a changed estimate of revocable resources.
-	Oversubscribed(a *Agent, total resource.Resources)
+	// Oversubscribed is a changed estimate: all revocable resources there are now
+	// (UpdateSlaveMessage).
+	Oversubscribed(a *Agent, revocable resource.Resources)
+}
+
+// Executors reaches the executors that are processes of their own.
+type Executors interface {
+	// StartProcess starts the process of an executor.
+	StartProcess(a *Agent, p Process)
+	// KillProcess kills all processes of a container.
+	KillProcess(a *Agent, containerID string)
+	// ExecutorEvent writes an event to a subscribed executor.
+	ExecutorEvent(stream string, e *executor.Event)
+	// CloseExecutor ends the stream of an executor, as the end of the agent
+	// process does.
+	CloseExecutor(stream string)
+}
+
+// Process is an executor process to be started.
+type Process struct {
+	FrameworkID, ExecutorID, ContainerID string
+	// Command says what to run.
+	Command *mesos.CommandInfo
+	// Environment are names and values, complete (Mesos slave.cpp
+	// executorEnvironment).
+	Environment map[string]string
+	// Directory is the sandbox, where the process runs.
+	Directory string
+	// User is whom it runs as.
+	User string
 }
 
 // Update is a status with the newest state the agent knows of the task, which

@@ -215,9 +215,7 @@ func (r *acceptance) launchGroup(op *mesos.Offer_Operation) {
 		r.rejectAll(tasks, reason, err)
 		return
 	}
-	for _, p := range plans {
-		r.run(p)
-	}
+	r.run(plans...)
 }
 
 // complete copies a task and fills in what the master fills in: the allocation
@@ -291,35 +289,49 @@ type launchPlan struct {
 	res, eres resource.Resources
 }
 
-// run books a task and sends it to the agent.
-func (r *acceptance) run(p *launchPlan) {
-	m := r.m
-	if fail, ok := m.fault.rejection(); ok && fail.Source == mesos.SOURCE_MASTER {
-		m.send(r.f, m.masterStatus(p.info.TaskID.Value, r.agent.id, fail.State, fail.Reason, fail.Message))
-		return
-	} else if ok {
-		defer func() {
-			r.agent.host.RefuseLaunch(r.f.id, p.info.TaskID.Value, fail.State, fail.Source, fail.Reason, fail.Message)
-		}()
+// run books a task, or the tasks of a group, and sends them to the agent.
+func (r *acceptance) run(plans ...*launchPlan) {
+	h := r.agent.host
+	var launches []*host.Launch
+	for _, p := range plans {
+		fail, ok := r.m.fault.rejection()
+		if ok && fail.Source == mesos.SOURCE_MASTER {
+			r.m.send(r.f, r.m.masterStatus(p.info.TaskID.Value, r.agent.id, fail.State, fail.Reason, fail.Message))
+			continue
+		}
+		if l := r.book(p); !r.m.fault.loseLaunch() {
+			launches = append(launches, l)
+		}
+		if ok {
+			defer h.RefuseLaunch(r.f.id, p.info.TaskID.Value, fail.State, fail.Source, fail.Reason, fail.Message)
+		}
 	}
+	if len(plans) > 1 {
+		h.RunGroup(launches)
+		return
+	}
+	for _, l := range launches {
+		h.Run(l)
+	}
+}
+
+// book takes a task and its executor into the books.
+func (r *acceptance) book(p *launchPlan) *host.Launch {
 	t := &task{
 		id: p.info.TaskID.Value, name: p.info.Name, fw: r.f, agentID: r.agent.id, role: r.role, res: p.res,
-		info: p.info, state: mesos.TASK_STAGING, launched: m.now, charged: true,
+		info: p.info, state: mesos.TASK_STAGING, launched: r.m.now, charged: true,
 	}
 	r.left = r.left.Sub(p.res)
 	if p.exec != nil {
 		t.executorID = p.exec.ExecutorID.Value
 		if p.newExec && r.f.executors[execKey{r.agent.id, t.executorID}] == nil {
 			r.left = r.left.Sub(p.eres)
-			m.addExecutor(r.f, r.agent, p.exec, r.role, p.eres)
+			r.m.addExecutor(r.f, r.agent, p.exec, r.role, p.eres)
 		}
 	}
-	m.addTask(t, r.agent)
-	if m.fault.loseLaunch() {
-		return
-	}
-	r.agent.host.Run(&host.Launch{
+	r.m.addTask(t, r.agent)
+	return &host.Launch{
 		Framework: r.f.info, Task: p.info, Executor: p.exec, NewExecutor: p.newExec,
 		Role: r.role, Resources: p.res, ExecutorResources: p.eres,
-	})
+	}
 }

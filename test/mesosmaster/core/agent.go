@@ -273,7 +273,7 @@ func (m *Master) connectionLost(a *agent) {
 func (m *Master) armPingTimeout(a *agent) {
 	a.lostTimer++
 	token := a.lostTimer
-	m.after(m.cfg.AgentPingTimeout, func() {
+	m.after(m.hostSettings.Takes(host.StepPing, a.hostname, m.cfg.AgentPingTimeout), func() {
 		if m.agents[a.id] == a && a.lostTimer == token {
 			m.markUnreachable(a)
 		}

@@ -139,6 +139,10 @@ func (m *Master) dispatch(f *framework, r *Request) Response {
 		m.kill(f, call.Kill)
 	case scheduler.Call_ACKNOWLEDGE:
 		m.acknowledge(f, call.Acknowledge)
+	case scheduler.Call_MESSAGE:
+		if a := m.agents[call.Message.AgentID.Value]; a != nil {
+			a.host.FrameworkMessage(f.id, call.Message.ExecutorID.Value, call.Message.Data)
+		}
 	case scheduler.Call_RECONCILE:
 		m.reconcile(f, call.Reconcile.Tasks)
 	case scheduler.Call_RECONCILE_OPERATIONS:
@@ -154,7 +158,7 @@ func (m *Master) dispatch(f *framework, r *Request) Response {
 	case scheduler.Call_UPDATE_FRAMEWORK:
 		return m.updateFramework(f, call.UpdateFramework, r.Constraints)
 	}
-	// MESSAGE, REQUEST, the inverse offer calls and the acknowledgement of
+	// REQUEST, the inverse offer calls and the acknowledgement of
 	// operations change nothing here: built-in executors read no messages, the
 	// built-in allocator of Mesos ignores requests, and neither maintenance nor
 	// operations with feedback exist.

@@ -54,6 +54,14 @@ type Config struct {
 	// RegistryLatency is how long a write of the registry takes where calls can
 	// fall in between (default 10 ms; recorded: 10-40 ms).
 	RegistryLatency time.Duration
+	// Users are the users of the machines, besides those of any Linux machine.
+	Users []string
+	// OwnExecutors makes custom executors processes of their own that speak the
+	// executor API; otherwise stand-ins of the emulator run their tasks.
+	OwnExecutors bool
+	// Latency, if set, is asked how long a step on a machine takes this time;
+	// false means as the delays above say.
+	Latency func(step host.Step, subject string) (time.Duration, bool)
 	// OfferTimeout rescinds offers held longer (--offer_timeout); zero: never.
 	OfferTimeout time.Duration
 	// MinAllocatable are the sets of quantities, in thousandths by resource name,
@@ -94,6 +102,22 @@ type AgentConfig struct {
 	Port int
 	// Resources is the text form of the agent's --resources flag.
 	Resources string
+	// AttributeText is the text form of the agent's --attributes flag, which has
+	// an order; it replaces Attributes.
+	AttributeText string
+	// WorkDir is --work_dir, of which only the name matters; /var/lib/mesos.
+	WorkDir string
+	// ExecutorRegistrationTimeout and ExecutorReregistrationTimeout are the flags
+	// of that name, 1 min and 2 s.
+	ExecutorRegistrationTimeout, ExecutorReregistrationTimeout time.Duration
+	// OversubscribedInterval is --oversubscribed_resources_interval, 15 s: when
+	// the agent looks whether its revocable resources have changed.
+	OversubscribedInterval time.Duration
+	// LoadThreshold makes the load QoS controller kill what runs on revocable
+	// resources while the load of the machine is above it (SetLoad); zero: no
+	// controller. QoSInterval is --qos_correction_interval_min, at least 1 s.
+	LoadThreshold float64
+	QoSInterval   time.Duration
 	// Attributes are name and value; values are TEXT, SCALAR if they are numbers,
 	// RANGES if they have the form [a-b, ...].
 	Attributes map[string]string
@@ -134,7 +158,9 @@ func (c *Config) defaults() {
 func (c *Config) agentSettings() host.Settings {
 	return host.Settings{
 		RegisterDelay: c.AgentReregisterDelay, StartDelay: c.AgentReregisterDelay / 2,
-		ExecutorRegistrationTimeout:   time.Minute,
+		ExecutorRegistrationTimeout: time.Minute,
+		ExecutorShutdownGracePeriod: 5 * time.Second,
+		Users:                       c.Users, OwnExecutors: c.OwnExecutors, Latency: c.Latency,
 		ExecutorReregistrationTimeout: min(2*time.Second, c.AgentReregisterDelay),
 		UpdateRetryMin:                c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,

@@ -30,6 +30,7 @@ import (
 
 	"github.com/google/uuid"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	executorapi "github.com/mesos/mesos-go/api/v1/lib/executor"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
@@ -45,6 +46,12 @@ type Output struct {
 	Event *scheduler.Event
 	// Operator is the event to write to an operator's stream instead.
 	Operator *OperatorEvent
+	// Executor is the event to write to an executor's stream instead.
+	Executor *executorapi.Event
+	// Start is an executor process to start, Kill the container of one to kill, on
+	// the machine of Host; neither concerns a stream.
+	Start      *host.Process
+	Kill, Host string
 	// Close ends the stream after what was written before: properly, or, if
 	// Abort is set, by breaking the connection.
 	Close, Abort bool

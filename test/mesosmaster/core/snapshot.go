@@ -154,7 +154,7 @@ func (m *Master) Agents() []AgentSnapshot {
 	for _, h := range m.hostOrder {
 		s := AgentSnapshot{
 			Hostname: h.Hostname(), AgentID: h.ID(), State: m.agentState(h), Running: h.Running(),
-			Partitioned: h.Partitioned(), Total: h.Resources().String(), Tasks: h.Alive(),
+			Partitioned: h.Partitioned(), Total: h.Total().String(), Tasks: h.Alive(),
 		}
 		if a := m.agents[h.ID()]; a != nil {
 			s.Allocated = m.alloc.Held(a.id).String()

@@ -20,8 +20,6 @@ import (
 	"cmp"
 	"fmt"
 	"sort"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,7 +102,7 @@ func (l agentLink) OperationStatusUpdate(h *host.Agent, o *host.Operation) {
 
 // Oversubscribed implements [host.Master] (Mesos master.cpp updateSlave): offers
 // of the agent with revocable resources are rescinded.
-func (l agentLink) Oversubscribed(h *host.Agent, total resource.Resources) {
+func (l agentLink) Oversubscribed(h *host.Agent, _ resource.Resources) {
 	a := l.m.agents[h.ID()]
 	if a == nil {
 		return
@@ -117,7 +115,7 @@ func (l agentLink) Oversubscribed(h *host.Agent, total resource.Resources) {
 			}
 		}
 	}
-	a.total = total
+	a.total = h.Total()
 	l.m.alloc.UpdateAgent(a.allocatorInfo())
 }
 
@@ -130,12 +128,18 @@ func (m *Master) newHost(c AgentConfig) (*host.Agent, error) {
 	n := len(m.hostOrder) + 1
 	cfg := host.Config{
 		Hostname: c.Hostname, IP: cmp.Or(c.IP, fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)), Port: cmp.Or(int32(c.Port), agentPort),
-		Resources: total, Attributes: attributesOf(c.Attributes),
+		Resources: total, Attributes: attributesOf(c.Attributes), WorkDir: c.WorkDir,
+		ExecutorRegistrationTimeout:   c.ExecutorRegistrationTimeout,
+		ExecutorReregistrationTimeout: c.ExecutorReregistrationTimeout,
+		OversubscribedInterval:        c.OversubscribedInterval, LoadThreshold: c.LoadThreshold, QoSInterval: c.QoSInterval,
+	}
+	if c.AttributeText != "" {
+		cfg.Attributes = host.ParseAttributes(c.AttributeText)
 	}
 	if c.Region != "" {
 		cfg.Domain = domainOf(c.Region, c.Zone)
 	}
-	return host.New(cfg, &m.hostSettings, agentWorld{m}, agentLink{m}), nil
+	return host.New(cfg, &m.hostSettings, agentWorld{m}, agentLink{m}, outside{m}), nil
 }
 
 const agentPort = 5051
@@ -144,19 +148,7 @@ const agentPort = 5051
 func attributesOf(in map[string]string) []mesos.Attribute {
 	var out []mesos.Attribute
 	for _, name := range sortedKeys(in) {
-		text := in[name]
-		a := mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: text}}
-		if x, err := strconv.ParseFloat(text, 64); err == nil {
-			a = mesos.Attribute{Name: name, Type: mesos.SCALAR, Scalar: &mesos.Value_Scalar{Value: x}}
-		} else if strings.HasPrefix(text, "[") {
-			if r, err := resource.ParseValue(resource.Resource{}, text); err == nil && r.Kind == resource.RangeSet {
-				a = mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: &mesos.Value_Ranges{}}
-				for _, x := range r.Ranges {
-					a.Ranges.Range = append(a.Ranges.Range, mesos.Value_Range{Begin: x.Begin, End: x.End})
-				}
-			}
-		}
-		out = append(out, a)
+		out = append(out, host.ParseAttribute(name, in[name]))
 	}
 	return out
 }

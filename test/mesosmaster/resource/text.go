@@ -58,6 +58,17 @@ func Parse(text string) (Resources, error) {
 	return out, nil
 }
 
+// ParseRevocable parses like Parse, and marks everything as revocable.
+func ParseRevocable(text string) (Resources, error) {
+	rs, err := Parse(text)
+	for i := range rs {
+		protos := Resources{rs[i]}.ToProto(WireForm{Refined: true})
+		protos[0].Revocable = &mesos.Resource_RevocableInfo{}
+		rs[i] = FromProto(&protos[0])
+	}
+	return rs, err
+}
+
 // appendEntry adds r but, unlike arithmetic, does not join adjacent ranges.
 func appendEntry(rs Resources, r Resource) Resources {
 	if rs.Find(&r) >= 0 {
