@@ -39,6 +39,7 @@ type replay struct {
 
 	master   *mesosmaster.Master
 	hosts    []string
+	visits   map[int]string // of this recording
 	crashed  bool
 	ticks    []time.Time
 	interval time.Duration
@@ -55,13 +56,16 @@ type replay struct {
 
 // Replay replays a recording against a new emulator and reports the differences.
 // It must be called inside a synctest bubble.
-func Replay(name string) (*Report, error) {
+func Replay(name string) (*Report, error) { return replayWith(name, visits[name]) }
+
+// replayWith is Replay with other orders of visits than those that are pinned.
+func replayWith(name string, visits map[int]string) (*Report, error) {
 	lines, err := readLines(name)
 	if err != nil {
 		return nil, err
 	}
 	r := &replay{
-		name: name, lines: lines, ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
+		name: name, lines: lines, visits: visits, ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
 		conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
 	}
 	r.order = &order{last: map[string]*placed{}, add: r.report.add}
