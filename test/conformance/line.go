@@ -67,25 +67,36 @@ func readLines(name string) ([]*line, error) {
 	return out, nil
 }
 
-// doneAt finds when what the first of the lines asks was done.
+// doneAt finds when what the first of the lines asks was done: at the first of the
+// events that lead up to its response without a pause, or just before the response
+// if there is none.
 func doneAt(lines []*line) time.Duration {
+	const sending, pause = 200 * time.Microsecond, 20 * time.Millisecond
 	l := lines[0]
 	if !l.drives() {
 		return l.At()
 	}
+	done := l.At()
 	for _, x := range lines[1:] {
 		switch {
+		case x.call == l && x.At()-done > pause:
+			return x.At() - sending
+		case x.call == l && done > l.At():
+			return done
 		case x.call == l:
-			const sending = 200 * time.Microsecond
 			return max(l.At(), x.At()-sending)
-		case x.Kind == "event" || x.Kind == "eof" || x.drives():
+		case x.drives():
+			return done
+		case x.Kind == "event" || x.Kind == "eof":
 			if x.At()-l.At() > time.Second {
-				return l.At()
+				return done
 			}
-			return x.At()
+			if done == l.At() || x.At()-done > pause {
+				done = x.At()
+			}
 		}
 	}
-	return l.At()
+	return done
 }
 
 // parseBody parses JSON, nil if there is none.

@@ -69,6 +69,9 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 		conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
 	}
 	r.order = &order{last: map[string]*placed{}, add: r.report.add}
+	if at := time.Unix(0, int64(r.epoch*1e9)).Add(lines[0].At()); r.epoch > 0 && at.After(time.Now()) {
+		time.Sleep(time.Until(at)) // recorded calls name moments: live in their time
+	}
 	r.start = time.Now().Add(-lines[0].At())
 	r.driven = time.Now()
 	defer r.stop()

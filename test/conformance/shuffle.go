@@ -32,6 +32,7 @@ import (
 // offers; TestReplay -search finds it.
 var visits = map[string]map[int]string{
 	"01-subscribe": {37: "node-1 node-2"},
+	"17-quota":     {82: "node-2 node-1"},
 	"10-roles":     {14: "node-2 node-1 node-3", 63: "node-1 node-3 node-2"},
 }
 
