@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/election"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/zk"
 )
 
 // EnsembleConfig configures several masters that share agents, a registry and a
@@ -93,7 +94,15 @@ func (e *Ensemble) Masters() int { return len(e.processes) }
 
 // Listen makes master i listen on addr ("127.0.0.1:0" for any port), from which
 // it takes its address.
-func (e *Ensemble) Listen(i int, addr string) error { return e.start(i, addr) }
+func (e *Ensemble) Listen(i int, addr string) error {
+	if err := e.start(i, addr); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tellZnodes()
+	return nil
+}
 
 // Address is the host:port of master i.
 func (e *Ensemble) Address(i int) string {
@@ -162,12 +171,11 @@ func (e *Ensemble) with(f func(now time.Time)) {
 }
 
 // Znode is a node in ZooKeeper.
-type Znode struct {
-	Path string
-	Data []byte
-	// Ephemeral nodes end with the session that made them.
-	Ephemeral bool
-}
+type Znode = zk.Node
+
+// ZnodesChanged gets a value after changes of what Znodes returns. Only one
+// receiver learns of each: a zk.Server.
+func (e *Ensemble) ZnodesChanged() <-chan struct{} { return e.znodes }
 
 // ErrNoZooKeeper is returned by Znodes while the ZooKeeper is dead.
 var ErrNoZooKeeper = errors.New("mesosmaster: ZooKeeper is not there")
@@ -188,7 +196,7 @@ func (e *Ensemble) Znodes() ([]Znode, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Znode{fmt.Sprintf("%s/json.info_%010d", e.zkPath, n.Number), info, true})
+		out = append(out, Znode{Path: fmt.Sprintf("%s/json.info_%010d", e.zkPath, n.Number), Data: info, Ephemeral: true})
 		seq, ok := e.replicas[n.Number]
 		if !ok {
 			seq = len(e.replicas)
@@ -196,7 +204,8 @@ func (e *Ensemble) Znodes() ([]Znode, error) {
 		}
 		p := e.processes[n.Master]
 		replicas = append(replicas, Znode{
-			fmt.Sprintf("%s/log_replicas/%010d", e.zkPath, seq), fmt.Appendf(nil, "log-replica(1)@%s", hostPort(p.ip, p.port)), true,
+			Path: fmt.Sprintf("%s/log_replicas/%010d", e.zkPath, seq),
+			Data: fmt.Appendf(nil, "log-replica(1)@%s", hostPort(p.ip, p.port)), Ephemeral: true,
 		})
 	}
 	out = append(out, Znode{Path: e.zkPath + "/log_replicas"})

@@ -91,6 +91,9 @@ type Master struct {
 	owner     int       // the process whose state the core is, or nobody
 	pausedAt  time.Time // when the owner was stopped by SIGSTOP, zero if it runs
 
+	seenZnodes int           // changes of nodes in ZooKeeper told of
+	znodes     chan struct{} // of capacity 1
+
 	ended    []*wire.Server // of processes that have died
 	serving  sync.WaitGroup
 	serveErr error
@@ -125,7 +128,7 @@ func newCluster(cfg Config, vote election.Config, addresses []Address) (*Master,
 	if err != nil {
 		return nil, fmt.Errorf("mesosmaster: %w", err)
 	}
-	m := &Master{cfg: cfg, streams: map[string]*stream{}, routes: allRoutes(), election: e, core: core.New(cfg.core(), now)}
+	m := &Master{cfg: cfg, streams: map[string]*stream{}, routes: allRoutes(), election: e, znodes: make(chan struct{}, 1), core: core.New(cfg.core(), now)}
 	m.calls.limit = cfg.CallLog
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -168,6 +171,10 @@ func (m *Master) settle(now time.Time) {
 	for _, ev := range m.election.Advance(now) {
 		m.became(ev)
 	}
+	if n := m.election.Changes(); n != m.seenZnodes {
+		m.seenZnodes = n
+		m.tellZnodes()
+	}
 	if m.pausedAt.IsZero() {
 		m.core.Advance(now)
 	}
@@ -188,6 +195,14 @@ func (m *Master) settle(now time.Time) {
 		}
 	}
 	m.wakeAt(now)
+}
+
+// tellZnodes wakes who follows the nodes in ZooKeeper.
+func (m *Master) tellZnodes() {
+	select {
+	case m.znodes <- struct{}{}:
+	default:
+	}
 }
 
 // wakeAt sets the timer for what is due next.

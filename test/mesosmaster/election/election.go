@@ -144,6 +144,7 @@ type Ensemble struct {
 	zkDown  bool
 	zkLives int
 	seen    int // the leader the masters see, none if there is none
+	changes int // of nodes, and of ZooKeeper's being there
 }
 
 // New returns an ensemble whose processes all run, the leader among them elected
@@ -219,6 +220,9 @@ func (e *Ensemble) Number(i int) (int, bool) {
 	n := e.masters[i].number
 	return n, n != none
 }
+
+// Changes counts the changes of what Nodes returns.
+func (e *Ensemble) Changes() int { return e.changes }
 
 // Node is a node in ZooKeeper.
 type Node struct {

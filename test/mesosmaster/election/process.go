@@ -112,6 +112,7 @@ func (e *Ensemble) expireLater(n *node) {
 
 // changed is called after each change of nodes.
 func (e *Ensemble) changed() {
+	e.changes++
 	lives := e.zkLives
 	e.after(e.cfg.DetectTime, func() {
 		if e.zkDown || e.zkLives != lives {
@@ -185,6 +186,7 @@ func (e *Ensemble) StopZooKeeper(now time.Time) {
 		return
 	}
 	e.zkDown = true
+	e.changes++
 	e.zkLives++
 	for i, p := range e.masters {
 		if p.phase != Dead && !p.stopped {
@@ -217,6 +219,7 @@ func (e *Ensemble) StartZooKeeper(now time.Time) {
 		return
 	}
 	e.zkDown = false
+	e.changes++
 	e.zkLives++
 	for _, n := range e.nodes {
 		if p := e.masters[n.owner]; p.number != n.number || p.stopped || p.phase == Dead {
