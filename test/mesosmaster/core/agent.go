@@ -42,6 +42,7 @@ type agent struct {
 	connected   bool
 	deactivated bool
 	lostTimer   uint64 // voids ping timeouts of an earlier silence
+	disconnects uint64 // counts breaks of its socket
 
 	unavailability *mesos.Unavailability // maintenance planned for its machine
 
@@ -165,13 +166,12 @@ func (m *Master) shutdownRemoved(h *host.Agent) {
 }
 
 // resendForFrameworks is the UpdateFrameworkMessage a re-registered agent gets
-// for each connected framework it knows; it repeats its updates once more, as
-// recorded after a master restart.
+// for each connected framework it knows; it repeats all its updates for each of
+// them, as recorded.
 func (m *Master) resendForFrameworks(a *agent) {
 	for _, info := range a.host.Frameworks() {
 		if f := m.frameworks[info.ID.GetValue()]; f != nil && f.connected {
 			a.host.UpdateFramework(f.info)
-			return
 		}
 	}
 }
@@ -267,6 +267,19 @@ func (m *Master) connectionLost(a *agent) {
 		m.removeExecutorsOn(f, a)
 	}
 	m.armPingTimeout(a)
+	m.armReregisterTimeout(a)
+}
+
+// armReregisterTimeout makes an agent unreachable whose process answers pings but
+// which does not register again (Mesos master.cpp agentReregisterTimeout).
+func (m *Master) armReregisterTimeout(a *agent) {
+	a.disconnects++
+	token := a.disconnects
+	m.after(m.cfg.AgentReregisterTimeout, func() {
+		if m.agents[a.id] == a && !a.connected && a.disconnects == token {
+			m.markUnreachable(a)
+		}
+	})
 }
 
 // armPingTimeout makes the agent unreachable unless it is heard of again.

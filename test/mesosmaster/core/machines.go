@@ -168,6 +168,9 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 		return nil
 	}
 	h.Start()
+	if a := m.agents[h.ID()]; a != nil {
+		a.lostTimer++ // the process answers pings again, long before it has recovered
+	}
 	return nil
 }
 
