@@ -76,6 +76,7 @@ var (
 	errSilent        = errors.New("the master sent nothing for several heartbeat intervals")
 	errNoAnswer      = errors.New("the master did not answer SUBSCRIBE in time")
 	errStreamEnded   = errors.New("the master ended the event stream")
+	errStreamCut     = errors.New("the connection of the event stream broke; did the master die?")
 	errClosed        = errors.New("the session was closed")
 	errCallTimeout   = errors.New("the master did not answer in time")
 	errProtocol      = errors.New("the master broke the protocol")

@@ -17,83 +17,260 @@ limitations under the License.
 package mesos
 
 import (
-	"encoding/base64"
+	"encoding/json"
 	"fmt"
-	"os"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/test/recordings"
+	"github.com/kube-mesos/kube-mesos/test/recordings/wire"
 )
 
-func recordedEvents(t testing.TB) map[string][][]byte {
+// recordedRecord is one event of a real master.
+type recordedRecord struct {
+	where string
+	// json is what was recorded, nil for the captures of protobuf.
+	json json.RawMessage
+	// record is the event as protobuf: captured, or made from json.
+	record []byte
+}
+
+// recordedRecords are all recorded events of scheduler streams.
+func recordedRecords(t testing.TB) []recordedRecord {
 	t.Helper()
-	b, err := os.ReadFile("testdata/recorded_events.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][][]byte{}
-	for line := range strings.Lines(string(b)) {
-		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		record, err := base64.StdEncoding.DecodeString(text)
+	var out []recordedRecord
+	for _, name := range recordings.Names() {
+		lines, err := recordings.Read(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[name] = append(out[name], record)
+		for _, l := range lines {
+			r := recordedRecord{where: fmt.Sprintf("%s:%d", name, l.Number), json: l.Event, record: l.Record}
+			operator := name == "23-operator-stream" && (l.Conn == "O" || l.Conn == "P")
+			if l.Kind != "event" && l.Kind != "event_protobuf" || operator {
+				continue
+			}
+			if l.Kind == "event" {
+				message, err := wire.Event(l.Event)
+				if err != nil {
+					t.Fatalf("%s: %v", r.where, err)
+				}
+				if r.record, err = wire.Marshal(message); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out = append(out, r)
+		}
+	}
+	if len(out) < 1900 {
+		t.Fatalf("%d recorded events", len(out))
 	}
 	return out
 }
 
-func TestScanOfRecordedOffers(t *testing.T) {
-	records := recordedEvents(t)["OFFERS"]
-	if len(records) != 2 {
-		t.Fatalf("%d recorded OFFERS, want 2", len(records))
+// recordedEvent is an event as its JSON has it, read without any generated code.
+type recordedEvent struct {
+	Type   string `json:"type"`
+	Offers struct {
+		Offers []recordedOffer `json:"offers"`
+	} `json:"offers"`
+	Rescind struct {
+		OfferID value `json:"offer_id"`
+	} `json:"rescind"`
+	Update struct {
+		Status struct {
+			TaskID    value    `json:"task_id"`
+			AgentID   value    `json:"agent_id"`
+			State     string   `json:"state"`
+			Reason    string   `json:"reason"`
+			Source    string   `json:"source"`
+			Message   string   `json:"message"`
+			UUID      []byte   `json:"uuid"`
+			Timestamp *float64 `json:"timestamp"`
+		} `json:"status"`
+	} `json:"update"`
+	Failure struct {
+		AgentID    value `json:"agent_id"`
+		ExecutorID value `json:"executor_id"`
+		Status     int32 `json:"status"`
+	} `json:"failure"`
+	Error struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+type value struct {
+	Value string `json:"value"`
+}
+
+type recordedOffer struct {
+	ID          value   `json:"id"`
+	AgentID     value   `json:"agent_id"`
+	Hostname    string  `json:"hostname"`
+	ExecutorIDs []value `json:"executor_ids"`
+	Allocation  struct {
+		Role string `json:"role"`
+	} `json:"allocation_info"`
+	Unavailability struct {
+		Start struct {
+			Nanoseconds int64 `json:"nanoseconds"`
+		} `json:"start"`
+	} `json:"unavailability"`
+	Resources []map[string]json.RawMessage `json:"resources"`
+}
+
+// domain is the offer as the session should tell it; usable is false for one to a
+// framework without MULTI_ROLE.
+func (o *recordedOffer) domain(t testing.TB) (offers.Offer, bool) {
+	out := offers.Offer{ID: o.ID.Value, AgentID: o.AgentID.Value, Hostname: o.Hostname, Role: o.Allocation.Role}
+	if at := o.Unavailability.Start.Nanoseconds; at != 0 {
+		out.UnavailableAt = time.Unix(0, at)
 	}
+	for _, id := range o.ExecutorIDs {
+		out.Executors = append(out.Executors, id.Value)
+	}
+	for _, r := range o.Resources {
+		kind, known := resources.KindOfMesos(strings.Trim(string(r["name"]), `"`))
+		special := string(r["role"]) != "" && string(r["role"]) != `"*"`
+		for _, name := range []string{"disk", "reservation", "reservations", "revocable", "shared", "provider_id"} {
+			special = special || r[name] != nil
+		}
+		if !known || special || r["scalar"] == nil {
+			continue
+		}
+		var scalar struct {
+			Value float64 `json:"value"`
+		}
+		if err := json.Unmarshal(r["scalar"], &scalar); err != nil {
+			t.Fatal(err)
+		}
+		out.Free[kind] += int64(math.Round(scalar.Value * 1000))
+	}
+	return out, out.Role != ""
+}
+
+// TestRecordedOffersReadAsTheirJSON: the scan of every recorded OFFERS gives what
+// its JSON says, and what the generated code reads.
+func TestRecordedOffersReadAsTheirJSON(t *testing.T) {
 	d := newOfferDecoder()
-	for _, record := range records {
-		agree(t, d, record)
+	count := 0
+	for _, r := range recordedRecords(t) {
+		head, err := scanEvent(r.record)
+		if err != nil {
+			t.Fatalf("%s: %v", r.where, err)
+		}
+		if head.kind != scheduler.Event_OFFERS {
+			continue
+		}
+		agree(t, d, r.record)
+		if r.json == nil {
+			continue
+		}
+		var event recordedEvent
+		if err := json.Unmarshal(r.json, &event); err != nil {
+			t.Fatal(err)
+		}
+		var want []offers.Offer
+		for i := range event.Offers.Offers {
+			count++
+			if o, usable := event.Offers.Offers[i].domain(t); usable {
+				want = append(want, o)
+			}
+		}
+		got, left := scan(t, d, r.record)
+		if diff := cmp.Diff(want, slices.Clone(got)); diff != "" && len(want)+len(got) > 0 {
+			t.Errorf("%s (-recorded +read):\n%s", r.where, diff)
+		}
+		if left.count != len(event.Offers.Offers)-len(want) {
+			t.Errorf("%s: %d offers left out: %v", r.where, left.count, left.why)
+		}
 	}
-	got, _ := scan(t, d, records[0])
-	// The agent has 2 cpus and 1 GiB reserved and 4 cpus revocable besides.
-	want := offers.Offer{
-		ID: "d958639b-bded-4e64-9711-a15cf0c8f378-O1", AgentID: "d958639b-bded-4e64-9711-a15cf0c8f378-S0",
-		Hostname: "node-1", Role: "batch",
-		Free: resources.Vector{resources.CPU: 16_000, resources.Memory: 32_768_000, resources.Disk: 100_000_000},
-	}
-	if diff := cmp.Diff([]offers.Offer{want}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	if count < 400 {
+		t.Errorf("%d offers", count)
 	}
 }
 
-func TestRecordedEventsDecode(t *testing.T) {
-	for name, records := range recordedEvents(t) {
-		for _, record := range records {
-			head, err := scanEvent(record)
-			if err != nil || eventName(head.kind) != name {
-				t.Errorf("a recorded %s reads as %s, %v", name, eventName(head.kind), err)
+// TestRecordedEventsReadAsTheirJSON: every other recorded event, field by field.
+func TestRecordedEventsReadAsTheirJSON(t *testing.T) {
+	for _, r := range recordedRecords(t) {
+		head, err := scanEvent(r.record)
+		if err != nil {
+			t.Fatalf("%s: %v", r.where, err)
+		}
+		event, err := decodeEvent(r.record)
+		if err != nil || event.Type != head.kind {
+			t.Errorf("%s: decoded as %v, %v", r.where, event, err)
+			continue
+		}
+		if r.json == nil {
+			continue
+		}
+		var want recordedEvent
+		if err := json.Unmarshal(r.json, &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := eventName(head.kind); got != want.Type {
+			t.Errorf("%s: read as %s, recorded as %s", r.where, got, want.Type)
+		}
+		switch head.kind {
+		case scheduler.Event_UPDATE:
+			s := &want.Update.Status
+			status := claims.TaskStatus{
+				TaskID: s.TaskID.Value, AgentID: s.AgentID.Value, State: claims.TaskState(s.State), Reason: s.Reason, Source: s.Source,
+				Message: s.Message, UUID: s.UUID,
 			}
-			event, err := decodeEvent(record)
-			if err != nil || event.Type != head.kind {
-				t.Errorf("a recorded %s decodes as %v, %v", name, event, err)
+			if s.Timestamp != nil {
+				status.Timestamp = time.UnixMicro(int64(math.Round(*s.Timestamp * 1e6)))
+			}
+			if diff := cmp.Diff(status, taskStatusOf(event.Update)); diff != "" {
+				t.Errorf("%s (-recorded +read):\n%s", r.where, diff)
+			}
+			if _, ok := ackOf(status.TaskID, status.AgentID, status.UUID); ok != (len(status.UUID) > 0) {
+				t.Errorf("%s: can be acknowledged: %v", r.where, ok)
+			}
+		case scheduler.Event_FAILURE:
+			f := event.Failure
+			if got := (value{f.GetAgentID().GetValue()}); got != want.Failure.AgentID || f.GetExecutorID().GetValue() != want.Failure.ExecutorID.Value || f.GetStatus() != want.Failure.Status {
+				t.Errorf("%s: read as %v", r.where, f)
+			}
+		case scheduler.Event_RESCIND:
+			if event.Rescind.OfferID.Value != want.Rescind.OfferID.Value {
+				t.Errorf("%s: read as %v", r.where, event.Rescind)
+			}
+		case scheduler.Event_ERROR:
+			if event.Error.Message != want.Error.Message {
+				t.Errorf("%s: read as %v", r.where, event.Error)
 			}
 		}
 	}
+}
+
+// TestCapturedUpdates: what was captured as protobuf, in words. In proto2 an absent
+// reason would read as the enum's zero value.
+func TestCapturedUpdates(t *testing.T) {
 	var got []string
-	for _, record := range recordedEvents(t)["UPDATE"] {
-		event, err := decodeEvent(record)
+	for _, r := range recordedRecords(t) {
+		if r.json != nil {
+			continue
+		}
+		event, err := decodeEvent(r.record)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if event.Type != scheduler.Event_UPDATE {
+			continue
+		}
 		s := taskStatusOf(event.Update)
 		got = append(got, fmt.Sprintf("%s %s reason=%s source=%s uuid=%d agent=%v", s.TaskID, s.State, s.Reason, s.Source, len(s.UUID), s.AgentID != ""))
-		_, ok := ackOf(s.TaskID, s.AgentID, s.UUID)
-		if ok != (len(s.UUID) > 0) {
-			t.Errorf("acknowledge %s: %v", got[len(got)-1], ok)
-		}
 	}
 	want := []string{
 		"pb-task TASK_STARTING reason= source=SOURCE_EXECUTOR uuid=16 agent=true",
@@ -103,6 +280,51 @@ func TestRecordedEventsDecode(t *testing.T) {
 		"pb-task TASK_STARTING reason= source=SOURCE_EXECUTOR uuid=16 agent=true",
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("recorded updates read as\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("captured updates read as\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// BenchmarkRecordedOffers decodes the biggest recorded OFFERS, and one of 10,000
+// agents made of its offers.
+func BenchmarkRecordedOffers(b *testing.B) {
+	var biggest []byte
+	for _, r := range recordedRecords(b) {
+		if head, err := scanEvent(r.record); err == nil && head.kind == scheduler.Event_OFFERS && len(r.record) > len(biggest) {
+			biggest = r.record
+		}
+	}
+	event, err := decodeEvent(biggest)
+	if err != nil {
+		b.Fatal(err)
+	}
+	few := event.Offers.Offers
+	many := &scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{}}
+	for i := range 10_000 {
+		o := few[i%len(few)]
+		o.ID.Value = fmt.Sprintf("%s%d", strings.TrimRight(o.ID.Value, "0123456789"), i)
+		o.AgentID.Value = fmt.Sprintf("%s%d", strings.TrimRight(o.AgentID.Value, "0123456789"), i)
+		o.Hostname = fmt.Sprintf("node-%d", i)
+		many.Offers.Offers = append(many.Offers.Offers, o)
+	}
+	all, err := many.Marshal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, run := range []struct {
+		name   string
+		record []byte
+		offers int
+	}{{"biggest", biggest, len(few)}, {"10000", all, 10_000}} {
+		b.Run(run.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(run.record)))
+			d := newOfferDecoder()
+			for b.Loop() {
+				if got, left := scan(b, d, run.record); len(got)+left.count != run.offers {
+					b.Fatal(len(got), left)
+				}
+			}
+			b.ReportMetric(float64(len(run.record))/float64(run.offers), "B/offer")
+		})
 	}
 }

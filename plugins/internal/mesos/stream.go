@@ -73,10 +73,12 @@ func (st *stream) serve() error {
 	var err error
 	for err == nil {
 		var record []byte
-		if record, err = records.next(); err == nil {
-			s.lastRecord.Store(time.Now().UnixNano())
-			err = st.handle(record)
+		if record, err = records.next(); err != nil {
+			err = readFailure(err)
+			break
 		}
+		s.lastRecord.Store(time.Now().UnixNano())
+		err = st.handle(record)
 	}
 	err = st.why(err)
 	st.sub.end(err)
@@ -96,10 +98,19 @@ func (st *stream) why(err error) error {
 	if cause := context.Cause(st.sub.ctx); cause != nil {
 		return cause
 	}
-	if errors.Is(err, io.EOF) {
+	return err
+}
+
+// readFailure tells a stream that the master ended from one that was cut, as by
+// its death.
+func readFailure(err error) error {
+	switch {
+	case errors.Is(err, errRecordIO):
+		return err
+	case errors.Is(err, io.EOF):
 		return errStreamEnded
 	}
-	return err
+	return fmt.Errorf("%w: %w", errStreamCut, err)
 }
 
 // retire takes the subscription away from the calls, tells the handler, and waits

@@ -42,7 +42,9 @@ import (
 )
 
 // types are the messages of the scheduler API.
-type types struct{ call, event protoreflect.MessageDescriptor }
+type types struct {
+	call, event protoreflect.MessageDescriptor
+}
 
 var load = sync.OnceValues(build)
 
@@ -61,7 +63,11 @@ func Event(json []byte) (*dynamicpb.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromJSON(t.event, json)
+	m, err := fromJSON(t.event, json)
+	if err == nil {
+		dropDefaults(m)
+	}
+	return m, err
 }
 
 // fromJSON is as strict as the recordings allow: every name must be known, but
@@ -107,8 +113,15 @@ func decode(of protoreflect.MessageDescriptor, b []byte) (*dynamicpb.Message, er
 	return m, nil
 }
 
-// JSON returns a message as a master would write it: names as in the .proto files.
+// JSON returns a message as a master would write it: names as in the .proto files,
+// defaults of fields that are not set.
 func JSON(m *dynamicpb.Message) ([]byte, error) {
+	full := proto.Clone(m)
+	addDefaults(full.ProtoReflect())
+	return jsonOf(full)
+}
+
+func jsonOf(m proto.Message) ([]byte, error) {
 	return protojson.MarshalOptions{AllowPartial: true, UseProtoNames: true}.Marshal(m)
 }
 
