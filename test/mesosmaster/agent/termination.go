@@ -19,6 +19,8 @@ package agent
 import (
 	"slices"
 	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
 // reapInterval is how long the end of a process may go unnoticed that the agent
@@ -190,5 +192,16 @@ func (a *Agent) cleanup(frameworkID string) {
 	delete(a.frameworks, frameworkID)
 	if len(a.frameworks) == 0 {
 		a.draining = nil
+	}
+}
+
+// ProcessFailed tells that an executor process could not be started: nothing of
+// its container ever ran.
+func (a *Agent) ProcessFailed(containerID, why string) {
+	for _, e := range a.sortedExecutors() {
+		if e.containerID == containerID {
+			e.ending = &termination{mesos.TASK_FAILED, mesos.REASON_CONTAINER_LAUNCH_FAILED, "Failed to launch container: " + why}
+			a.exit(e, -1)
+		}
 	}
 }

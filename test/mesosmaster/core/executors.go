@@ -86,6 +86,29 @@ func (m *Master) ProcessExited(now time.Time, hostname, containerID string, stat
 	}
 }
 
+// ProcessFailed tells that an executor process could not be started, and why.
+func (m *Master) ProcessFailed(now time.Time, hostname, containerID, why string) {
+	m.enter(now)
+	if h := m.hosts[hostname]; h != nil {
+		h.ProcessFailed(containerID, why)
+	}
+}
+
+// AgentAddress is where an agent process listens.
+type AgentAddress struct {
+	Hostname, IP string
+	Port         int
+}
+
+// AgentAddresses are those of all agents, whether their processes live or not.
+func (m *Master) AgentAddresses() []AgentAddress {
+	out := make([]AgentAddress, len(m.hostOrder))
+	for i, h := range m.hostOrder {
+		out[i] = AgentAddress{h.Hostname(), h.IP(), int(h.Port())}
+	}
+	return out
+}
+
 // FreezeExecutor stops an executor's process as SIGSTOP does, or lets it run on.
 func (m *Master) FreezeExecutor(now time.Time, hostname, executorID string, frozen bool) error {
 	m.enter(now)
