@@ -99,13 +99,15 @@ func (c *cluster) masterFlags(args []string) error {
 			c.cfg.KeepGPUsForAll = value == "false"
 		case "domain":
 			c.cfg.Region, c.cfg.Zone, err = parseDomain(value)
+		case "cluster":
+			c.cfg.Cluster = value
 		case "ip":
 			c.cfg.IP = value
 		case "hostname":
 			c.cfg.Hostname = value
 		case "port":
 			c.cfg.Port, err = strconv.Atoi(value)
-		case "work_dir", "webui_dir", "log_dir", "cluster", "zk", "quorum",
+		case "work_dir", "webui_dir", "log_dir", "zk", "quorum",
 			"authenticate_http_frameworks", "authenticate_http_readwrite", "authenticate_http_readonly", "credentials",
 			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
 		default:
@@ -115,7 +117,7 @@ func (c *cluster) masterFlags(args []string) error {
 			return err
 		}
 	}
-	c.cfg.AgentPingTimeout = ping * time.Duration(pings)
+	c.cfg.AgentPingTimeout, c.cfg.AgentPings = ping*time.Duration(pings), pings
 	return nil
 }
 

@@ -63,6 +63,11 @@ type Config struct {
 	// AgentPingTimeout is how long an agent may be silent before it is marked
 	// unreachable, default 75 s (5 pings of 15 s).
 	AgentPingTimeout time.Duration
+	// AgentPings is how many pings make up AgentPingTimeout, default 5; operators
+	// see it.
+	AgentPings int
+	// Cluster is the name operators see, default "emulated".
+	Cluster string
 	// AgentReregisterTimeout is how long agents may take to come back after a
 	// master fail-over, default 10 min.
 	AgentReregisterTimeout time.Duration
@@ -107,7 +112,7 @@ func (c *Config) core() core.Config {
 		Hostname: c.Hostname, IP: c.IP, Port: c.Port,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
 		Users: c.Users, OwnExecutors: c.OwnExecutors, Latency: c.Latency,
-		AgentPingTimeout: c.AgentPingTimeout, AgentReregisterTimeout: c.AgentReregisterTimeout,
+		AgentPingTimeout: c.AgentPingTimeout, AgentPings: c.AgentPings, Cluster: c.Cluster, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
 		Quotas: c.Quotas, NoRootSubmissions: c.NoRootSubmissions,

@@ -30,11 +30,13 @@ import (
 // reads are the bodies of the read-only endpoints tools use, in the JSON of a
 // recorded master.
 var reads = map[string]func(c *core.Master, q url.Values) any{
-	"/state":      func(c *core.Master, _ url.Values) any { return c.State() },
-	"/state.json": func(c *core.Master, _ url.Values) any { return c.State() },
-	"/slaves":     func(c *core.Master, _ url.Values) any { return c.Slaves(true) },
-	"/frameworks": func(c *core.Master, _ url.Values) any { return c.FrameworkList() },
-	"/roles":      func(c *core.Master, _ url.Values) any { return c.RoleList() },
+	"/state":              func(c *core.Master, _ url.Values) any { return c.State() },
+	"/state.json":         func(c *core.Master, _ url.Values) any { return c.State() },
+	"/state-summary":      func(c *core.Master, _ url.Values) any { return c.StateSummary() },
+	"/maintenance/status": func(c *core.Master, _ url.Values) any { return c.MaintenanceStatus() },
+	"/slaves":             func(c *core.Master, _ url.Values) any { return c.Slaves(true) },
+	"/frameworks":         func(c *core.Master, _ url.Values) any { return c.FrameworkList() },
+	"/roles":              func(c *core.Master, _ url.Values) any { return c.RoleList() },
 	"/tasks": func(c *core.Master, q url.Values) any {
 		limit, _ := strconv.Atoi(q.Get("limit"))   // zero is the default
 		offset, _ := strconv.Atoi(q.Get("offset")) // zero is the default

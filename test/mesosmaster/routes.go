@@ -55,6 +55,7 @@ func allRoutes() map[string]route {
 	for p, body := range reads {
 		all[p] = route{realm: realmReadonly, serve: func(m *Master, w http.ResponseWriter, r *http.Request, _ string) { m.read(w, r, body) }}
 	}
+	legacyRoutes(all)
 	return all
 }
 
@@ -114,6 +115,9 @@ func (m *Master) find(urlPath string) (route, bool) {
 	p := path.Clean("/" + urlPath)
 	if rest, ok := strings.CutPrefix(p, "/master/"); ok {
 		p = "/" + rest
+	}
+	if strings.HasPrefix(p, "/quota/") {
+		return route{realm: realmReadwrite, recovered: true, serve: serveRemoveQuota}, true
 	}
 	to, ok := m.routes[p]
 	return to, ok

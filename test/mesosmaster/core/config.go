@@ -35,6 +35,11 @@ type Config struct {
 	// AgentPingTimeout is how long an agent may be silent before it is marked
 	// unreachable (--agent_ping_timeout x --max_agent_ping_timeouts, 75 s).
 	AgentPingTimeout time.Duration
+	// AgentPings is how many pings make up AgentPingTimeout
+	// (--max_agent_ping_timeouts, 5); it is only shown.
+	AgentPings int
+	// Cluster is the name operators see (--cluster, default "emulated").
+	Cluster string
 	// AgentReregisterTimeout is how long agents have to come back after a master
 	// fail-over (--agent_reregister_timeout, 10 min).
 	AgentReregisterTimeout time.Duration
@@ -144,6 +149,12 @@ func (c *Config) defaults() {
 	}
 	if c.Hostname == "" {
 		c.Hostname = "localhost"
+	}
+	if c.AgentPings == 0 {
+		c.AgentPings = 5
+	}
+	if c.Cluster == "" {
+		c.Cluster = "emulated"
 	}
 	if c.IP == "" {
 		c.IP = "127.0.0.1"

@@ -86,7 +86,7 @@ func (m *Master) State() any {
 	s["activated_slaves"], s["deactivated_slaves"], s["unreachable_slaves"] = float64(connected), float64(deactivated), float64(unreachable)
 	s["leader"] = pid
 	s["leader_info"] = object{"id": m.id, "pid": pid, "port": m.cfg.Port, "hostname": m.cfg.Hostname}
-	s["cluster"] = "emulated"
+	s["cluster"] = m.cfg.Cluster
 	s["orphan_tasks"] = []any{}
 	s["flags"] = m.flags()
 	return s
@@ -96,9 +96,10 @@ func (m *Master) State() any {
 // to, and the rest as a recorded master had them.
 func (m *Master) flags() map[string]string {
 	flags := maps.Clone(recordedFlags)
-	flags["agent_ping_timeout"] = durationText(m.cfg.AgentPingTimeout / pings)
+	flags["agent_ping_timeout"] = durationText(m.cfg.AgentPingTimeout / time.Duration(m.cfg.AgentPings))
+	flags["cluster"] = m.cfg.Cluster
 	flags["root_submissions"] = strconv.FormatBool(!m.cfg.NoRootSubmissions)
-	flags["max_agent_ping_timeouts"] = strconv.Itoa(pings)
+	flags["max_agent_ping_timeouts"] = strconv.Itoa(m.cfg.AgentPings)
 	flags["agent_reregister_timeout"] = durationText(m.cfg.AgentReregisterTimeout)
 	flags["allocation_interval"] = durationText(m.cfg.AllocationInterval)
 	flags["filter_gpu_resources"] = strconv.FormatBool(!m.cfg.KeepGPUsForAll)
@@ -112,9 +113,6 @@ func (m *Master) flags() map[string]string {
 	}
 	return flags
 }
-
-// pings is --max_agent_ping_timeouts: how many pings make up AgentPingTimeout.
-const pings = 5
 
 // Slaves is the body of GET /slaves; full adds the typed resources only that
 // endpoint has.

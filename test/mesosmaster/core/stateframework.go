@@ -18,11 +18,10 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
-
-	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // FrameworkList is the body of GET /frameworks.
@@ -38,11 +37,6 @@ func (m *Master) FrameworkList() object {
 }
 
 func (m *Master) frameworkObject(f *framework) object {
-	used, offered := f.holdings()
-	caps := []string{}
-	for _, c := range f.info.Capabilities {
-		caps = append(caps, c.Type.String())
-	}
 	tasks, unreachable, completed := []any{}, []any{}, []any{}
 	for _, id := range sortedKeys(f.tasks) {
 		tasks = append(tasks, taskObject(f.tasks[id]))
@@ -53,14 +47,13 @@ func (m *Master) frameworkObject(f *framework) object {
 	for _, t := range f.completed {
 		completed = append(completed, taskObject(t))
 	}
-	s := object{
-		"id": f.id, "name": f.info.Name, "user": f.info.User, "hostname": f.info.GetHostname(), "webui_url": f.info.GetWebUiURL(),
-		"used_resources": flat(used), "offered_resources": flat(offered), "resources": flat(used.Add(offered)), "capabilities": caps,
-		"active": f.active, "connected": f.connected, "recovered": f.recovered, "checkpoint": f.info.GetCheckpoint(),
+	s := f.summary()
+	maps.Copy(s, object{
+		"user": f.info.User, "resources": flat(f.usedSum.Add(f.offeredSum)), "checkpoint": f.info.GetCheckpoint(),
 		"failover_timeout": f.info.GetFailoverTimeout(), "registered_time": seconds(f.registered), "unregistered_time": seconds(f.unregistered),
 		"tasks": tasks, "unreachable_tasks": unreachable, "completed_tasks": completed,
 		"offers": m.offerObjects(f), "executors": executorObjects(f), "offer_constraints": raw(&f.constraints),
-	}
+	})
 	if f.reregistered.After(f.registered) {
 		s["reregistered_time"] = seconds(f.reregistered)
 	}
@@ -76,22 +69,6 @@ func (m *Master) frameworkObject(f *framework) object {
 		s["labels"] = labelList(f.info.Labels)
 	}
 	return s
-}
-
-// holdings are what a framework uses and what it is offered.
-func (f *framework) holdings() (used, offered resource.Resources) {
-	for _, t := range f.tasks {
-		if t.charged {
-			used = used.Add(t.res)
-		}
-	}
-	for _, e := range f.executors {
-		used = used.Add(e.res)
-	}
-	for _, o := range f.offers {
-		offered = offered.Add(o.res)
-	}
-	return used, offered
 }
 
 func (m *Master) offerObjects(f *framework) []any {
