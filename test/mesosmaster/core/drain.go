@@ -80,9 +80,7 @@ func (m *Master) drainHost(a *agent) {
 	if p := d.config.MaxGracePeriod; p != nil {
 		grace = ptr(time.Duration(p.Nanoseconds))
 	}
-	if h, ok := any(a.host).(interface{ Drain(*time.Duration, bool) }); ok {
-		h.Drain(grace, d.config.GetMarkGone())
-	}
+	a.host.Drain(grace, d.config.GetMarkGone())
 }
 
 // checkDrained ends the draining of an agent that has nothing left to wait for:
