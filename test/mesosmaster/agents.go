@@ -37,8 +37,17 @@ func (m *Master) AddAgent(a AgentConfig) (agentID string) {
 
 // RegisterAgent is AddAgent for configurations that come from users.
 func (m *Master) RegisterAgent(a AgentConfig) (agentID string, err error) {
-	m.do(func(c *core.Master, now time.Time) { agentID, err = c.AddAgent(now, a) })
+	m.do(func(_ *core.Master, now time.Time) { agentID, err = m.addAgent(now, a) })
 	return agentID, err
+}
+
+func (m *Master) addAgent(now time.Time, a AgentConfig) (agentID string, err error) {
+	if m.cfg.AgentsListen {
+		if err := m.listenAgent(&a); err != nil {
+			return "", err
+		}
+	}
+	return m.core.AddAgent(now, a)
 }
 
 // KillAgent ends an agent process, not its tasks. The master sees the socket

@@ -57,6 +57,13 @@ type Config struct {
 	// OwnExecutors makes custom executors processes of their own that speak the
 	// executor API of their agent; otherwise stand-ins run their tasks.
 	OwnExecutors bool
+	// Executors runs the processes that OwnExecutors makes; nil leaves that to
+	// whoever uses the executor API of AgentHandler.
+	Executors Executors
+	// AgentsListen makes every agent listen on a port of its own, on its IP
+	// (default 127.0.0.1) and Port (default any free one), where executors reach
+	// it.
+	AgentsListen bool
 	// Latency, if set, is asked how long a step on a machine takes this time;
 	// false means as the delays here say.
 	Latency func(step agent.Step, subject string) (time.Duration, bool)

@@ -80,11 +80,13 @@ type Master struct {
 	core     *core.Master
 	election *election.Ensemble
 	streams  map[string]*stream // of the leader
-	timer    *time.Timer
-	closed   bool
-	calls    callLog
-	inject   injections
-	crashed  string
+	// executorStreams are those of agents; they outlive masters.
+	executorStreams map[string]*stream
+	timer           *time.Timer
+	closed          bool
+	calls           callLog
+	inject          injections
+	crashed         string
 
 	routes    map[string]route
 	processes []*process
@@ -94,9 +96,10 @@ type Master struct {
 	seenZnodes int           // changes of nodes in ZooKeeper told of
 	znodes     chan struct{} // of capacity 1
 
-	ended    []*wire.Server // of processes that have died
-	serving  sync.WaitGroup
-	serveErr error
+	agentServers []*wire.Server
+	ended        []*wire.Server // of processes that have died
+	serving      sync.WaitGroup
+	serveErr     error
 }
 
 // New returns an emulated master that has been elected and has its agents
@@ -128,7 +131,7 @@ func newCluster(cfg Config, vote election.Config, addresses []Address) (*Master,
 	if err != nil {
 		return nil, fmt.Errorf("mesosmaster: %w", err)
 	}
-	m := &Master{cfg: cfg, streams: map[string]*stream{}, routes: allRoutes(), election: e, znodes: make(chan struct{}, 1), core: core.New(cfg.core(), now)}
+	m := &Master{cfg: cfg, streams: map[string]*stream{}, executorStreams: map[string]*stream{}, routes: allRoutes(), election: e, znodes: make(chan struct{}, 1), core: core.New(cfg.core(), now)}
 	m.calls.limit = cfg.CallLog
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,7 +151,7 @@ func newCluster(cfg Config, vote election.Config, addresses []Address) (*Master,
 		m.core.Become(p.id, p.hostname, p.ip, p.port)
 	}
 	for _, a := range cfg.Agents {
-		if _, err := m.core.AddAgent(now, a); err != nil {
+		if _, err := m.addAgent(now, a); err != nil {
 			return nil, fmt.Errorf("mesosmaster: %w", err)
 		}
 	}
@@ -179,22 +182,35 @@ func (m *Master) settle(now time.Time) {
 		m.core.Advance(now)
 	}
 	for _, o := range m.core.Drain() {
-		s := m.streams[o.Stream]
-		if s == nil {
-			continue
-		}
-		if o.Event != nil {
-			s.push(item{event: o.Event})
-		}
-		if o.Operator != nil {
-			s.push(item{event: o.Operator})
-		}
-		if o.Close {
-			s.close(o.Abort)
-			delete(m.streams, o.Stream)
-		}
+		m.put(&o)
 	}
 	m.wakeAt(now)
+}
+
+// put hands an output of the core to its stream.
+func (m *Master) put(o *core.Output) {
+	m.run(o)
+	streams := m.streams
+	s := streams[o.Stream]
+	if s == nil {
+		streams = m.executorStreams
+		s = streams[o.Stream]
+	}
+	if s == nil {
+		return
+	}
+	switch {
+	case o.Event != nil:
+		s.push(item{event: o.Event})
+	case o.Operator != nil:
+		s.push(item{event: o.Operator})
+	case o.Executor != nil:
+		s.push(item{event: o.Executor})
+	}
+	if o.Close {
+		s.close(o.Abort)
+		delete(streams, o.Stream)
+	}
 }
 
 // tellZnodes wakes who follows the nodes in ZooKeeper.
@@ -269,6 +285,11 @@ func (m *Master) end() (servers []*wire.Server) {
 		s.close(true)
 		delete(m.streams, id)
 	}
+	for id, s := range m.executorStreams {
+		s.close(true)
+		delete(m.executorStreams, id)
+	}
+	servers = append(servers, m.agentServers...)
 	for _, p := range m.processes {
 		for _, s := range p.held {
 			s.close(true)

@@ -68,13 +68,29 @@ type memoryTransport struct{ m *Master }
 // refused is what a client sees of a master that is not there.
 var refused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
+// serve finds who answers a request; nil if nobody is there.
+func (m *Master) serve(req *http.Request) http.Handler {
+	if toAgent(req.URL.Path) {
+		if host, ok := m.agentAt(req.URL.Host); ok {
+			if !m.agentListens(host) {
+				return nil
+			}
+			return m.AgentHandler(host)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.at(req.URL.Host)
+	if p == nil || !m.accepts(p) {
+		return nil
+	}
+	return m.handler(p)
+}
+
 // RoundTrip implements http.RoundTripper.
 func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	t.m.mu.Lock()
-	p := t.m.at(req.URL.Host)
-	accepts := p != nil && t.m.accepts(p)
-	t.m.mu.Unlock()
-	if !accepts {
+	h := t.m.serve(req)
+	if h == nil {
 		if req.Body != nil {
 			return nil, errors.Join(refused, req.Body.Close())
 		}
@@ -98,7 +114,7 @@ func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 				w.abort()
 			}
 		}()
-		t.m.serveHTTP(p, w, in)
+		h.ServeHTTP(w, in)
 		w.finish()
 	}()
 	select {
