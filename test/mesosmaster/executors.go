@@ -88,8 +88,9 @@ func (m *Master) serveExecutor(w http.ResponseWriter, r *http.Request, hostname 
 	}
 	var s *stream
 	m.do(func(c *core.Master, now time.Time) {
-		q.Stream = c.NewStreamID()
-		// The events of a subscription are put out while it is being made.
+		if q.Call.Type == executor.Call_SUBSCRIBE {
+			q.Stream = c.NewStreamID()
+		}
 		s = newStream(q.Stream, media)
 		m.executorStreams[s.id] = s
 		resp, err = c.ExecutorCall(now, hostname, q)
