@@ -19,6 +19,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,14 @@ func (r *replay) admin(i int, l *line) error {
 	return nil
 }
 
+// A recorded master process refused connections, then answered 404, then 503; its
+// probes leave a few milliseconds of choice.
+const (
+	bootTime     = 100 * time.Millisecond
+	routeTime    = 12 * time.Millisecond
+	recoveryTime = 25 * time.Millisecond
+)
+
 // startCluster ends the emulator and starts a new one.
 func (r *replay) startCluster(i int, l *line) error {
 	c, err := parseCluster(l.Line)
@@ -63,6 +72,9 @@ func (r *replay) startCluster(i int, l *line) error {
 	}
 	clear(r.conns)
 	c.cfg.Shuffle, c.cfg.Seed = r.shuffle, int64(l.Number)
+	c.cfg.Latency = r.latency
+	c.cfg.BootTime, c.cfg.RouteTime, c.cfg.RecoveryTime = bootTime, routeTime, recoveryTime
+	r.auth, r.base = c.auth, fmt.Sprintf("http://%s:%d", c.cfg.Hostname, c.cfg.Port)
 	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
 	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
 		return err
@@ -108,10 +120,38 @@ func (r *replay) operatorCall(l *line) {
 	if body != nil {
 		header["Content-Type"] = "application/json"
 	}
-	for k, v := range l.Headers {
-		header[k] = v
+	if r.auth && !r.refused(l) {
+		header["Authorization"] = credentials("Basic base64(ops:ops-secret)")
 	}
-	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.master.URL()+r.ids.translate(l.Path), header, body)
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.base+r.ids.translate(l.Path), header, body)
+	synctest.Wait()
+}
+
+// refused tells whether the answer to a call was a 401: then it had no
+// credentials, which the recording does not show of the operator's calls.
+func (r *replay) refused(call *line) bool {
+	for _, l := range r.lines[call.Number:] {
+		if l.call == call {
+			return l.Status == http.StatusUnauthorized
+		}
+	}
+	return false
+}
+
+// client stops, continues or kills the reader of a stream.
+func (r *replay) client(l *line) {
+	c := r.conns[strings.TrimPrefix(l.Process, "client ")]
+	switch {
+	case c == nil:
+		r.report.add(l.Number, "admin", "%s has no stream", l.Process)
+	case l.Signal == "SIGSTOP":
+		c.pause()
+	case l.Signal == "SIGCONT":
+		c.resume()
+	case l.Signal == "SIGKILL":
+		c.unread = true
+		c.cut()
+	}
 	synctest.Wait()
 }
 
@@ -128,6 +168,9 @@ func (r *replay) process(i int, l *line) error {
 	case l.Process == "master" && (l.Signal == "SIGKILL" || l.Signal == "SIGTERM"):
 		r.master.Stop()
 		synctest.Wait()
+		return nil
+	case strings.HasPrefix(l.Process, "client "):
+		r.client(l)
 		return nil
 	case strings.HasPrefix(l.Process, "agent"):
 		return r.agentProcess(l, "node-"+strings.TrimPrefix(l.Process, "agent"))
@@ -147,6 +190,8 @@ func (r *replay) agentProcess(l *line, host string) error {
 		err = r.master.PartitionAgent(host)
 	case l.Signal == "SIGCONT":
 		err = r.master.ReturnAgent(host)
+	case l.Signal == "SIGUSR1":
+		err = r.master.ShutdownAgent(host)
 	}
 	if err != nil {
 		r.report.add(l.Number, "admin", "%s", fmt.Sprintf("%s %s %s: %v", l.Action, l.Process, l.Signal, err))

@@ -45,12 +45,18 @@ type conn struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu     sync.Mutex
-	events []*liveEvent
-	ended  bool
-	cutAt  time.Time // when the reader closed it or the master died; zero: neither
-	endAt  time.Time
-	err    error
+	// counts tells events that the recorder only counted.
+	counts func(*liveEvent) bool
+
+	mu      sync.Mutex
+	counted int
+	events  []*liveEvent
+	ended   bool
+	unread  bool // the recorder read only the head of the response
+	paused  chan struct{}
+	cutAt   time.Time // when the reader closed it or the master died; zero: neither
+	endAt   time.Time
+	err     error
 }
 
 // read collects records until the stream ends.
@@ -61,6 +67,11 @@ func (c *conn) read(body io.ReadCloser) {
 	for {
 		payload, err := r.Next()
 		c.mu.Lock()
+		if paused := c.paused; paused != nil {
+			c.mu.Unlock()
+			<-paused // read, but not looked at, as by a stopped process
+			c.mu.Lock()
+		}
 		if err != nil {
 			c.ended, c.endAt, c.err = true, time.Now(), err
 			c.mu.Unlock()
@@ -72,6 +83,10 @@ func (c *conn) read(body io.ReadCloser) {
 			e.tree = map[string]any{"type": "not JSON", "text": string(payload)}
 		}
 		e.kind = memberText(e.tree, "type")
+		if c.counts != nil && c.counts(e) {
+			e.matched = true
+			c.counted++
+		}
 		c.events = append(c.events, e)
 		c.mu.Unlock()
 		c.notify()
@@ -97,11 +112,32 @@ func (c *conn) hasEnded() (bool, time.Time) {
 	return c.ended, c.endAt
 }
 
+// pause stops the reader as a signal stops its process; resume lets it go on.
+func (c *conn) pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused == nil {
+		c.paused = make(chan struct{})
+	}
+}
+
+func (c *conn) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused != nil {
+		close(c.paused)
+		c.paused = nil
+	}
+}
+
 // cut closes the stream at the reader's end.
 func (c *conn) cut() {
 	c.mu.Lock()
-	c.cutAt = time.Now()
+	if c.cutAt.IsZero() {
+		c.cutAt = time.Now()
+	}
 	c.mu.Unlock()
+	c.resume()
 	c.cancel()
 }
 
@@ -111,6 +147,9 @@ func (c *conn) cutOff(e *liveEvent) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.cutAt
+	if c.unread {
+		return true
+	}
 	if at.IsZero() && c.ended && errors.Is(c.err, io.ErrUnexpectedEOF) {
 		at = c.endAt
 	}
@@ -173,7 +212,7 @@ func isStream(resp *http.Response, body []byte) bool {
 
 // open begins a new stream on a connection of the recording.
 func (r *replay) open(name string, body io.ReadCloser, cancel context.CancelFunc) {
-	c := &conn{name: name, notify: r.notify, cancel: cancel, done: make(chan struct{})}
+	c := &conn{name: name, notify: r.notify, cancel: cancel, counts: r.flooded, done: make(chan struct{})}
 	r.all = append(r.all, c)
 	r.conns[name] = c
 	go c.read(body)

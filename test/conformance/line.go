@@ -76,6 +76,9 @@ func doneAt(lines []*line) time.Duration {
 	if !l.drives() {
 		return l.At()
 	}
+	if l.Kind == "admin" && l.Action == "signal" {
+		return noticedAt(lines)
+	}
 	done := l.At()
 	for _, x := range lines[1:] {
 		switch {
@@ -97,6 +100,22 @@ func doneAt(lines []*line) time.Duration {
 		}
 	}
 	return done
+}
+
+// noticedAt finds when a master noticed that a signal had ended an agent: a
+// process may take its time to die.
+func noticedAt(lines []*line) time.Duration {
+	l := lines[0]
+	for _, x := range lines[1:] {
+		switch {
+		case x.At()-l.At() > time.Second || x.drives() || l.Signal == "SIGSTOP" || l.Signal == "SIGCONT" || l.Process == "master":
+			return l.At()
+		case x.eventType() == "RESCIND" || memberText(x.event, "update", "status", "reason") == "REASON_SLAVE_DISCONNECTED" ||
+			memberText(x.event, "update", "status", "reason") == "REASON_AGENT_DISCONNECTED":
+			return x.At()
+		}
+	}
+	return l.At()
 }
 
 // parseBody parses JSON, nil if there is none.

@@ -17,6 +17,7 @@ limitations under the License.
 package conformance
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -39,6 +40,10 @@ type replay struct {
 
 	master   *mesosmaster.Master
 	hosts    []string
+	auth     bool            // the master wants credentials
+	base     string          // URL of the master
+	tasks    map[string]bool // all that recorded updates name
+	hostByID map[string]string
 	visits   map[int]string // of this recording
 	crashed  bool
 	ticks    []time.Time
@@ -65,7 +70,7 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 		return nil, err
 	}
 	r := &replay{
-		name: name, lines: lines, visits: visits, ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
+		name: name, lines: lines, visits: visits, hostByID: hostNames(lines), tasks: taskNames(lines), ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
 		conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
 	}
 	r.order = &order{last: map[string]*placed{}, add: r.report.add}
@@ -218,13 +223,40 @@ func (r *replay) giveUp(now time.Time) {
 func (r *replay) call(l *line) {
 	header := map[string]string{}
 	for k, v := range l.Headers {
-		header[k] = r.ids.translate(v)
+		header[k] = credentials(r.ids.translate(v))
 	}
-	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.master.URL()+r.ids.translate(l.Path), header, r.payload(l))
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.base+r.ids.translate(l.Path), header, r.payload(l))
 	synctest.Wait()
 	if a := r.answers[l]; a.stream {
 		r.learnStream(l, a)
+		if c := r.conns[l.Conn]; r.headOnly(l) && c != nil {
+			c.unread = true
+			c.cut()
+		}
 	}
+}
+
+// headOnly tells whether the recorder read only the head of the response to a
+// SUBSCRIBE and then closed the connection: no event before the next one.
+func (r *replay) headOnly(call *line) bool {
+	for _, l := range r.lines[call.Number:] {
+		switch {
+		case l.Conn == call.Conn && l.Kind == "event" || l.startsMaster():
+			return false
+		case l.Conn == call.Conn && l.Kind == "call" && l.callType() == "SUBSCRIBE":
+			return true
+		}
+	}
+	return false
+}
+
+// credentials writes out what the recording shows as base64(user:secret).
+func credentials(header string) string {
+	plain, ok := strings.CutPrefix(header, "Basic base64(")
+	if !ok {
+		return header
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(strings.TrimSuffix(plain, ")")))
 }
 
 func (r *replay) transport(*line) http.RoundTripper { return r.master.Transport() }
@@ -241,6 +273,9 @@ func (r *replay) payload(l *line) []byte {
 		return l.Body
 	}
 	if s, ok := v.(string); ok {
+		if flood := r.flood(l, s); flood != nil {
+			return flood
+		}
 		return []byte(r.ids.translate(s))
 	}
 	b, err := json.Marshal(r.ids.translateTree(v))
@@ -270,6 +305,7 @@ func (r *replay) note(l *line) {
 	name, ok := strings.CutPrefix(l.Text, "client ")
 	if name, ok = strings.CutSuffix(name, " closes its subscription socket"); !ok || r.conns[name] == nil {
 		r.report.LeftOut["the recorder's notes"]++
+		r.floodNote(l)
 		return
 	}
 	r.report.Driven["deeds"]++

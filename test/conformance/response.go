@@ -20,10 +20,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/kube-mesos/kube-mesos/test/recordings"
 )
 
 // compareResponse compares the answer to a call with the recorded one.
 func (r *replay) compareResponse(l *line) {
+	if l.Conn == "probe" {
+		r.probe(l)
+		return
+	}
 	if l.call == nil {
 		r.report.LeftOut["responses without their call"]++
 		return
@@ -74,6 +80,30 @@ func (r *replay) compareResponse(l *line) {
 	if d := r.ids.pairText(text, string(a.body)); d != "" {
 		add("body: %s", d)
 	}
+}
+
+// probe repeats the last call that named a stream, as the recorder did while it
+// waited for a master, and compares the answer.
+func (r *replay) probe(l *line) {
+	for i := l.Number - 1; i >= 0; i-- {
+		last := r.lines[i]
+		if last.Kind != "call" || last.Headers["Mesos-Stream-Id"] == "" {
+			continue
+		}
+		r.until(r.start.Add(l.At()))
+		again := *last
+		r.call(&again)
+		probe := *l
+		probe.call, probe.Line = &again, new(recordings.Line)
+		*probe.Line = *l.Line
+		probe.Conn = again.Conn
+		if l.Status == 0 {
+			probe.Raw = []byte(`{"error":"refused"}`)
+		}
+		r.compareResponse(&probe)
+		return
+	}
+	r.report.add(l.Number, "probe", "no call to repeat")
 }
 
 // jsonBody is the recorded body where it is JSON.

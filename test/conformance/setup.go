@@ -37,6 +37,9 @@ type cluster struct {
 // knobs are the recorder's own settings, from which it made the agents' flags.
 type knobs map[string]string
 
+// recordedCredentials are the secrets of the recordings' credentials file.
+var recordedCredentials = map[string]string{"framework": "framework-secret", "ops": "ops-secret"}
+
 // perAgent is the knob of one agent, numbered from 1, or the one for all.
 func (k knobs) perAgent(name string, n int) (string, bool) {
 	if v, ok := k[name+"_"+strconv.Itoa(n)]; ok {
@@ -108,8 +111,15 @@ func (c *cluster) masterFlags(args []string) error {
 		case "port":
 			c.cfg.Port, err = strconv.Atoi(value)
 		case "work_dir", "webui_dir", "log_dir", "zk", "quorum",
-			"authenticate_http_frameworks", "authenticate_http_readwrite", "authenticate_http_readonly", "credentials",
 			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
+		case "authenticate_http_frameworks":
+			c.cfg.Authentication.Frameworks = true
+		case "authenticate_http_readwrite":
+			c.cfg.Authentication.Readwrite = true
+		case "authenticate_http_readonly":
+			c.cfg.Authentication.Readonly = true
+		case "credentials":
+			c.cfg.Authentication.Credentials = recordedCredentials
 		default:
 			err = fmt.Errorf("master flag %s is not understood", name)
 		}
@@ -164,20 +174,37 @@ func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error)
 	if !ok {
 		attributes = fmt.Sprintf("rack:r%d;zone:z%d;node:node-%d", (n+1)%2+1, n, n)
 	}
-	a.Attributes = map[string]string{}
-	for _, x := range strings.Split(attributes, ";") {
-		name, value, _ := strings.Cut(x, ":")
-		a.Attributes[name] = value
-	}
+	a.AttributeText = attributes
+	a.WorkDir = fmt.Sprintf("<workdir>/agent%d/work", n)
 	for _, arg := range args {
-		if value, ok := strings.CutPrefix(arg, "--domain="); ok {
-			var err error
-			if a.Region, a.Zone, err = parseDomain(value); err != nil {
-				return a, err
-			}
+		if err := agentFlag(&a, arg); err != nil {
+			return a, err
 		}
 	}
 	return a, nil
+}
+
+// agentFlag reads a flag of agents that changes what is said of them.
+func agentFlag(a *mesosmaster.AgentConfig, arg string) (err error) {
+	name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+	switch name {
+	case "domain":
+		a.Region, a.Zone, err = parseDomain(value)
+	case "executor_registration_timeout":
+		a.ExecutorRegistrationTimeout, err = parseDuration(value)
+	case "executor_reregistration_timeout":
+		a.ExecutorReregistrationTimeout, err = parseDuration(value)
+	case "oversubscribed_resources_interval":
+		a.OversubscribedInterval, err = parseDuration(value)
+	case "qos_correction_interval_min":
+		a.QoSInterval, err = parseDuration(value)
+	case "qos_controller":
+		a.LoadThreshold = 0.001 // below the load of any machine
+	}
+	if err != nil {
+		return fmt.Errorf("agent flag %s: %w", arg, err)
+	}
+	return nil
 }
 
 // parseDuration reads stout's form of durations.

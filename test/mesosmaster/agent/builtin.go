@@ -112,6 +112,9 @@ func (b *builtin) begin(t *Task) {
 	r := &run{task: t, program: newProgram(code)}
 	b.runs[t] = r
 	if wait := r.program.run(); r.program.ended == nil {
+		if wait < forever {
+			wait = a.set.Takes(StepSleep, t.ID, wait)
+		}
 		b.sleep(r, wait)
 		return
 	}

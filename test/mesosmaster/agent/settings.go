@@ -40,6 +40,9 @@ const (
 	// StepExit is from the start of a command to its end, for commands that end
 	// at once; subject is the task's id.
 	StepExit Step = "exit"
+	// StepSleep is from the start of a command that begins by sleeping to the end
+	// of its sleep; subject is the task's id.
+	StepSleep Step = "sleep"
 	// StepKill is from the signal to the end of a process that dies of it;
 	// subject is the id of the task or executor.
 	StepKill Step = "kill"
