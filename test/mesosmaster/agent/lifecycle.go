@@ -69,15 +69,17 @@ func (a *Agent) Destroy() {
 }
 
 // Start is the start of the agent process: it recovers, waits for the executors
-// that live and registers (Mesos slave.cpp recover).
+// it knows of and registers (Mesos slave.cpp recover).
 func (a *Agent) Start() {
 	a.running, a.partitioned = true, false
 	a.life++
 	for _, t := range a.Tasks() {
-		if len(t.stream.pending) > 0 {
-			t.stream.retry = a.set.UpdateRetryMin
-			a.armRetry(t)
+		if len(t.stream.pending) == 0 {
+			t.stream.sentState, t.stream.sentUUID = nil, nil // only in the memory of the process that ended
+			continue
 		}
+		t.stream.retry = a.set.UpdateRetryMin
+		a.armRetry(t)
 	}
 	for _, o := range a.operations {
 		o.retry = a.set.UpdateRetryMin
@@ -85,11 +87,11 @@ func (a *Agent) Start() {
 	}
 	wait := time.Duration(0)
 	for _, e := range a.sortedExecutors() {
+		wait = a.reregistrationTimeout() // even if all are found dead
 		if e.dead {
 			a.exit(e, -1)
 			continue
 		}
-		wait = a.reregistrationTimeout()
 		e.state = registering
 		e.process.agentBack()
 	}
