@@ -219,7 +219,10 @@ func (a *Agent) update(t *Task, status mesos.TaskStatus) {
 		e.dead = e.dead || e.command() && terminal(status.GetState())
 		return
 	}
-	a.fillContainer(e, &status)
+	if a.tasks[t.key()] == t && !(t.ended && len(t.stream.pending) == 0) {
+		a.fillContainer(e, &status) // but not for what counts as over, as recorded
+	}
+	a.tasks[t.key()] = t
 	a.finishOrGoOn(t, status)
 	e.process.acknowledged(t, status.UUID)
 }
