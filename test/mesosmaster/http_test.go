@@ -456,3 +456,22 @@ func TestOperatorStream(t *testing.T) {
 		}
 	})
 }
+
+// The in-memory transport answers HEAD without a body, and redirects to the
+// address the master was given.
+func TestInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mesosmaster.New(mesosmaster.Config{Hostname: "master.example", Port: 1234})
+		defer m.Close()
+		got, resp := send(t, m.Transport(), "HEAD", m.URL()+"/api/v1/scheduler", "", "", "")
+		resp.Body.Close()
+		if got.Status != 405 || got.Body != "" || resp.Header.Get("Content-Length") != "73" {
+			t.Errorf("%v, %v", got, resp.Header)
+		}
+		got, resp = send(t, m.Transport(), "GET", m.URL()+"/redirect", "", "", "")
+		resp.Body.Close()
+		if got.Status != 307 || resp.Header.Get("Location") != "//master.example:1234" {
+			t.Errorf("%v, %v", got, resp.Header)
+		}
+	})
+}

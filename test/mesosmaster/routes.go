@@ -131,9 +131,8 @@ func (m *Master) redirect(p *process, w http.ResponseWriter, r *http.Request, wi
 	address := ""
 	if ok {
 		address = m.processes[i].address()
-		// A master alone and in memory has no address of its own; it is where it was
-		// asked.
-		if alone := len(m.processes) == 1; alone && p.bound == "" && r.Host != "" {
+		// A master alone and in memory that was given no address is where it was asked.
+		if alone := len(m.processes) == 1 && m.cfg.Hostname == ""; alone && p.bound == "" && r.Host != "" {
 			address = r.Host
 		}
 	}

@@ -102,7 +102,7 @@ func (t *memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	pr, pw := io.Pipe()
-	w := &memoryResponse{header: http.Header{}, body: pw, ready: make(chan struct{})}
+	w := &memoryResponse{header: http.Header{}, body: pw, ready: make(chan struct{}), headOnly: req.Method == http.MethodHead}
 	go func() {
 		defer cancel()
 		defer in.Body.Close()
@@ -158,6 +158,7 @@ type memoryResponse struct {
 	header, sent http.Header
 	status       int
 	broken       bool
+	headOnly     bool // the answer to HEAD has no body
 	body         *io.PipeWriter
 	once         sync.Once
 	ready        chan struct{}
@@ -183,6 +184,9 @@ func (w *memoryResponse) WriteHeader(status int) {
 // socket with full buffers; the master's queues are before it.
 func (w *memoryResponse) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
+	if w.headOnly {
+		return len(b), nil
+	}
 	return w.body.Write(b)
 }
 
