@@ -59,13 +59,13 @@ func (a *Agent) Crash() {
 	}
 }
 
-// Destroy is Crash with the loss of the disk: the agent will know nothing.
+// Destroy ends the agent and all it runs for good: it will know no framework and
+// no task. What operations made of its resources stays on its disk.
 func (a *Agent) Destroy() {
 	a.Stop()
 	clear(a.tasks)
 	clear(a.executors)
 	clear(a.frameworks)
-	a.operations, a.total = nil, a.cfg.Resources
 }
 
 // Start is the start of the agent process: it recovers, waits for the executors

@@ -95,6 +95,9 @@ func (a *Agent) forwardOperation(o *Operation) {
 
 func (a *Agent) armOperation(o *Operation) {
 	o.silence()
+	if !slices.Contains(a.operations, o) {
+		return // acknowledged meanwhile
+	}
 	o.timer = a.world.After(o.retry, func() {
 		if !a.running {
 			return

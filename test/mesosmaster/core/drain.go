@@ -30,7 +30,7 @@ type drain struct {
 	config  *mesos.DrainConfig // nil: only deactivated
 	drained bool
 	started time.Time
-	pending bool // the transition to drained is being written
+	writing uint64 // the epoch of the master that is writing down the end of draining
 }
 
 // info is the state of draining as operators see it, nil if there is none.
@@ -89,13 +89,13 @@ func (m *Master) drainHost(a *agent) {
 // has it.
 func (m *Master) checkDrained(a *agent) {
 	d := m.registry.drains[a.id]
-	if d == nil || d.config == nil || d.drained || d.pending || len(a.tasks) > 0 || m.hasOperations(a.id) {
+	if d == nil || d.config == nil || d.drained || d.writing == m.epoch || len(a.tasks) > 0 || m.hasOperations(a.id) {
 		return
 	}
-	d.pending = true
+	d.writing = m.epoch
 	m.after(m.cfg.RegistryLatency, func() {
-		d.pending = false
-		if m.registry.drains[a.id] != d || m.agents[a.id] != a {
+		d.writing = 0
+		if m.registry.drains[a.id] != d || m.agents[a.id] != a || len(a.tasks) > 0 {
 			return
 		}
 		if d.config.GetMarkGone() {

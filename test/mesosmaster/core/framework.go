@@ -210,6 +210,11 @@ func (m *Master) removeFramework(f *framework) {
 	clear(f.roles)
 	m.tellFrameworkRemoved(f)
 	delete(m.frameworks, f.id)
+	for _, name := range sortedKeys(f.operations) {
+		if a := m.agents[f.operations[name].Status.AgentID.GetValue()]; a != nil {
+			m.checkDrained(a)
+		}
+	}
 	m.alloc.RemoveFramework(f.id)
 	m.completed = append(m.completed, f)
 	if n := len(m.completed) - maxCompletedFrameworks; n > 0 {

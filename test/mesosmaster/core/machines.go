@@ -85,8 +85,12 @@ func (m *Master) ShutdownAgent(now time.Time, hostname string) error {
 	if err != nil {
 		return err
 	}
-	if a := m.agents[h.ID()]; a != nil && h.Reachable() {
+	switch a := m.agents[h.ID()]; {
+	case a == nil:
+	case h.Reachable():
 		m.forgetAgent(a, "the agent unregistered")
+	default:
+		m.connectionLost(a)
 	}
 	h.Destroy()
 	return nil

@@ -22,8 +22,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gogo/protobuf/types"
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/maintenance"
+	"github.com/mesos/mesos-go/api/v1/lib/master"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
@@ -104,11 +107,30 @@ func (w *walk) accept(s *sched) {
 			}
 			tasks = append(tasks, x)
 		}
-		s.must(launch(ptrTo(float64(w.rng.IntN(20))), []mesos.OfferID{o.ID}, tasks...))
+		call := launch(ptrTo(float64(w.rng.IntN(20))), []mesos.OfferID{o.ID}, tasks...)
+		if role := o.GetAllocationInfo().GetRole(); role != "" && w.rng.IntN(3) == 0 {
+			call.Accept.Operations = append([]mesos.Offer_Operation{w.reserve(role)}, call.Accept.Operations...)
+		}
+		s.must(call)
 		if w.rng.IntN(2) == 0 {
 			return
 		}
 	}
+}
+
+// reserve is a RESERVE or UNRESERVE, with or without a wish for feedback.
+func (w *walk) reserve(role string) mesos.Offer_Operation {
+	rs := parse(w.t, "cpus:1").WithAlloc(role).ToProto(resource.WireForm{Allocation: true, Refined: true})
+	rs[0].Reservations = []mesos.Resource_ReservationInfo{{Type: mesos.Resource_ReservationInfo_DYNAMIC.Enum(), Role: &role}}
+	op := mesos.Offer_Operation{Type: mesos.Offer_Operation_RESERVE, Reserve: &mesos.Offer_Operation_Reserve{Resources: rs}}
+	if w.rng.IntN(3) == 0 {
+		op = mesos.Offer_Operation{Type: mesos.Offer_Operation_UNRESERVE, Unreserve: &mesos.Offer_Operation_Unreserve{Resources: rs}}
+	}
+	if w.rng.IntN(2) == 0 {
+		w.next++
+		op.ID = &mesos.OperationID{Value: fmt.Sprint("op", w.next)}
+	}
+	return op
 }
 
 func (w *walk) step() {
@@ -145,6 +167,8 @@ func (w *walk) step() {
 	case k < 90:
 		w.m.Disconnect(w.now, s.stream)
 		w.ended[s.stream] = "client"
+	case k < 95:
+		w.operator(s, host)
 	default:
 		w.disaster(host)
 	}
@@ -164,9 +188,66 @@ func (w *walk) join() {
 	w.scheds = append(w.scheds, w.subscribe(f))
 }
 
+// operator does what operators do; most of it is refused most of the time.
+func (w *walk) operator(s *sched, host string) {
+	id := mesos.AgentID{Value: w.m.hosts[host].ID()}
+	machine := []mesos.MachineID{{Hostname: &host, IP: ptrTo(w.m.hosts[host].IP())}}
+	window := maintenance.Window{MachineIDs: machine}
+	reserved := parse(w.t, "cpus:1;mem:100").ToProto(resource.WireForm{Refined: true})
+	for i := range reserved {
+		reserved[i].Reservations = []mesos.Resource_ReservationInfo{{Type: mesos.Resource_ReservationInfo_DYNAMIC.Enum(), Role: ptrTo("role1")}}
+	}
+	calls := []*master.Call{
+		{Type: master.Call_DRAIN_AGENT, DrainAgent: &master.Call_DrainAgent{AgentID: id, MaxGracePeriod: &types.Duration{Seconds: 3}}},
+		{Type: master.Call_DEACTIVATE_AGENT, DeactivateAgent: &master.Call_DeactivateAgent{AgentID: id}},
+		{Type: master.Call_REACTIVATE_AGENT, ReactivateAgent: &master.Call_ReactivateAgent{AgentID: id}},
+		{Type: master.Call_REACTIVATE_AGENT, ReactivateAgent: &master.Call_ReactivateAgent{AgentID: id}},
+		{Type: master.Call_UPDATE_MAINTENANCE_SCHEDULE, UpdateMaintenanceSchedule: &master.Call_UpdateMaintenanceSchedule{Schedule: maintenance.Schedule{Windows: []maintenance.Window{window}}}},
+		{Type: master.Call_UPDATE_MAINTENANCE_SCHEDULE, UpdateMaintenanceSchedule: &master.Call_UpdateMaintenanceSchedule{}},
+		{Type: master.Call_START_MAINTENANCE, StartMaintenance: &master.Call_StartMaintenance{Machines: machine}},
+		{Type: master.Call_STOP_MAINTENANCE, StopMaintenance: &master.Call_StopMaintenance{Machines: machine}},
+		{Type: master.Call_RESERVE_RESOURCES, ReserveResources: &master.Call_ReserveResources{AgentID: id, Resources: reserved}},
+		{Type: master.Call_UNRESERVE_RESOURCES, UnreserveResources: &master.Call_UnreserveResources{AgentID: id, Resources: reserved}},
+		{Type: master.Call_GET_STATE},
+	}
+	call := calls[w.rng.IntN(len(calls))]
+	w.note("%s on %s: %d", call.Type, host, w.m.Operate(w.now, call).Status)
+	w.settle()
+	f := w.m.frameworks[s.id]
+	if f == nil || !f.connected || f.stream != s.stream {
+		return
+	}
+	for _, inverse := range sortedKeys(f.inverse) {
+		ids := []mesos.OfferID{{Value: inverse}}
+		if w.rng.IntN(2) == 0 {
+			s.must(&scheduler.Call{Type: scheduler.Call_ACCEPT_INVERSE_OFFERS, AcceptInverseOffers: &scheduler.Call_AcceptInverseOffers{InverseOfferIDs: ids}})
+		} else {
+			s.must(&scheduler.Call{Type: scheduler.Call_DECLINE_INVERSE_OFFERS, DeclineInverseOffers: &scheduler.Call_DeclineInverseOffers{InverseOfferIDs: ids}})
+		}
+	}
+	for _, op := range sortedKeys(f.operations) {
+		o := f.operations[op]
+		s.must(&scheduler.Call{Type: scheduler.Call_ACKNOWLEDGE_OPERATION_STATUS, AcknowledgeOperationStatus: &scheduler.Call_AcknowledgeOperationStatus{
+			AgentID: o.Status.AgentID, UUID: o.Status.UUID.Value, OperationID: *o.Info.ID,
+		}})
+	}
+}
+
+// quiet lets operators take back all they have said.
+func (w *walk) quiet() {
+	for _, host := range w.hosts {
+		machine := []mesos.MachineID{{Hostname: &host, IP: ptrTo(w.m.hosts[host].IP())}}
+		w.m.Operate(w.now, &master.Call{Type: master.Call_STOP_MAINTENANCE, StopMaintenance: &master.Call_StopMaintenance{Machines: machine}})
+	}
+	w.m.Operate(w.now, &master.Call{Type: master.Call_UPDATE_MAINTENANCE_SCHEDULE, UpdateMaintenanceSchedule: &master.Call_UpdateMaintenanceSchedule{}})
+	w.settle()
+}
+
 func (w *walk) disaster(host string) {
 	var err error
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(10) {
+	case 9:
+		err = w.m.ShutdownAgent(w.now, host)
 	case 0:
 		err = w.m.KillAgent(w.now, host)
 	case 1:
@@ -208,6 +289,7 @@ func TestRandomWalks(t *testing.T) {
 	for seed := range uint64(16) {
 		w := newWalk(t, seed, 250)
 		// In the end everything comes back, everything is killed, and nothing is left.
+		w.quiet()
 		for _, h := range w.hosts {
 			if err := w.m.ReturnAgent(w.now, h); err != nil {
 				t.Fatal(err)
@@ -232,9 +314,13 @@ func TestRandomWalks(t *testing.T) {
 			}
 			s.must(&scheduler.Call{Type: scheduler.Call_TEARDOWN})
 		}
+		w.pass(time.Second)
+		for _, h := range w.hosts {
+			_ = w.m.SetDeactivated(w.now, h, false)
+		}
 		for _, a := range w.m.Agents() {
 			if a.Tasks != 0 || a.Allocated != "{}" || a.State != "registered" {
-				t.Fatalf("seed %d: left over: %+v", seed, a)
+				t.Fatalf("seed %d: left over: %+v drain %+v tasks %d", seed, a, w.m.registry.drains[a.AgentID], len(w.m.agents[a.AgentID].tasks))
 			}
 		}
 		w.pass(time.Hour)

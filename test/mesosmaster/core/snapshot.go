@@ -18,6 +18,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 	"time"
 
@@ -199,8 +200,51 @@ func (m *Master) CheckInvariants() error {
 		if !o.fw.connected || !o.agent.connected {
 			return fmt.Errorf("offer %s is outstanding although framework or agent is not connected", id)
 		}
+		if o.agent.deactivated {
+			return fmt.Errorf("offer %s is outstanding although agent %s is deactivated", id, o.agent.id)
+		}
+	}
+	for _, f := range m.frameworks {
+		if err := m.checkFramework(f); err != nil {
+			return fmt.Errorf("framework %s: %w", f.id, err)
+		}
 	}
 	return m.alloc.Check()
+}
+
+// checkFramework compares the running totals of a framework with what it holds,
+// and looks for inverse offers that only one side knows.
+func (m *Master) checkFramework(f *framework) error {
+	var used, offered resource.Resources
+	for _, t := range f.tasks {
+		if t.charged {
+			used = used.Add(t.res)
+		}
+	}
+	for _, e := range f.executors {
+		used = used.Add(e.res)
+	}
+	for _, o := range f.offers {
+		offered = offered.Add(o.res)
+	}
+	for _, x := range []struct {
+		what       string
+		have, want resource.Resources
+	}{{"used", f.usedSum, used}, {"offered", f.offeredSum, offered}} {
+		have, want := quantities(x.have), quantities(x.want)
+		if !maps.Equal(have, want) {
+			return fmt.Errorf("%s in total are %v, booked are %v", x.what, want, have)
+		}
+	}
+	for id, o := range f.inverse {
+		switch {
+		case m.agents[o.agent.id] != o.agent || o.agent.inverse[id] != o:
+			return fmt.Errorf("inverse offer %s: its agent does not know it", id)
+		case !f.connected || o.agent.unavailability == nil:
+			return fmt.Errorf("inverse offer %s is outstanding without framework or planned maintenance", id)
+		}
+	}
+	return nil
 }
 
 // ledger sums up what is held of one agent, and by whom.
@@ -244,6 +288,9 @@ func (m *Master) checkAgent(a *agent) error {
 	}
 	if booked := m.alloc.Held(a.id); !l.sum.Contains(booked) || !booked.Contains(l.sum) {
 		return fmt.Errorf("booked are %s, held are %s", booked, l.sum)
+	}
+	if mine := a.host.Total(); a.connected && (!mine.Contains(a.total) || !a.total.Contains(mine)) {
+		return fmt.Errorf("the agent has %s, the books say %s", mine, a.total)
 	}
 	if !a.total.Contains(l.sum) {
 		return fmt.Errorf("held are %s of only %s", l.sum, a.total)

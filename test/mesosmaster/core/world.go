@@ -86,11 +86,22 @@ func (l agentLink) ExecutorToFramework(h *host.Agent, frameworkID, executorID st
 	}})
 }
 
+// orphanAdoption is how long after its election a master waits for the framework
+// of an operation; then it acknowledges the operation itself (Mesos
+// master/constants.hpp MIN_WAIT_BEFORE_ORPHAN_OPERATION_ADOPTION).
+const orphanAdoption = 5 * time.Minute
+
 // OperationStatusUpdate implements [host.Master] (Mesos master.cpp
 // updateOperationStatus).
 func (l agentLink) OperationStatusUpdate(h *host.Agent, o *host.Operation) {
 	f := l.m.frameworks[o.FrameworkID]
-	if l.m.agents[h.ID()] == nil || f == nil {
+	if l.m.agents[h.ID()] == nil {
+		return
+	}
+	if f == nil {
+		if l.m.wasCompleted(o.FrameworkID) || l.m.now.Sub(l.m.begun) >= orphanAdoption {
+			h.AcknowledgeOperation(o.FrameworkID, o.ID(), o.Status.UUID.GetValue())
+		}
 		return
 	}
 	f.operations[o.ID()] = o
