@@ -163,7 +163,10 @@ func (m *master) subscribe(req *http.Request, call protoreflect.Message) *http.R
 	} else if s.framework != "" && id == "" && wire.Text(s.message, "framework_id", "value") != "" {
 		m.faults = append(m.faults, "SUBSCRIBE without the FrameworkID that we have")
 	}
-	p := &player{master: m, stream: s, opened: time.Now(), due: map[ack]int{}, acked: map[ack]int{}, offers: map[string]offered{}}
+	p := &player{
+		master: m, stream: s, opened: time.Now(), due: map[ack]int{}, acked: map[ack]int{},
+		offers: map[string]offered{}, rescinded: map[string]time.Time{}, kills: map[string]int{},
+	}
 	p.body = newSpool(uint64(len(m.players)), func() { m.left(p) })
 	m.live, m.players = p, append(m.players, p)
 	m.taken++

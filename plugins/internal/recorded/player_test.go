@@ -19,6 +19,7 @@ package recorded
 import (
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -30,7 +31,7 @@ import (
 type ack struct{ task, agent, uuid string }
 
 // offered is what a master remembers of an outstanding offer.
-type offered struct{ agent, role string }
+type offered struct{ agent, host, role string }
 
 // player plays one stream to one subscription. Its books are guarded by the
 // master's mutex.
@@ -44,6 +45,12 @@ type player struct {
 	due, acked map[ack]int
 	// offers are outstanding as the master sees it.
 	offers map[string]offered
+	// rescinded is when offers were; calls may cross with that.
+	rescinded map[string]time.Time
+	// kills counts KILL calls by task.
+	kills map[string]int
+	// rename changes a frame before it is sent; may be nil.
+	rename func(frame) frame
 	// drive makes a recorded call through the session; atEnd runs when all frames
 	// were read, before the stream ends. Both may be nil.
 	drive func(*player, exchange)
@@ -105,14 +112,28 @@ func (p *player) run() {
 // send writes one frame and keeps the books.
 func (p *player) send(f frame) {
 	m := p.master
+	if p.rename != nil {
+		f = p.rename(f)
+	}
 	m.mu.Lock()
 	switch f.kind() {
 	case "OFFERS":
 		for _, o := range wire.List(wire.Sub(f.event, "offers"), "offers") {
-			p.offers[wire.Text(o, "id", "value")] = offered{agent: wire.Text(o, "agent_id", "value"), role: wire.Text(o, "allocation_info", "role")}
+			p.offers[wire.Text(o, "id", "value")] = offered{
+				agent: wire.Text(o, "agent_id", "value"), host: wire.Text(o, "hostname"), role: wire.Text(o, "allocation_info", "role"),
+			}
 		}
 	case "RESCIND":
-		delete(p.offers, wire.Text(f.event, "rescind", "offer_id", "value"))
+		id := wire.Text(f.event, "rescind", "offer_id", "value")
+		delete(p.offers, id)
+		p.rescinded[id] = time.Now()
+	case "FAILURE":
+		// The offers of a removed agent are void. Those that the recorded framework
+		// had used were not rescinded.
+		agent := wire.Text(f.event, "failure", "agent_id", "value")
+		maps.DeleteFunc(p.offers, func(_ string, o offered) bool {
+			return o.agent == agent && wire.Text(f.event, "failure", "executor_id", "value") == ""
+		})
 	case "UPDATE":
 		if a, ok := ackOf(f.event); ok {
 			p.due[a]++
@@ -158,7 +179,8 @@ func (p *player) judge(kind string, call protoreflect.Message) string {
 	case "ACCEPT", "DECLINE":
 		member := wire.Sub(call, members[kind])
 		for _, id := range offerIDs(member) {
-			if _, ok := p.offers[id]; !ok {
+			crossed := time.Since(p.rescinded[id]) == 0
+			if _, ok := p.offers[id]; !ok && !crossed {
 				return fmt.Sprintf("offer %q is not outstanding", id)
 			}
 		}
@@ -178,6 +200,8 @@ func (p *player) used(call protoreflect.Message) {
 	switch kind := wire.Enum(call, "type"); kind {
 	case "ACKNOWLEDGE":
 		p.acked[ackIn(call)]++
+	case "KILL":
+		p.kills[wire.Text(call, "kill", "task_id", "value")]++
 	case "ACCEPT", "DECLINE":
 		for _, id := range offerIDs(wire.Sub(call, members[kind])) {
 			delete(p.offers, id)

@@ -132,8 +132,14 @@ type run struct {
 	ids     *memory
 	books   *books
 	session *mesos.Session
-	// options make each session's handler; nil means books alone.
-	handler mesos.Handler
+	// newHandler makes each session's handler, nil means the books alone; attach is
+	// given the session, leave is called before it is closed, and away when it has
+	// ended. All may be nil.
+	newHandler  func() mesos.Handler
+	attach      func(*mesos.Session)
+	leave, away func()
+	// wantsOffers tells whether to subscribe unsuppressed; nil means yes.
+	wantsOffers func() bool
 	// outcomes are how each session ended: its State, or its text.
 	outcomes []string
 	// stats are the sums over all sessions.
@@ -169,21 +175,28 @@ func newRun(t *testing.T, l *life) *run {
 }
 
 func (r *run) start(ctx context.Context) chan error {
-	handler := r.handler
-	if handler == nil {
-		handler = r.books
+	var handler mesos.Handler = r.books
+	if r.newHandler != nil {
+		handler = r.newHandler()
+	}
+	wants := r.wantsOffers
+	if wants == nil {
+		wants = func() bool { return true }
 	}
 	s, err := mesos.NewSession(mesos.Config{
 		Masters: []string{"master:5050"},
 		Framework: mesos.FrameworkInfo{
 			Name: "kube-mesos", User: "root", Roles: rolesOfLife(r.master.life), FailoverTimeout: time.Hour,
 		},
-		IDs: r.ids, StartUnsuppressed: func() bool { return true },
+		IDs: r.ids, StartUnsuppressed: wants,
 	}, handler, mesos.WithTransport(r.master), mesos.WithJitter(func() float64 { return 0.5 }))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.session = s
+	if r.attach != nil {
+		r.attach(s)
+	}
 	result := make(chan error, 1)
 	go func() { result <- s.Run(ctx) }()
 	return result
@@ -199,6 +212,9 @@ func (r *run) play() {
 	for again := true; again; {
 		result := r.start(ctx)
 		again = r.follow(result)
+		if r.away != nil {
+			r.away()
+		}
 		r.count(r.session.Stats())
 	}
 	r.master.close()
@@ -255,6 +271,9 @@ func (r *run) follow(result chan error) (again bool) {
 
 // stop closes the session, as a process that ends does.
 func (r *run) stop(result chan error) {
+	if r.leave != nil {
+		r.leave()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := r.session.Close(ctx); err != nil {

@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/test/recordings"
@@ -113,17 +114,7 @@ func recorded(l *life) (statuses []claims.TaskStatus, failures []string, leftOut
 		for _, f := range s.frames {
 			switch f.kind() {
 			case "UPDATE":
-				status := wire.Sub(wire.Sub(f.event, "update"), "status")
-				at, has := number(status, "timestamp")
-				s := claims.TaskStatus{
-					TaskID: wire.Text(status, "task_id", "value"), AgentID: wire.Text(status, "agent_id", "value"),
-					State: claims.TaskState(wire.Enum(status, "state")), Reason: wire.Enum(status, "reason"), Source: wire.Enum(status, "source"),
-					Message: wire.Text(status, "message"), UUID: wire.Bytes(status, "uuid"),
-				}
-				if has {
-					s.Timestamp = time.UnixMicro(int64(math.Round(at * 1e6)))
-				}
-				statuses = append(statuses, s)
+				statuses = append(statuses, statusIn(f.event))
 			case "FAILURE":
 				status := wire.Text(f.event, "failure", "status")
 				failures = append(failures, fmt.Sprintf("%s/%s %s", wire.Text(f.event, "failure", "agent_id", "value"),
@@ -138,4 +129,18 @@ func recorded(l *life) (statuses []claims.TaskStatus, failures []string, leftOut
 		}
 	}
 	return statuses, failures, leftOut
+}
+
+// statusIn is the status of an UPDATE.
+func statusIn(event protoreflect.Message) claims.TaskStatus {
+	status := wire.Sub(wire.Sub(event, "update"), "status")
+	s := claims.TaskStatus{
+		TaskID: wire.Text(status, "task_id", "value"), AgentID: wire.Text(status, "agent_id", "value"),
+		State: claims.TaskState(wire.Enum(status, "state")), Reason: wire.Enum(status, "reason"), Source: wire.Enum(status, "source"),
+		Message: wire.Text(status, "message"), UUID: wire.Bytes(status, "uuid"),
+	}
+	if at, has := number(status, "timestamp"); has {
+		s.Timestamp = time.UnixMicro(int64(math.Round(at * 1e6)))
+	}
+	return s
 }
