@@ -35,6 +35,7 @@ type AgentInfo struct {
 // agent is an agent in the allocation (Mesos hierarchical.hpp Slave).
 type agent struct {
 	AgentInfo
+	number int  // in the order of their coming
 	active bool // resources are offered
 	gpus   bool
 

@@ -78,7 +78,8 @@ type Allocator struct {
 	phase time.Time // a tick
 
 	agents     map[string]*agent
-	order      []*agent
+	order      []*agent // by their numbers
+	agentSeq   int
 	frameworks map[string]*framework
 	tree       *roleTree
 	sorter     *sorter[*role]
@@ -119,6 +120,8 @@ func (a *Allocator) AddAgent(info AgentInfo) {
 		a.RemoveAgent(info.ID)
 	}
 	on := newAgent(info)
+	a.agentSeq++
+	on.number = a.agentSeq
 	a.agents[info.ID] = on
 	a.order = append(a.order, on)
 	a.tree.reserve(info.Total)

@@ -85,19 +85,20 @@ func (f *framework) understands(r *resource.Resource) bool {
 	return f.refined || len(r.Flavor.Reservations()) <= 1
 }
 
-// allocatable checks min_allocatable_resources: one of the sets must be held. An
-// empty list lets everything pass; ranges and sets count by their items
-// (Mesos hierarchical.cpp allocatable).
-func (a *Allocator) allocatable(f *framework, role string, rs resource.Resources) bool {
-	if len(rs) == 0 {
-		return false
+// contentWith checks min_allocatable_resources: one of the sets must be held, of
+// the framework's own or else of the options (Mesos hierarchical.cpp allocatable).
+func (f *framework) contentWith(role string, c *cut) bool {
+	if sets, own := f.MinAllocatable[role]; own {
+		return enough(c.offer, sets)
 	}
-	sets, own := f.MinAllocatable[role]
-	if !own {
-		sets = a.MinAllocatable
-	}
-	if len(sets) == 0 {
-		return true
+	return c.enough
+}
+
+// enough tells whether there is anything, and as much as in one of the sets. An
+// empty list lets everything pass; ranges and sets count by their items.
+func enough(rs resource.Resources, sets []Quantities) bool {
+	if len(rs) == 0 || len(sets) == 0 {
+		return len(rs) > 0
 	}
 	for _, set := range sets {
 		if holds(rs, set) {

@@ -17,11 +17,8 @@ limitations under the License.
 package allocator
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
-
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
@@ -222,49 +219,4 @@ func (l Limits) minus(q Quantities) Limits {
 		rest[i].Milli = max(0, rest[i].Milli-q.Of(rest[i].Name))
 	}
 	return rest
-}
-
-// Quota is what a role is promised and what it may not exceed.
-type Quota struct {
-	Guarantees Quantities
-	Limits     Limits
-}
-
-// Default tells whether there is neither guarantee nor limit.
-func (q *Quota) Default() bool { return len(q.Guarantees) == 0 && len(q.Limits) == 0 }
-
-// chop cuts scalar resources down to what bound allows of each name, taking
-// entries of one name in random order (Mesos common/resources_utils.cpp
-// shrinkResources). Names bound does not know are kept whole, or dropped, as
-// unknown says.
-func chop(rs resource.Resources, bound []Quantity, unknown bool, rng *rand.Rand) resource.Resources {
-	left := slices.Clone(bound)
-	entries := slices.Clone(rs)
-	rng.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
-	var out resource.Resources
-	for i := range entries {
-		r := entries[i]
-		at := slices.IndexFunc(left, func(q Quantity) bool { return q.Name == r.Name })
-		if at < 0 {
-			if unknown {
-				out = append(out, r)
-			}
-			continue
-		}
-		if !choppable(&r) && r.Milli > left[at].Milli {
-			continue
-		}
-		if r.Milli = min(r.Milli, left[at].Milli); r.Milli > 0 {
-			left[at].Milli -= r.Milli
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// choppable tells whether a part of a disk is still the same disk: a mount disk
-// or a volume is taken whole (Mesos Resources::shrink).
-func choppable(r *resource.Resource) bool {
-	d := r.Flavor.Disk()
-	return d == nil || d.Persistence == nil && (d.Source == nil || d.Source.Type == mesos.Resource_DiskInfo_Source_PATH)
 }

@@ -74,12 +74,12 @@ func (a *Allocator) allocate(over []*agent) Result {
 	r.shuffle()
 	if a.guarantees > 0 {
 		for _, on := range r.agents {
-			r.serve(on, r.guaranteed)
+			r.serve(on, stage{r.lacking, r.guaranteed})
 		}
 		r.shuffle() // spreads what the first stage took from the front
 	}
 	for _, on := range r.agents {
-		r.serve(on, r.additional)
+		r.serve(on, stage{func(*role) bool { return true }, r.additional})
 	}
 	return Result{Offers: r.grouped()}
 }
@@ -100,62 +100,58 @@ func (r *run) shuffle() {
 	}
 }
 
-// countQuota sums up quotas, what is used of them, and the headroom: required is
-// guaranteed and not consumed, available is the total without what is held,
-// reserved or revocable.
-func (r *run) countQuota() {
-	for _, top := range r.tree.root.children {
-		if !top.quota.Default() {
-			r.consumed[top] = top.consumed()
-			r.required.grow(top.quota.Guarantees.Minus(r.consumed[top]))
-		}
-	}
-	if len(r.required) == 0 {
-		return
-	}
-	root := r.tree.root
-	r.available = r.total.Minus(r.sorter.root.held.sum)
-	r.available.shrink(root.reserved.Minus(root.inUse.sum))
-	for _, on := range r.order {
-		if on.plain {
-			continue
-		}
-		for _, x := range on.available() {
-			if x.Flavor.Revocable() && x.Kind == resource.Scalar {
-				r.available.sub(x.Name, x.Milli)
-			}
-		}
-	}
+// cut is what a stage would offer to a role; nothing for nothing.
+type cut struct {
+	offer  resource.Resources
+	due    resource.Resources // the part of it that guarantees require
+	enough bool               // by the least amounts of the options
 }
 
-// stage decides what of the resources it may see a framework is offered; nil for
-// nothing.
-type stage func(on *agent, role *role, f *framework, may resource.Resources) resource.Resources
+// stage is one of the two passes over the agents: which roles it serves, and what
+// of the resources that are free for a role it offers.
+type stage struct {
+	serves func(role *role) bool
+	decide func(role *role, may resource.Resources) cut
+}
 
 // serve offers what is free on an agent: to roles and, in each, to frameworks in
 // the order of their shares.
-func (r *run) serve(on *agent, decide stage) {
+func (r *run) serve(on *agent, st stage) {
 	for _, role := range r.sorter.sort() {
 		if len(on.available()) == 0 {
 			return
 		}
+		if !st.serves(role) {
+			continue
+		}
+		var free cut
+		// What frameworks are offered differs only by what they understand.
+		var cuts [8]*cut
+		fresh := false
 		for _, f := range role.sorter.sort() {
 			if f.Constraints.Excludes(role.path, &on.AgentInfo) {
 				continue
 			}
-			may := r.allocatableTo(on, role)
-			if len(may) == 0 {
+			if !fresh {
+				free, cuts, fresh = cut{offer: r.allocatableTo(on, role)}, [8]*cut{}, true
+				free.enough = enough(free.offer, r.MinAllocatable)
+			}
+			if len(free.offer) == 0 {
 				break // nothing left for the role
 			}
-			if !r.allocatable(f, role.path, may) || !r.mayReceive(f, on) {
+			if !f.contentWith(role.path, &free) || !r.mayReceive(f, on) {
 				continue
 			}
-			if !on.plain {
-				may = understood(may, f)
+			kind := f.understanding(on)
+			if cuts[kind] == nil {
+				c := st.decide(role, understood(free.offer, f, on))
+				c.enough = enough(c.offer, r.MinAllocatable)
+				cuts[kind] = &c
 			}
-			offer := decide(on, role, f, may)
-			if len(offer) > 0 {
-				r.offer(on, role, f, offer)
+			if c := cuts[kind]; f.contentWith(role.path, c) && !f.filtered(role.path, on.ID, c.offer) {
+				r.consume(role, c)
+				r.offer(on, role, f, c.offer)
+				fresh = false
 			}
 		}
 	}
@@ -168,7 +164,7 @@ func (r *run) allocatableTo(on *agent, role *role) resource.Resources {
 	if on.plain {
 		return free
 	}
-	var out resource.Resources
+	out := make(resource.Resources, 0, len(free))
 	for i := range free {
 		if free[i].Flavor.AllocatableTo(role.path) {
 			out = append(out, free[i])
@@ -180,90 +176,26 @@ func (r *run) allocatableTo(on *agent, role *role) resource.Resources {
 	return out
 }
 
-func understood(rs resource.Resources, f *framework) resource.Resources {
+// understanding numbers frameworks by the kinds of resources they understand, as
+// far as the agent has any but plain ones.
+func (f *framework) understanding(on *agent) int {
+	n := 0
+	if on.plain {
+		return n
+	}
+	for bit, can := range []bool{f.revocable, f.shared, f.refined} {
+		if can {
+			n |= 1 << bit
+		}
+	}
+	return n
+}
+
+func understood(rs resource.Resources, f *framework, on *agent) resource.Resources {
+	if on.plain {
+		return rs
+	}
 	return slices.DeleteFunc(slices.Clone(rs), func(x resource.Resource) bool { return !f.understands(&x) })
-}
-
-// guaranteed is the first stage: a role whose guarantees are not met gets what it
-// lacks, together with its reservations and all that no quota can be set on, and
-// more of the rest up to its limits and to what the guarantees of others leave.
-// An agent that does not bring it nearer to its guarantees is left to the second
-// stage.
-func (r *run) guaranteed(on *agent, role *role, f *framework, may resource.Resources) resource.Resources {
-	lacks := role.quota.Guarantees.Minus(r.consumed[role])
-	if len(lacks) == 0 {
-		return nil
-	}
-	scalars, always := chargeable(may)
-	due := chop(scalars, lacks, false, r.rng)
-	if len(due) == 0 {
-		return nil
-	}
-	always = slices.DeleteFunc(always, func(x resource.Resource) bool {
-		return x.Kind == resource.Scalar && !x.Flavor.Revocable() && x.Flavor.Role() != role.path
-	})
-	sum := Scalars(due)
-	more := r.within(role, scalars.Sub(due), r.consumed[role].Plus(sum))
-	offer := always.Add(due).Add(more)
-	if !r.allocatable(f, role.path, offer) || f.filtered(role.path, on.ID, offer) {
-		return nil
-	}
-	r.required.shrink(sum)
-	sum.grow(Scalars(more))
-	r.consume(role, sum)
-	return offer
-}
-
-// additional is the second stage: reservations and all that no quota can be set
-// on, and of the rest what limits and headroom allow.
-func (r *run) additional(on *agent, role *role, f *framework, may resource.Resources) resource.Resources {
-	if role.quota.Default() && len(r.required) == 0 {
-		if f.filtered(role.path, on.ID, may) || !r.allocatable(f, role.path, may) {
-			return nil
-		}
-		return may
-	}
-	scalars, always := chargeable(may)
-	more := r.within(role, scalars, r.consumed[role])
-	offer := always.Add(more)
-	if !r.allocatable(f, role.path, offer) || f.filtered(role.path, on.ID, offer) {
-		return nil
-	}
-	r.consume(role, Scalars(more))
-	return offer
-}
-
-// within cuts scalars down to the limits of a role that has consumed so much,
-// and to the headroom that no guarantee needs.
-func (r *run) within(role *role, scalars resource.Resources, consumed Quantities) resource.Resources {
-	if len(role.quota.Limits) > 0 {
-		scalars = chop(scalars, role.quota.Limits.minus(consumed), true, r.rng)
-	}
-	if len(r.required) > 0 && len(scalars) > 0 {
-		scalars = chop(scalars, r.available.Minus(r.required), false, r.rng)
-	}
-	return scalars
-}
-
-// consume books what was offered against quota and headroom.
-func (r *run) consume(role *role, sum Quantities) {
-	if !role.quota.Default() {
-		r.consumed[role] = r.consumed[role].Plus(sum)
-	}
-	r.available.shrink(sum)
-}
-
-// chargeable parts resources into those quotas apply to, unreserved scalars that
-// are not revocable, and those that are always offered.
-func chargeable(rs resource.Resources) (scalars, always resource.Resources) {
-	for i := range rs {
-		if x := &rs[i]; x.Kind == resource.Scalar && x.Flavor.Role() == "" && !x.Flavor.Revocable() {
-			scalars = append(scalars, *x)
-		} else {
-			always = append(always, *x)
-		}
-	}
-	return scalars, always
 }
 
 // offer makes an offer, or adds to the one the first stage has made of the agent.

@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -126,11 +127,7 @@ func (a *Allocator) Run() Result {
 		over = slices.Clone(a.order)
 		a.tick = time.Time{}
 	} else {
-		for _, on := range a.order {
-			if a.candidates[on] {
-				over = append(over, on)
-			}
-		}
+		over = slices.SortedFunc(maps.Keys(a.candidates), func(x, y *agent) int { return x.number - y.number })
 	}
 	a.everywhere = false
 	clear(a.candidates)

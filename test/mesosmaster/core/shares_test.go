@@ -17,7 +17,6 @@ limitations under the License.
 package core
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -222,30 +221,5 @@ func TestConstraints(t *testing.T) {
 	s := c.subscribeWith(info("batch"), OfferConstraints{RoleConstraints: map[string]RoleConstraints{"nope": {Groups: []ConstraintGroup{group(attr("rack", exists))}}}})
 	if e := s.take(); e[0].GetError().GetMessage() != "Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles" {
 		t.Errorf("got %v", e)
-	}
-}
-
-// A cluster of 10,000 agents is offered in one event, quickly.
-func BenchmarkAllocate10kAgents(b *testing.B) {
-	var agents []AgentConfig
-	for i := range 10_000 {
-		agents = append(agents, node(i))
-	}
-	c := newCluster(b, Config{}, agents...)
-	for i := range 8 {
-		c.m.Subscribe(c.now, fmt.Sprint(i), &scheduler.Call{Subscribe: &scheduler.Call_Subscribe{FrameworkInfo: info(fmt.Sprint("role", i))}}, OfferConstraints{})
-	}
-	c.m.Advance(c.now)
-	c.m.Drain()
-	b.ResetTimer()
-	for range b.N {
-		b.StopTimer()
-		c.m.RescindAll(c.now)
-		c.m.Drain()
-		b.StartTimer()
-		c.m.allocate()
-	}
-	if n := len(c.m.offers); n != 10_000 {
-		b.Fatalf("%d offers", n)
 	}
 }

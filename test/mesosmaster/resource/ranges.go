@@ -44,6 +44,9 @@ func sortRanges(r Ranges) Ranges {
 
 // Coalesce sorts and joins overlapping and adjacent ranges.
 func Coalesce(in Ranges) Ranges {
+	if in.coalesced() {
+		return slices.Clip(in)
+	}
 	out := make(Ranges, 0, len(in))
 	for _, r := range sortRanges(slices.Clone(in)) {
 		if r.Begin > r.End {
@@ -56,6 +59,16 @@ func Coalesce(in Ranges) Ranges {
 		out = append(out, r)
 	}
 	return out
+}
+
+// coalesced tells whether there is nothing to sort or join: the usual case.
+func (r Ranges) coalesced() bool {
+	for i := range r {
+		if r[i].Begin > r[i].End || i > 0 && (r[i-1].End == ^uint64(0) || r[i].Begin <= r[i-1].End+1) {
+			return false
+		}
+	}
+	return true
 }
 
 // Union returns all numbers in r or s.

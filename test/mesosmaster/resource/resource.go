@@ -154,10 +154,23 @@ func (rs Resources) Sub(less Resources) Resources {
 	return slices.DeleteFunc(out, func(r Resource) bool { return r.Empty() })
 }
 
+// distinct tells whether no entry is empty or the same as another.
+func (rs Resources) distinct() bool {
+	for i := range rs {
+		if rs[i].Empty() || rs[:i].Find(&rs[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Contains tells whether all of want is in rs, identity by identity. Entries of
 // want with the same identity are summed first.
 func (rs Resources) Contains(want Resources) bool {
-	sum := Resources{}.Add(want)
+	sum := want
+	if !want.distinct() {
+		sum = Resources{}.Add(want)
+	}
 	for i := range sum {
 		w := &sum[i]
 		at := rs.Find(w)
