@@ -43,6 +43,9 @@ func (r *replay) admin(i int, l *line) error {
 	case "signal", "start process":
 		r.report.Driven["deeds"]++
 		return r.process(i, l)
+	case "SIGSTOP of the mesos-executor of task cmdstop":
+		r.report.Driven["deeds"]++
+		return r.master.FreezeExecutor("node-1", "cmdstop", true)
 	case "all executor and task processes of agent2 killed":
 		r.report.Driven["deeds"]++
 		return r.master.CrashHost("node-2")
@@ -86,6 +89,11 @@ func (r *replay) startCluster(i int, l *line) error {
 	r.interval = c.cfg.AllocationInterval
 	if r.interval == 0 {
 		r.interval = time.Second
+	}
+	for _, a := range c.cfg.Agents {
+		if err := r.master.SetLoad(a.Hostname, 1); err != nil {
+			return err
+		}
 	}
 	synctest.Wait() // the agents are registered, and a run without frameworks is over
 	r.schedule(i)
@@ -179,11 +187,23 @@ func (r *replay) process(i int, l *line) error {
 	return nil
 }
 
+// changeEstimate gives an agent that is started again the estimate a note told.
+func (r *replay) changeEstimate(host string) error {
+	if r.estimate == "" {
+		return nil
+	}
+	estimate := r.estimate
+	r.estimate = ""
+	return r.master.SetEstimate(host, estimate)
+}
+
 func (r *replay) agentProcess(l *line, host string) error {
 	err := errors.ErrUnsupported
 	switch {
 	case l.Action == "start process":
-		err = r.master.ReturnAgent(host)
+		if err = r.changeEstimate(host); err == nil {
+			err = r.master.ReturnAgent(host)
+		}
 	case l.Signal == "SIGKILL" || l.Signal == "SIGTERM":
 		err = r.master.KillAgent(host)
 	case l.Signal == "SIGSTOP":

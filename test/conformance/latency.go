@@ -136,8 +136,9 @@ func (r *replay) registerTrace(now time.Duration, host string) (time.Duration, b
 		case l.Kind == "call" && triggers[l.callType()]:
 			called = l.done
 		case r.showsAgent(l, host):
+			const before = 20 * time.Millisecond // the tick that brought the offers
 			byCall := l.eventType() == "OFFERS" && called >= 0 && l.At()-called < atOnce
-			return l.At(), !byCall || l.At()-now < usual/2
+			return l.At() - before, !byCall || l.At()-now < usual/2
 		}
 	}
 	return 0, false

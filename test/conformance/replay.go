@@ -20,6 +20,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -299,9 +300,16 @@ func (r *replay) learnStream(l *line, a *answer) {
 	}
 }
 
+// changedEstimate matches the note that tells of another estimate of revocable
+// resources with which the recorder started an agent again.
+var changedEstimate = regexp.MustCompile(`restarting the agent with revocable (\S+) `)
+
 // note does what a note of the recorder says it did, which is only closing the
 // sockets of subscriptions.
 func (r *replay) note(l *line) {
+	if m := changedEstimate.FindStringSubmatch(l.Text); m != nil {
+		r.estimate = m[1]
+	}
 	name, ok := strings.CutPrefix(l.Text, "client ")
 	if name, ok = strings.CutSuffix(name, " closes its subscription socket"); !ok || r.conns[name] == nil {
 		r.report.LeftOut["the recorder's notes"]++

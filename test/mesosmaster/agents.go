@@ -149,3 +149,24 @@ func (m *Master) try(f func(c *core.Master, now time.Time) error) (err error) {
 	m.do(func(c *core.Master, now time.Time) { err = f(c, now) })
 	return err
 }
+
+// SetEstimate changes what the resource estimator of an agent says, such as
+// "cpus:2". The agent tells its master when it looks again
+// (AgentConfig.OversubscribedInterval).
+func (m *Master) SetEstimate(hostname, resources string) error {
+	return m.try(func(c *core.Master, now time.Time) error { return c.SetEstimate(now, hostname, resources) })
+}
+
+// SetLoad sets the load of a machine, which the load QoS controller of its agent
+// compares with AgentConfig.LoadThreshold.
+func (m *Master) SetLoad(hostname string, load float64) error {
+	return m.try(func(c *core.Master, now time.Time) error { return c.SetLoad(now, hostname, load) })
+}
+
+// FreezeExecutor stops an executor process as SIGSTOP does, or continues it. The
+// id of the executor of a command is that of its task.
+func (m *Master) FreezeExecutor(hostname, executorID string, frozen bool) error {
+	return m.try(func(c *core.Master, now time.Time) error {
+		return c.FreezeExecutor(now, hostname, executorID, frozen)
+	})
+}

@@ -203,7 +203,8 @@ func (b *builtin) kill(t *Task, policy *mesos.KillPolicy) {
 			if b.runs[t] == r {
 				r.program.ended = nil
 				r.program.signal(sigKILL)
-				b.end(r)
+				r.turn++
+				b.after(a.set.Takes(StepKill, t.ID, 0), func() { b.end(r) })
 			}
 		})
 	})

@@ -152,6 +152,21 @@ func (m *Master) MarkGone(now time.Time, hostname string) error {
 	return nil
 }
 
+// reachAgain ends a partition: silent for so long, the agent registers anew.
+func (m *Master) reachAgain(h *host.Agent) {
+	if !h.Running() {
+		return
+	}
+	h.SetPartitioned(false)
+	if a := m.agents[h.ID()]; a != nil && a.connected {
+		m.reregisterKnown(a)
+		return
+	}
+	if !m.down {
+		m.register(h)
+	}
+}
+
 // ReturnAgent ends a partition at once, or starts a dead agent process, which
 // registers after the re-registration delay.
 func (m *Master) ReturnAgent(now time.Time, hostname string) error {
@@ -161,14 +176,11 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 		return err
 	}
 	if h.Running() {
-		h.SetPartitioned(false)
-		if a := m.agents[h.ID()]; a != nil && a.connected {
-			m.reregisterKnown(a) // silent for so long, it registers anew
+		if wait := m.hostSettings.Takes(host.StepRegister, hostname, 0); wait > 0 {
+			m.after(wait, func() { m.reachAgain(h) })
 			return nil
 		}
-		if !m.down {
-			m.register(h)
-		}
+		m.reachAgain(h)
 		return nil
 	}
 	h.Start()
