@@ -50,6 +50,8 @@ type replay struct {
 	ticks    []time.Time
 	interval time.Duration
 
+	estimate string // of revocable resources, for the next start of an agent
+
 	conns   map[string]*conn // the present stream of each connection
 	all     []*conn
 	wake    chan struct{}
