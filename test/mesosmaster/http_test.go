@@ -475,3 +475,30 @@ func TestInMemory(t *testing.T) {
 		}
 	})
 }
+
+// The page for people shows what there is, and escapes what frameworks say.
+func TestStatusPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mesosmaster.New(mesosmaster.Config{Agents: agents("node-1", "node-2")})
+		defer m.Close()
+		c := newClient(t, m, false).subscribe(framework("<b>n</b>", "a"))
+		defer c.close()
+		synctest.Wait()
+		o := c.offers()[0]
+		c.call(202, accept(0, []string{o.ID.Value}, command("task-one", o.AgentID.Value, "a", "cpus:1.5;mem:32")))
+		synctest.Wait()
+		resp, err := c.http.Get(m.URL() + "/")
+		must(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		must(t, err)
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html" {
+			t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+		}
+		for _, want := range []string{"leads", "node-2", "&lt;b&gt;n&lt;/b&gt;", "task-one", "TASK_STARTING", "<td class=\"n\">1.5</td>", "Agents (2)", o.AgentID.Value} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+	})
+}

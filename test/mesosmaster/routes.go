@@ -47,6 +47,7 @@ func allRoutes() map[string]route {
 	all := map[string]route{
 		"/api/v1/scheduler": {realm: realmScheduler, recovered: true, serve: (*Master).serveScheduler},
 		"/api/v1":           {realm: realmReadwrite, recovered: true, serve: (*Master).serveOperator},
+		"/":                 {anywhere: true, realm: realmReadonly, serve: serveStatus},
 		"/health":           {anywhere: true, serve: serveHealth},
 		"/redirect":         {anywhere: true, serve: serveRedirect},
 		"/version":          {anywhere: true, serve: serveVersion},

@@ -19,37 +19,21 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/neighbour"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/runner"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/zk"
 )
-
-// Options are the command's flags.
-type Options struct {
-	Listen              string
-	Agents              int
-	AgentHostnameFormat string
-	AgentResources      string
-	AgentsFromFile      string
-	AllocationInterval  time.Duration
-	LaunchDelay         time.Duration
-	KillDelay           time.Duration
-	NeighbourAgents     int
-	NeighbourHold       time.Duration
-	NeighbourRest       time.Duration
-	Seed                int64
-	PortFile            string
-}
 
 // NewCommand returns the command. It runs until its context ends.
 func NewCommand() *cobra.Command {
@@ -62,98 +46,101 @@ func NewCommand() *cobra.Command {
 		SilenceErrors: false,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
 	}
-	o.addFlags(cmd)
+	o.addFlags(cmd.Flags())
 	return cmd
-}
-
-func (o *Options) addFlags(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	fs.StringVar(&o.Listen, "listen", "127.0.0.1:5050", "host:port to listen on; port 0 takes any free one")
-	fs.IntVar(&o.Agents, "agents", 3, "number of emulated agents")
-	fs.StringVar(&o.AgentHostnameFormat, "agent-hostname-format", "node-%03d", "host names of the agents, numbered from 0")
-	fs.StringVar(&o.AgentResources, "agent-resources", "cpus:4;mem:16384;disk:100000;ports:[31000-32000]", "resources of each agent, in the form of the Mesos agent's --resources")
-	fs.StringVar(&o.AgentsFromFile, "agents-from-file", "", "JSON list of {hostname, resources, attributes} to use instead of --agents")
-	fs.DurationVar(&o.AllocationInterval, "allocation-interval", time.Second, "time between allocation runs")
-	fs.DurationVar(&o.LaunchDelay, "launch-delay", 0, "time an agent takes to start a task")
-	fs.DurationVar(&o.KillDelay, "kill-delay", 0, "time a task takes to die")
-	fs.IntVar(&o.NeighbourAgents, "neighbour-agents", 0, "number of agents a neighbour framework takes whole; 0 for none")
-	fs.DurationVar(&o.NeighbourHold, "neighbour-hold", time.Minute, "time the neighbour keeps an agent; 0 for ever")
-	fs.DurationVar(&o.NeighbourRest, "neighbour-rest", 10*time.Second, "time the neighbour waits before it takes an agent again")
-	fs.Int64Var(&o.Seed, "seed", 0, "seed of ids and of the order of agents; 0 takes a random one")
-	fs.StringVar(&o.PortFile, "port-file", "", "file to write the address listened on to")
-}
-
-// agentEntry is one element of --agents-from-file.
-type agentEntry struct {
-	Hostname   string            `json:"hostname"`
-	Resources  string            `json:"resources"`
-	Attributes map[string]string `json:"attributes"`
-}
-
-func (o *Options) agents() ([]mesosmaster.AgentConfig, error) {
-	var out []mesosmaster.AgentConfig
-	if o.AgentsFromFile == "" {
-		if strings.Contains(fmt.Sprintf(o.AgentHostnameFormat, 0), "%!") {
-			return nil, fmt.Errorf("--agent-hostname-format %q: want exactly one verb for a number, such as %%03d", o.AgentHostnameFormat)
-		}
-		for i := range o.Agents {
-			out = append(out, mesosmaster.AgentConfig{Hostname: fmt.Sprintf(o.AgentHostnameFormat, i), Resources: o.AgentResources})
-		}
-		return out, nil
-	}
-	data, err := os.ReadFile(o.AgentsFromFile)
-	if err != nil {
-		return nil, fmt.Errorf("--agents-from-file: %w", err)
-	}
-	var entries []agentEntry
-	if err := json.Unmarshal(data, &entries); err != nil {
-		return nil, fmt.Errorf("--agents-from-file %s: want a JSON list of {hostname, resources, attributes}: %w", o.AgentsFromFile, err)
-	}
-	for _, e := range entries {
-		if e.Resources == "" {
-			e.Resources = o.AgentResources
-		}
-		out = append(out, mesosmaster.AgentConfig{Hostname: e.Hostname, Resources: e.Resources, Attributes: e.Attributes})
-	}
-	return out, nil
 }
 
 // Run serves until ctx ends.
 func (o *Options) Run(ctx context.Context) error {
-	logger := klog.FromContext(ctx)
-	if o.Agents < 0 || o.NeighbourAgents < 0 {
-		return errors.New("--agents and --neighbour-agents must not be negative")
-	}
-	list, err := o.agents()
+	cfg, err := o.config()
 	if err != nil {
 		return err
 	}
-	seed := o.Seed
-	if seed == 0 {
-		seed = time.Now().UnixNano()
+	if o.RunExecutors != "" {
+		local := runner.New(o.RunExecutors)
+		defer local.Close()
+		cfg.OwnExecutors, cfg.AgentsListen, cfg.Executors = true, true, local
 	}
-	m, err := mesosmaster.NewMaster(mesosmaster.Config{
-		AllocationInterval: o.AllocationInterval, LaunchDelay: o.LaunchDelay, KillDelay: o.KillDelay, Seed: seed,
-		Agents: list,
-	})
+	m, stop, err := o.start(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	if err := m.Start(o.Listen); err != nil {
-		return err
-	}
-	logger.Info("Emulated Mesos master listening", "address", m.Addr(), "agents", len(list))
+	defer stop()
+	klog.FromContext(ctx).Info("Emulated Mesos master listening", "address", m.Addr(), "masters", o.Masters, "agents", len(cfg.Agents))
 	if o.PortFile != "" {
 		if err := writeFile(o.PortFile, m.Addr()); err != nil {
 			return err
 		}
 	}
 	err = o.serve(ctx, m)
-	logger.Info("Emulated Mesos master stopping")
+	klog.FromContext(ctx).Info("Emulated Mesos master stopping")
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	return errors.Join(err, m.Shutdown(stopCtx))
+}
+
+// start makes the masters listen, and ZooKeeper if there are several.
+func (o *Options) start(ctx context.Context, cfg mesosmaster.Config) (m *mesosmaster.Master, stop func(), err error) {
+	if o.Masters == 1 {
+		if m, err = mesosmaster.NewMaster(cfg); err != nil {
+			return nil, nil, err
+		}
+		if err := m.Start(o.Listen); err != nil {
+			m.Close()
+			return nil, nil, err
+		}
+		return m, m.Close, nil
+	}
+	cfg.RecoveryTime = recoveryTime
+	e, err := mesosmaster.NewEnsemble(mesosmaster.EnsembleConfig{
+		Config: cfg, Addresses: make([]mesosmaster.Address, o.Masters), SessionTimeout: o.SessionTimeout,
+		JoinTime: joinTime, DetectTime: detectTime,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range o.Masters {
+		addr, err := nextPort(o.Listen, i)
+		if err == nil {
+			err = e.Listen(i, addr)
+		}
+		if err != nil {
+			e.Close()
+			return nil, nil, err
+		}
+	}
+	server := zk.NewServer(e)
+	if err := server.Start(o.ZooKeeperListen); err != nil {
+		server.Close()
+		e.Close()
+		return nil, nil, err
+	}
+	klog.FromContext(ctx).Info("Emulated ZooKeeper listening", "url", "zk://"+server.Addr()+"/mesos")
+	return e.Master, func() { server.Close(); e.Close() }, nil
+}
+
+// What masters that are elected take their time for, as recorded.
+const (
+	recoveryTime = 40 * time.Millisecond
+	joinTime     = 100 * time.Millisecond
+	detectTime   = 20 * time.Millisecond
+)
+
+// nextPort is the address of master i: ports count up from that of --listen, or
+// are any free ones.
+func nextPort(listen string, i int) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("--listen %q: %w", listen, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return "", fmt.Errorf("--listen %q: want a number as port", listen)
+	}
+	if n != 0 {
+		n += i
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n)), nil
 }
 
 // shutdownTimeout bounds how long calls in flight are waited for.

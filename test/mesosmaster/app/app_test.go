@@ -122,6 +122,10 @@ func TestBadFlags(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	noPrincipal := filepath.Join(t.TempDir(), "credentials.json")
+	if err := os.WriteFile(noPrincipal, []byte(`{"credentials":[{"secret":"s"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"--agents=-1"},
 		{"--agent-resources=cpus"},
@@ -129,6 +133,21 @@ func TestBadFlags(t *testing.T) {
 		{"--agents-from-file=" + bad},
 		{"--agent-hostname-format=same"},
 		{"--listen=nonsense"},
+		{"--listen=nonsense", "--masters=2"},
+		{"--listen=127.0.0.1:http", "--masters=2"},
+		{"--masters=0"},
+		{"--masters=2", "--neighbour-agents=1"},
+		{"--masters=2", "--zookeeper-listen=nonsense"},
+		{"--weights=a=-1"},
+		{"--weights=a=x"},
+		{"--quota-limit=cpus:4"},
+		{"--quota-limit=a/b=cpus:4"},
+		{"--quota-guarantee=a=ports:[1-2]"},
+		{"--quota-guarantee=a="},
+		{"--min-allocatable-resources=cpus"},
+		{"--authenticate-http-readonly"},
+		{"--credentials=/does/not/exist"},
+		{"--credentials=" + noPrincipal},
 		{"extra"},
 	} {
 		cmd := app.NewCommand()
@@ -140,5 +159,62 @@ func TestBadFlags(t *testing.T) {
 		if err := cmd.ExecuteContext(ctx); err == nil {
 			t.Errorf("%v must be refused", args)
 		}
+	}
+}
+
+// Several masters, credentials, quota, weights and an agent with a fault domain,
+// all by flags.
+func TestEverythingByFlags(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	list := write("agents.json", `[{"hostname":"a","resources":"cpus:4;mem:1024;cpus(batch):2;cpus{REV}:1;gpus:1","region":"r","zone":"z","ip":"127.0.0.7","port":7777}]`)
+	secrets := write("credentials.json", `{"credentials":[{"principal":"ops","secret":"s3cret"}]}`)
+	base, stop := start(t, "--masters=3", "--zookeeper-listen=127.0.0.1:0", "--agents-from-file="+list, "--credentials="+secrets,
+		"--authenticate-http-readwrite", "--quota-limit=batch=cpus:1;mem:64", "--quota-guarantee=batch=cpus:0.5", "--weights=batch=2.5",
+		"--roles=batch,web", "--min-allocatable-resources=cpus:0.1|mem:8", "--offer-timeout=1m", "--region=r", "--zone=z")
+	ask := func(user, secret, call string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, base+"/api/v1", strings.NewReader(call))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.SetBasicAuth(user, secret)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	if code, _ := ask("ops", "wrong", `{"type":"GET_QUOTA"}`); code != http.StatusUnauthorized {
+		t.Errorf("a wrong secret is answered %d", code)
+	}
+	for call, want := range map[string][]string{
+		"GET_QUOTA":   {`"role":"batch"`, `"limits":{"cpus":{"value":1.0},"mem":{"value":64.0}}`, `"guarantees":{"cpus":{"value":0.5}}`},
+		"GET_WEIGHTS": {`"weight":2.5`},
+		"GET_AGENTS":  {`"port":7777`, `"region":{"name":"r"}`, `"name":"gpus"`, `"revocable":{}`, `"role":"batch"`},
+		"GET_FLAGS":   {`"cpus:0.1|mem:8"`},
+	} {
+		code, body := ask("ops", "s3cret", `{"type":"`+call+`"}`)
+		for _, w := range want {
+			if code != http.StatusOK || !strings.Contains(body, w) {
+				t.Errorf("%s: %d, lacks %s: %s", call, code, w, body)
+			}
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
