@@ -40,6 +40,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 )
 
 // Runtime is what all profiles of one scheduler process share: one session with
@@ -54,6 +55,7 @@ type Runtime struct {
 	args     *config.MesosOffersArgs
 	manager  *lifecycle.Manager
 	session  *mesos.Session
+	labels   *nodelabels.Controller
 	profiles sets.Set[string]
 	synced   []cache.InformerSynced
 	logger   klog.Logger
@@ -103,7 +105,9 @@ func (r *Runtime) New(ctx context.Context, obj runtime.Object, handle framework.
 func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handle framework.Handle) error {
 	r.logger = klog.LoggerWithName(klog.FromContext(ctx), "mesos")
 	r.life, r.args = ctx, args
-	manager := lifecycle.New(managerConfig(args), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
+	informers := handle.SharedInformerFactory().Core().V1()
+	labels := nodelabels.New(nodelabels.Options(args.NodeLabels), handle.ClientSet(), informers.Nodes().Lister(), r.logger)
+	manager := lifecycle.New(managerConfig(args, labels), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
 	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)
@@ -111,7 +115,6 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 		return err
 	}
 	manager.Attach(session, session)
-	informers := handle.SharedInformerFactory().Core().V1()
 	pods, err := informers.Pods().Informer().AddEventHandler(manager.PodHandler(r.mine))
 	if err != nil {
 		return fmt.Errorf("cannot watch pods: %w", err)
@@ -120,13 +123,16 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	if err != nil {
 		return fmt.Errorf("cannot watch nodes: %w", err)
 	}
+	if _, err := informers.Nodes().Informer().AddEventHandler(labels.NodeHandler()); err != nil {
+		return fmt.Errorf("cannot watch nodes: %w", err)
+	}
 	r.synced = []cache.InformerSynced{pods.HasSynced, nodes.HasSynced}
-	r.manager, r.session = manager, session
+	r.manager, r.session, r.labels = manager, session, labels
 	metrics.Register(manager)
 	return nil
 }
 
-func managerConfig(args *config.MesosOffersArgs) lifecycle.Config {
+func managerConfig(args *config.MesosOffersArgs, labels *nodelabels.Controller) lifecycle.Config {
 	return lifecycle.Config{
 		Role:   args.Framework.Role,
 		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
@@ -136,7 +142,7 @@ func managerConfig(args *config.MesosOffersArgs) lifecycle.Config {
 		},
 		Command: args.Placeholder.Command, Defaults: args.DefaultRequests,
 		Linger: args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
-		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline,
+		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: labels.Set,
 	}
 }
 
@@ -195,6 +201,7 @@ func (r *Runtime) Lead() {
 	ctx, cancel := context.WithCancel(klog.NewContext(r.life, r.logger))
 	r.cancel = cancel
 	r.running.Go(func() { r.manager.Run(ctx) })
+	r.running.Go(func() { r.labels.Run(ctx) })
 	r.running.Go(func() {
 		// The ledger must know the bound pods before Mesos tells of their tasks.
 		if !cache.WaitForCacheSync(ctx.Done(), r.synced...) {

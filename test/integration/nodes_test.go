@@ -18,11 +18,13 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
@@ -47,6 +49,7 @@ func TestNodes(t *testing.T) {
 		{"a node that names its agent", 0, nodeNamesAgent},
 		{"a node that names its agent later", 0, nodeNamesAgentLater},
 		{"an agent added later", 0, agentAddedLater},
+		{"agent attributes and fault domain as node labels", 1, agentAttributes},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, cluster.Quick())) })
 	}
@@ -220,6 +223,40 @@ func agentAddedLater(c *cluster.Cluster) {
 	c.WaitUnscheduled("one", "0/1 nodes are available: 1 not a Mesos agent")
 	addAgent(c, "late")
 	wantOn(c, "one", "late")
+	c.WaitSettled()
+	c.Finish()
+}
+
+// agentAttributes: pods choose nodes by what their agents are, and a topology label
+// that the node has of its own stays.
+func agentAttributes(c *cluster.Cluster) {
+	const rack = "attribute.kube-mesos.io/rack"
+	for host, zone := range map[string]string{"east": "z-east", "west": "z-west"} {
+		_, err := c.Mesos.RegisterAgent(mesosmaster.AgentConfig{
+			Hostname: host, Resources: cluster.AgentResources, Attributes: map[string]string{"rack": "rack-" + host, "cores": "[1-4]"}, Region: "r", Zone: zone,
+		})
+		c.Must(err)
+	}
+	c.AddNode("east")
+	c.AddNode("west", func(node *v1.Node) {
+		node.Labels = map[string]string{v1.LabelTopologyZone: "of-its-own", "attribute.kube-mesos.io/old": "x"}
+	})
+	c.StartScheduler()
+	selecting := func(key, value string) func(*v1.Pod) {
+		return func(pod *v1.Pod) { pod.Spec.NodeSelector = map[string]string{key: value} }
+	}
+	c.AddPod("by-rack", "1", "1Gi", selecting(rack, "rack-west"))
+	c.AddPod("by-zone", "1", "1Gi", selecting(v1.LabelTopologyZone, "z-east"))
+	c.AddPod("by-own-zone", "1", "1Gi", selecting(v1.LabelTopologyZone, "of-its-own"))
+	wantOn(c, "by-rack", "west")
+	wantOn(c, "by-zone", "east")
+	wantOn(c, "by-own-zone", "west")
+	west, err := c.Client.CoreV1().Nodes().Get(c.T.Context(), "west", metav1.GetOptions{})
+	c.Must(err)
+	want := map[string]string{rack: "rack-west", v1.LabelTopologyZone: "of-its-own", v1.LabelTopologyRegion: "r"}
+	if !maps.Equal(west.Labels, want) {
+		c.T.Errorf("labels of west are %v, want %v", west.Labels, want)
+	}
 	c.WaitSettled()
 	c.Finish()
 }

@@ -64,6 +64,8 @@ type MesosOffersArgs struct {
 	Session Session
 	// Placeholder describes the task that holds a pod's resources on an agent.
 	Placeholder Placeholder
+	// NodeLabels says what of a node's agent its labels show.
+	NodeLabels NodeLabels
 }
 
 // Framework is what we register as in Mesos (FrameworkInfo).
@@ -146,4 +148,13 @@ type Placeholder struct {
 	// Command is the argument vector the agent executes, without a shell. The
 	// task must run until it is killed.
 	Command []string
+}
+
+// NodeLabels says what of a node's agent its labels show.
+type NodeLabels struct {
+	// Attributes shows each agent attribute as attribute.kube-mesos.io/<name>.
+	Attributes bool
+	// FaultDomain shows the agent's region and zone as
+	// topology.kubernetes.io/region and zone, where the node has none.
+	FaultDomain bool
 }

@@ -42,6 +42,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
@@ -60,6 +61,9 @@ type Config struct {
 	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
 	// before the pod is deleted.
 	PDBDeadline time.Duration
+	// ShowAgents is told, now and then, of the agents of all nodes that have one. May
+	// be nil.
+	ShowAgents func(map[string]nodelabels.Facts)
 }
 
 // Agents lists the cluster's agents, to tell nodes without an offer from nodes

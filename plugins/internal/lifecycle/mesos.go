@@ -26,6 +26,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -256,7 +257,23 @@ func (m *Manager) pollAgents(ctx context.Context) {
 func (m *Manager) agentsListed(generation, failures uint64, list []mesos.Agent) bool {
 	woken, taken := m.takeInAgents(generation, failures, list)
 	m.activatePods(woken)
+	if taken && m.cfg.ShowAgents != nil {
+		m.cfg.ShowAgents(m.factsOf(list))
+	}
 	return taken
+}
+
+// factsOf returns what there is to show of the agents that are a node.
+func (m *Manager) factsOf(list []mesos.Agent) map[string]nodelabels.Facts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	facts := map[string]nodelabels.Facts{}
+	for _, a := range list {
+		if node := m.nodes.NodeOf(a.ID); node != "" {
+			facts[node] = nodelabels.Facts{Attributes: a.Attributes, Region: a.Region, Zone: a.Zone}
+		}
+	}
+	return facts
 }
 
 func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) (woken map[string]*v1.Pod, taken bool) {

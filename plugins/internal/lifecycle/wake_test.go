@@ -25,6 +25,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/tools/cache"
@@ -32,6 +34,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
@@ -263,6 +266,26 @@ func TestReserveErrors(t *testing.T) {
 		defer r.mu.Unlock()
 		if n := r.ledger.Count(claims.Reserved); n != 1 {
 			t.Errorf("%d claims are reserved, want 1", n)
+		}
+	})
+}
+
+func TestAgentsOfNodesAreShown(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.mu.Lock()
+		var shown []map[string]nodelabels.Facts
+		r.cfg.ShowAgents = func(facts map[string]nodelabels.Facts) { shown = append(shown, facts) }
+		r.mu.Unlock()
+		r.node("n1")
+		list := []mesos.Agent{
+			{ID: "a1", Hostname: "n1", Active: true, Attributes: map[string]string{"rack": "r1"}, Region: "eu", Zone: "eu-1"},
+			{ID: "a2", Hostname: "no-node", Active: true},
+		}
+		r.agentsListed(r.generation, r.failures, list)
+		r.agentsListed(r.generation+1, r.failures, list) // of another subscription
+		want := []map[string]nodelabels.Facts{{"n1": {Attributes: map[string]string{"rack": "r1"}, Region: "eu", Zone: "eu-1"}}}
+		if diff := cmp.Diff(want, shown); diff != "" {
+			t.Errorf("shown (-want +got):\n%s", diff)
 		}
 	})
 }

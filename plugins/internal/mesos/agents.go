@@ -34,6 +34,11 @@ type Agent struct {
 	// Active is false for agents that are disconnected, deactivated or draining:
 	// they make no offers.
 	Active bool
+	// Attributes by name, as text: numbers as the master writes them, ranges and
+	// sets in Mesos' text form.
+	Attributes map[string]string
+	// Region and Zone are the agent's fault domain, "" for none.
+	Region, Zone string
 }
 
 // agentsPath lists the agents (master http.cpp Master::Http::slaves). It answers
@@ -99,18 +104,52 @@ func (s *Session) fetchAgents(ctx context.Context, sub *subscription) ([]Agent, 
 		return nil, 0, &CallError{Type: getAgents, Status: resp.StatusCode, Body: readText(resp.Body), Sent: true}
 	}
 	var answer struct {
-		Slaves []struct {
-			ID       string `json:"id"`
-			Hostname string `json:"hostname"`
-			Active   bool   `json:"active"`
-		} `json:"slaves"`
+		Slaves []agentJSON `json:"slaves"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, s.cfg.MaxRecordBytes)).Decode(&answer); err != nil {
 		return nil, 0, fmt.Errorf("the master's list of agents cannot be read: %w", err)
 	}
 	agents := make([]Agent, 0, len(answer.Slaves))
 	for _, a := range answer.Slaves {
-		agents = append(agents, Agent{ID: a.ID, Hostname: a.Hostname, Active: a.Active})
+		agents = append(agents, a.agent())
 	}
 	return agents, resp.StatusCode, nil
+}
+
+// agentJSON is an agent as the master lists it (common/http.cpp model(SlaveInfo)).
+type agentJSON struct {
+	ID         string                     `json:"id"`
+	Hostname   string                     `json:"hostname"`
+	Active     bool                       `json:"active"`
+	Attributes map[string]json.RawMessage `json:"attributes"`
+	Domain     struct {
+		FaultDomain struct {
+			Region, Zone struct {
+				Name string `json:"name"`
+			}
+		} `json:"fault_domain"`
+	} `json:"domain"`
+}
+
+func (a *agentJSON) agent() Agent {
+	agent := Agent{
+		ID: a.ID, Hostname: a.Hostname, Active: a.Active,
+		Region: a.Domain.FaultDomain.Region.Name, Zone: a.Domain.FaultDomain.Zone.Name,
+	}
+	for name, value := range a.Attributes {
+		if agent.Attributes == nil {
+			agent.Attributes = map[string]string{}
+		}
+		agent.Attributes[name] = attributeText(value)
+	}
+	return agent
+}
+
+// attributeText is a string's content, and anything else as it stands: a number.
+func attributeText(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return string(value)
 }

@@ -20,7 +20,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,8 +36,12 @@ func TestAgentsAreListed(t *testing.T) {
 	}{
 		{
 			name: "some", status: 200,
-			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051},{"id":"S1","hostname":"node-2","active":false}],"recovered_slaves":[]}`,
-			want: []Agent{{"S0", "node-1", true}, {"S1", "node-2", false}},
+			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051,"attributes":{"rack":"r1","weight":2.5,"ports":"[1-2]"},` +
+				`"domain":{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}},{"id":"S1","hostname":"node-2","active":false,"attributes":{}}],"recovered_slaves":[]}`,
+			want: []Agent{
+				{ID: "S0", Hostname: "node-1", Active: true, Attributes: map[string]string{"rack": "r1", "weight": "2.5", "ports": "[1-2]"}, Region: "eu", Zone: "eu-1"},
+				{ID: "S1", Hostname: "node-2"},
+			},
 		},
 		{name: "none", status: 200, body: `{"slaves":[]}`, want: []Agent{}},
 		{name: "forbidden", status: 403, body: "", failed: true},
@@ -59,7 +63,7 @@ func TestAgentsAreListed(t *testing.T) {
 				}
 				got, err := r.session.Agents(t.Context())
 				var call *CallError
-				if test.failed != errors.As(err, &call) || !slices.Equal(got, test.want) || (call != nil && call.OutcomeUnknown()) {
+				if test.failed != errors.As(err, &call) || !reflect.DeepEqual(got, test.want) || (call != nil && call.OutcomeUnknown()) {
 					t.Errorf("got %v, %v", got, err)
 				}
 				r.handler.wants(t, "subscribed fw at m1:5050")

@@ -57,6 +57,8 @@ var (
 		Namespace: namespace, Name: "evictions_total", Help: "Pods evicted because Mesos ended their task, by the task's last state."}, []string{"state"})
 	Rejections = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "rejections_total", Help: "Pods turned away by the plugin, by extension point and reason."}, []string{"extension_point", "reason"})
+	NodeLabelUpdates = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "node_label_updates_total", Help: "Nodes whose labels were made to show their Mesos agent's attributes and fault domain, by result: done or failed."}, []string{"result"})
 	Calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "call_duration_seconds", Help: "Calls to the Mesos master, by type and result (HTTP status, or how it failed).",
 		Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"call", "result"})
@@ -93,7 +95,7 @@ func Register(source Source) {
 	current.set(source)
 	register.Do(func() {
 		legacyregistry.RawMustRegister(OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, Rejections, Calls, Events, EventBytes, SessionState, &current)
+			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, Calls, Events, EventBytes, SessionState, &current)
 	})
 }
 

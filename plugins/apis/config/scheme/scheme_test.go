@@ -74,6 +74,9 @@ const fullArgs = `
         backoffMax: 1m
       placeholder:
         command: [/bin/cat]
+      nodeLabels:
+        attributes: true
+        faultDomain: false
 `
 
 func fullInternalArgs() *config.MesosOffersArgs {
@@ -98,6 +101,7 @@ func fullInternalArgs() *config.MesosOffersArgs {
 			BackoffInitial: d(100 * time.Millisecond), BackoffMax: d(time.Minute),
 		},
 		Placeholder: config.Placeholder{Command: []string{"/bin/cat"}},
+		NodeLabels:  config.NodeLabels{Attributes: true},
 	}
 }
 

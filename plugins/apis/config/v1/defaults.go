@@ -38,6 +38,8 @@ func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
 	if args.Placeholder.Command == nil {
 		args.Placeholder.Command = []string{"sleep", "infinity"}
 	}
+	setDefault(&args.NodeLabels.Attributes, true)
+	setDefault(&args.NodeLabels.FaultDomain, true)
 }
 
 // setDefaultRequests uses kube-scheduler's own assumptions for pods without

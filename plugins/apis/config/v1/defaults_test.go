@@ -53,6 +53,7 @@ func defaulted() *configv1.MesosOffersArgs {
 			MaxRecordBytes: ptr.To[int64](268435456), BackoffInitial: duration(500 * time.Millisecond), BackoffMax: duration(15 * time.Second),
 		},
 		Placeholder: configv1.Placeholder{Command: []string{"sleep", "infinity"}},
+		NodeLabels:  configv1.NodeLabels{Attributes: ptr.To(true), FaultDomain: ptr.To(true)},
 	}
 }
 
@@ -71,6 +72,7 @@ func TestDefaults(t *testing.T) {
 			BackoffInitial: duration(0), BackoffMax: duration(0),
 		},
 		Placeholder: configv1.Placeholder{Command: []string{}},
+		NodeLabels:  configv1.NodeLabels{Attributes: ptr.To(false), FaultDomain: ptr.To(false)},
 	}
 	onlyCPU := defaulted()
 	onlyCPU.DefaultRequests[corev1.ResourceCPU] = resource.MustParse("1")

@@ -71,6 +71,8 @@ type MesosOffersArgs struct {
 	Session Session `json:"session,omitempty"`
 	// Placeholder describes the task that holds a pod's resources on an agent.
 	Placeholder Placeholder `json:"placeholder,omitempty"`
+	// NodeLabels says what of a node's agent its labels show.
+	NodeLabels NodeLabels `json:"nodeLabels,omitempty"`
 }
 
 // Framework is what we register as in Mesos (FrameworkInfo).
@@ -169,4 +171,16 @@ type Placeholder struct {
 	// task must run until it is killed. Not empty, default ["sleep", "infinity"].
 	// +listType=atomic
 	Command []string `json:"command,omitempty"`
+}
+
+// NodeLabels says what of a node's agent its labels show. What is switched off is
+// removed from the nodes.
+type NodeLabels struct {
+	// Attributes shows each agent attribute as attribute.kube-mesos.io/<name>.
+	// Default true.
+	Attributes *bool `json:"attributes,omitempty"`
+	// FaultDomain shows the agent's region and zone as
+	// topology.kubernetes.io/region and zone, where the node has none. Default
+	// true.
+	FaultDomain *bool `json:"faultDomain,omitempty"`
 }
