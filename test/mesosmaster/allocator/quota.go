@@ -20,8 +20,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
-
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
@@ -119,7 +117,7 @@ func (r *run) withinByName(role *role, may resource.Resources) (resource.Resourc
 			if len(r.required) > 0 {
 				left = min(left, max(0, r.available.Of(x.Name)-r.required.Of(x.Name)))
 			}
-			if left < x.Milli && !choppable(x) {
+			if left < x.Milli && !x.Flavor.Divisible() {
 				left = 0
 			}
 		}
@@ -208,7 +206,7 @@ func chop(rs resource.Resources, bound []Quantity, unknown bool, rng *rand.Rand)
 			}
 			continue
 		}
-		if !choppable(&r) && r.Milli > left[at].Milli {
+		if !r.Flavor.Divisible() && r.Milli > left[at].Milli {
 			continue
 		}
 		if r.Milli = min(r.Milli, left[at].Milli); r.Milli > 0 {
@@ -240,11 +238,4 @@ func within(rs resource.Resources, bound []Quantity, unknown bool) bool {
 		}
 	}
 	return true
-}
-
-// choppable tells whether a part of a disk is still the same disk: a mount disk
-// or a volume is taken whole (Mesos Resources::shrink).
-func choppable(r *resource.Resource) bool {
-	d := r.Flavor.Disk()
-	return d == nil || d.Persistence == nil && (d.Source == nil || d.Source.Type == mesos.Resource_DiskInfo_Source_PATH)
 }

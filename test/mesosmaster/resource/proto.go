@@ -121,7 +121,7 @@ func invalidValue(r *mesos.Resource) error {
 		if r.Scalar == nil || r.Ranges != nil || r.Set != nil {
 			return errors.New("Invalid scalar resource")
 		}
-		if r.Scalar.Value < 0 {
+		if r.Scalar.Value != 0 && MilliOf(r.Scalar.Value) <= 0 { // also if it rounds to zero
 			return errors.New("Invalid scalar resource: value <= 0")
 		}
 	case mesos.RANGES:

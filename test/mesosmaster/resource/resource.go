@@ -144,7 +144,9 @@ func (rs Resources) Sub(less Resources) Resources {
 		}
 		switch l.Kind {
 		case Scalar:
-			out[at].Milli -= l.Milli
+			if out[at].Milli == l.Milli || l.Flavor.Divisible() {
+				out[at].Milli -= l.Milli
+			}
 		case RangeSet:
 			out[at].Ranges = out[at].Ranges.Minus(l.Ranges)
 		default:
@@ -180,7 +182,7 @@ func (rs Resources) Contains(want Resources) bool {
 		have := &rs[at]
 		switch w.Kind {
 		case Scalar:
-			if have.Milli < w.Milli {
+			if have.Milli < w.Milli || have.Milli != w.Milli && !have.Flavor.Divisible() {
 				return false
 			}
 		case RangeSet:
@@ -240,6 +242,14 @@ func (rs Resources) Ranges(name string) Ranges {
 
 // Revocable tells whether the flavour may be taken away at any time.
 func (f Flavor) Revocable() bool { return f.tmpl != nil && f.tmpl.Revocable != nil }
+
+// Divisible tells whether a part of it is of the same flavour: a disk with a file
+// system of its own, and a volume, are taken whole (Mesos common/resources.cpp
+// subtractable).
+func (f Flavor) Divisible() bool {
+	d := f.Disk()
+	return d == nil || d.Persistence == nil && (d.Source == nil || d.Source.Type != mesos.Resource_DiskInfo_Source_MOUNT && d.Source.Type != mesos.Resource_DiskInfo_Source_BLOCK)
+}
 
 // Key is equal for equal flavours, and for no others.
 func (f Flavor) Key() string { return f.key }

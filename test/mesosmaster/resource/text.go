@@ -17,29 +17,33 @@ limitations under the License.
 package resource
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
 )
 
 // Parse parses an agent's --resources text, such as
 // "cpus:4;mem:16384;disk:100000;ports:[31000-32000];cpus(batch):2;cpus{REV}:4".
 // A role in parentheses is a static reservation, {REV} marks revocable
-// resources. Ranges come first, then reserved, revocable and plain entries, the
-// order a recorded master offers them in.
+// resources. A list in JSON, of mesos.Resource, is understood as well: for disks
+// with a source (Mesos common/resources.cpp Resources::fromString). Ranges come
+// first, then reserved, revocable and plain entries, the order a recorded master
+// offers them in.
 func Parse(text string) (Resources, error) {
+	entries, err := parseSimple(text)
+	if strings.HasPrefix(strings.TrimSpace(text), "[") {
+		entries, err = parseJSON(text)
+	}
+	if err != nil {
+		return nil, err
+	}
 	var groups [4]Resources
-	for _, part := range strings.Split(text, ";") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		r, err := parseResource(part)
-		if err != nil {
-			return nil, fmt.Errorf("resource %q in %q: %w", part, text, err)
-		}
+	for _, r := range entries {
 		g := 3
 		switch {
 		case r.Kind == RangeSet && r.Flavor.key == "":
@@ -56,6 +60,44 @@ func Parse(text string) (Resources, error) {
 		out = append(out, g...)
 	}
 	return out, nil
+}
+
+func parseSimple(text string) (list []Resource, err error) {
+	for _, part := range strings.Split(text, ";") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		r, err := parseResource(part)
+		if err != nil {
+			return nil, fmt.Errorf("resource %q in %q: %w", part, text, err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func parseJSON(text string) ([]Resource, error) {
+	tree, err := codec.ParseJSON([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("resources in JSON: %w", err)
+	}
+	items, ok := tree.([]any)
+	if !ok {
+		return nil, errors.New("resources in JSON: not a list")
+	}
+	list := make([]Resource, len(items))
+	for i := range items {
+		p := mesos.Resource{}
+		if err := codec.UnmarshalTree(items[i], &p); err != nil {
+			return nil, fmt.Errorf("resource %d in JSON: %w", i, err)
+		}
+		if err := Validate(&p); err != nil {
+			return nil, fmt.Errorf("resource %d in JSON: %w", i, err)
+		}
+		list[i] = FromProto(&p)
+	}
+	return list, nil
 }
 
 // ParseRevocable parses like Parse, and marks everything as revocable.
