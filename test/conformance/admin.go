@@ -19,7 +19,10 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -74,6 +77,7 @@ func (r *replay) startCluster(i int, l *line) error {
 		r.master.Close()
 	}
 	clear(r.conns)
+	r.knobs, r.agentArgs = c.knobs, l.AgentArgs
 	c.cfg.Shuffle, c.cfg.Seed = r.shuffle, int64(l.Number)
 	c.cfg.Latency = r.latency
 	c.cfg.BootTime, c.cfg.RouteTime, c.cfg.RecoveryTime = bootTime, routeTime, recoveryTime
@@ -197,9 +201,35 @@ func (r *replay) changeEstimate(host string) error {
 	return r.master.SetEstimate(host, estimate)
 }
 
+// replaces tells whether an agent starts without what the one before it knew.
+func replaces(flags []string) bool {
+	return slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "--work_dir=") })
+}
+
+// replaceAgent starts a new agent, with the flags of the cluster and more.
+func (r *replay) replaceAgent(l *line, host string) error {
+	n, err := strconv.Atoi(strings.TrimPrefix(host, "node-"))
+	if err != nil {
+		return err
+	}
+	k := maps.Clone(r.knobs)
+	for _, f := range l.ExtraFlags {
+		if res, ok := strings.CutPrefix(f, "--resources="); ok {
+			k["RESOURCES_"+strconv.Itoa(n)] = res
+		}
+	}
+	c, err := agentConfig(k, r.agentArgs, n)
+	if err != nil {
+		return err
+	}
+	return r.master.ReplaceAgent(c)
+}
+
 func (r *replay) agentProcess(l *line, host string) error {
 	err := errors.ErrUnsupported
 	switch {
+	case l.Action == "start process" && replaces(l.ExtraFlags):
+		err = r.replaceAgent(l, host)
 	case l.Action == "start process":
 		if err = r.changeEstimate(host); err == nil {
 			err = r.master.ReturnAgent(host)

@@ -52,6 +52,9 @@ type replay struct {
 
 	estimate string // of revocable resources, for the next start of an agent
 
+	knobs     knobs    // of the present cluster
+	agentArgs []string // flags of its first agent
+
 	conns   map[string]*conn // the present stream of each connection
 	all     []*conn
 	wake    chan struct{}

@@ -32,6 +32,7 @@ type cluster struct {
 	cfg     mesosmaster.Config
 	masters int
 	auth    bool
+	knobs   knobs
 }
 
 // knobs are the recorder's own settings, from which it made the agents' flags.
@@ -52,9 +53,12 @@ func (k knobs) perAgent(name string, n int) (string, bool) {
 	return v, ok
 }
 
-// machineDisk is what the recording machine's agents found as their disk, in MB,
+// machineDisk and machineMem are what the recording machine's agents found, in MB,
 // where no flag told them.
-const machineDisk = "252899"
+const (
+	machineDisk = "252899"
+	machineMem  = "23081"
+)
 
 // parseCluster turns a "start cluster" line into an emulator's configuration.
 func parseCluster(l *recordings.Line) (*cluster, error) {
@@ -62,7 +66,7 @@ func parseCluster(l *recordings.Line) (*cluster, error) {
 	if err := json.Unmarshal(l.Knobs, &k); err != nil {
 		return nil, fmt.Errorf("line %d: knobs: %w", l.Number, err)
 	}
-	c := &cluster{masters: 1, auth: k["AUTH"] != ""}
+	c := &cluster{masters: 1, auth: k["AUTH"] != "", knobs: k}
 	if n, ok := k["MASTERS"]; ok {
 		var err error
 		if c.masters, err = strconv.Atoi(n); err != nil {
@@ -155,6 +159,9 @@ func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error)
 		res = "cpus:16;mem:32768;disk:100000;ports:[31000-32000]"
 	}
 	if !strings.HasPrefix(res, "[") {
+		if !strings.Contains(res, "mem") {
+			res += ";mem:" + machineMem
+		}
 		if !strings.Contains(res, "disk") {
 			res += ";disk:" + machineDisk
 		}

@@ -56,6 +56,13 @@ func (m *Master) KillAgent(hostname string) error {
 	return m.try(func(c *core.Master, now time.Time) error { return c.KillAgent(now, hostname) })
 }
 
+// ReplaceAgent starts an agent with other flags and an empty work directory on the
+// host of one that was killed. It registers under an id of its own after
+// Config.AgentReregisterDelay; what still runs of the old one is lost with it.
+func (m *Master) ReplaceAgent(a AgentConfig) error {
+	return m.try(func(c *core.Master, now time.Time) error { return c.ReplaceAgent(now, a) })
+}
+
 // ShutdownAgent lets an agent shut down in order, as SIGUSR1 does: its executors
 // end, and the master forgets it at once. ReturnAgent starts it again.
 func (m *Master) ShutdownAgent(hostname string) error {

@@ -17,7 +17,9 @@ limitations under the License.
 package core
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -187,6 +189,31 @@ func (m *Master) ReturnAgent(now time.Time, hostname string) error {
 	if a := m.agents[h.ID()]; a != nil {
 		a.lostTimer++ // the process answers pings again, long before it has recovered
 	}
+	return nil
+}
+
+// ReplaceAgent starts an agent with other flags and an empty work directory on
+// the host of one whose process has ended. It registers after the
+// re-registration delay, under an id of its own; the old agent stays on the books
+// until it is given up.
+func (m *Master) ReplaceAgent(now time.Time, c AgentConfig) error {
+	m.enter(now)
+	old, err := m.host(c.Hostname)
+	if err != nil {
+		return err
+	}
+	if old.Running() {
+		return fmt.Errorf("the agent on host %q runs: kill it before it is replaced", c.Hostname)
+	}
+	c.IP, c.Port = cmp.Or(c.IP, old.IP()), cmp.Or(c.Port, int(old.Port()))
+	h, err := m.newHost(c)
+	if err != nil {
+		return err
+	}
+	m.hosts[c.Hostname] = h
+	m.hostOrder[slices.Index(m.hostOrder, old)] = h
+	h.Stop()
+	h.Start()
 	return nil
 }
 
