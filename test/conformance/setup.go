@@ -117,7 +117,12 @@ func (c *cluster) masterFlags(args []string) error {
 			c.cfg.Hostname = value
 		case "port":
 			c.cfg.Port, err = strconv.Atoi(value)
-		case "work_dir", "webui_dir", "log_dir", "zk", "quorum",
+		case "work_dir", "webui_dir", "log_dir", "zk", "quorum":
+			if c.cfg.Flags == nil {
+				c.cfg.Flags = map[string]string{}
+			}
+			c.cfg.Flags[name] = value
+		case
 			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
 		case "authenticate_http_frameworks":
 			c.cfg.Authentication.Frameworks = true

@@ -73,6 +73,8 @@ type Config struct {
 	// AgentPings is how many pings make up AgentPingTimeout, default 5; operators
 	// see it.
 	AgentPings int
+	// Flags are further flags of the master that operators see, such as work_dir.
+	Flags map[string]string
 	// Cluster is the name operators see, default "emulated".
 	Cluster string
 	// AgentReregisterTimeout is how long agents may take to come back after a
@@ -119,7 +121,7 @@ func (c *Config) core() core.Config {
 		Hostname: c.Hostname, IP: c.IP, Port: c.Port,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
 		Users: c.Users, OwnExecutors: c.OwnExecutors, Latency: c.Latency,
-		AgentPingTimeout: c.AgentPingTimeout, AgentPings: c.AgentPings, Cluster: c.Cluster, AgentReregisterTimeout: c.AgentReregisterTimeout,
+		AgentPingTimeout: c.AgentPingTimeout, AgentPings: c.AgentPings, Cluster: c.Cluster, Flags: c.Flags, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
 		Quotas: c.Quotas, NoRootSubmissions: c.NoRootSubmissions,

@@ -53,9 +53,7 @@ func (m *Master) read(w http.ResponseWriter, r *http.Request, f func(c *core.Mas
 }
 
 func serveVersion(_ *Master, w http.ResponseWriter, _ *http.Request, _ string) {
-	writeJSON(w, map[string]any{
-		"version": core.Version, "build_date": "", "build_time": 0.0, "build_user": "", "git_branch": "", "git_sha": "",
-	})
+	writeJSON(w, core.VersionObject())
 }
 
 // serveMetrics answers on every process; one that does not lead knows of nothing.

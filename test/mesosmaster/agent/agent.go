@@ -60,6 +60,7 @@ type Agent struct {
 	executors  map[execKey]*Executor
 	tasks      map[taskKey]*Task
 	operations []*Operation
+	completed  map[string][]*Task // by framework, oldest first; on disk
 	total      resource.Resources
 }
 

@@ -73,6 +73,11 @@ func (a *Agent) Destroy() {
 func (a *Agent) Start() {
 	a.running, a.partitioned = true, false
 	a.life++
+	for _, list := range a.completed {
+		for _, t := range list {
+			t.stream.sentState, t.stream.sentUUID = nil, nil
+		}
+	}
 	for _, t := range a.Tasks() {
 		if len(t.stream.pending) == 0 {
 			t.stream.sentState, t.stream.sentUUID = nil, nil // only in the memory of the process that ended

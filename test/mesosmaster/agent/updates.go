@@ -116,6 +116,7 @@ func (a *Agent) Acknowledge(frameworkID, taskID string, uuid []byte) {
 		a.forward(t)
 	case done || t.ended:
 		delete(a.tasks, t.key())
+		a.archive(t)
 		a.cleanup(frameworkID)
 	}
 }

@@ -201,6 +201,7 @@ func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	for _, t := range h.Tasks() {
 		m.takeOver(a, m.frameworks[t.FrameworkID], t, wasUnreachable)
 	}
+	m.readdCompleted(h)
 	m.tellAgentAdded(a)
 	h.ResendUpdates()
 	h.ResendOperations()
@@ -209,13 +210,30 @@ func (m *Master) readmit(h *host.Agent, wasUnreachable bool) {
 	m.checkDrained(a)
 }
 
-func (m *Master) takeOver(a *agent, f *framework, rt *host.Task, wasUnreachable bool) {
-	f.dropUnreachable(rt.ID)
+// readdCompleted adds what an agent remembers of tasks that have ended to the
+// books of their frameworks, even what is there already (Mesos master.cpp
+// addSlave).
+func (m *Master) readdCompleted(h *host.Agent) {
+	for _, id := range sortedKeys(m.frameworks) {
+		f := m.frameworks[id]
+		for _, rt := range h.Completed(id) {
+			f.addCompleted(taskOf(f, h.ID(), rt))
+		}
+	}
+}
+
+// taskOf is a task as its agent knows it.
+func taskOf(f *framework, agentID string, rt *host.Task) *task {
 	state, id := rt.LastSent()
-	t := &task{
-		id: rt.ID, name: rt.Info.Name, fw: f, agentID: a.id, role: rt.Role, res: rt.Resources, info: rt.Info, executorID: rt.ExecutorID(),
+	return &task{
+		id: rt.ID, name: rt.Info.Name, fw: f, agentID: agentID, role: rt.Role, res: rt.Resources, info: rt.Info, executorID: rt.ExecutorID(),
 		state: rt.State(), statusState: state, statusUUID: id, statuses: rt.Statuses(), launched: rt.Since,
 	}
+}
+
+func (m *Master) takeOver(a *agent, f *framework, rt *host.Task, wasUnreachable bool) {
+	f.dropUnreachable(rt.ID)
+	t := taskOf(f, a.id, rt)
 	m.addTask(t, a)
 	if !wasUnreachable {
 		return

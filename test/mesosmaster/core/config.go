@@ -38,6 +38,8 @@ type Config struct {
 	// AgentPings is how many pings make up AgentPingTimeout
 	// (--max_agent_ping_timeouts, 5); it is only shown.
 	AgentPings int
+	// Flags are further flags of the master that operators see.
+	Flags map[string]string
 	// Cluster is the name operators see (--cluster, default "emulated").
 	Cluster string
 	// AgentReregisterTimeout is how long agents have to come back after a master

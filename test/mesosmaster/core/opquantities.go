@@ -25,7 +25,27 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
-func versionInfo() mesos.VersionInfo { return mesos.VersionInfo{Version: Version} }
+// The build of the Mesos the emulator follows and was compared with; it presents
+// itself as that one.
+const (
+	GitSHA    = "c1b42f79d157aa900be5cbb0c1023f1479962aa7"
+	GitBranch = "refs/heads/local-build"
+	BuildDate = "2026-11-23 06:40:47 UTC"
+	BuildTime = 1795416047.0
+)
+
+func versionInfo() mesos.VersionInfo {
+	return mesos.VersionInfo{
+		Version: Version, GitSHA: ptr(GitSHA), GitBranch: ptr(GitBranch), BuildDate: ptr(BuildDate), BuildTime: ptr(BuildTime),
+	}
+}
+
+// VersionObject is the body of GET /version.
+func VersionObject() map[string]any {
+	return object{
+		"version": Version, "git_sha": GitSHA, "git_branch": GitBranch, "build_date": BuildDate, "build_time": BuildTime, "build_user": "",
+	}
+}
 
 func (m *Master) masterReply() *master.Response_GetMaster {
 	return &master.Response_GetMaster{MasterInfo: m.info, StartTime: ptr(seconds(m.begun)), ElectedTime: ptr(seconds(m.begun))}

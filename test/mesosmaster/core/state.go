@@ -79,8 +79,11 @@ func (m *Master) State() any {
 		s[k] = v
 	}
 	pid := m.info.GetPID()
-	s["version"], s["id"], s["pid"], s["hostname"] = Version, m.id, pid, m.cfg.Hostname
-	s["git_sha"], s["git_branch"], s["build_date"], s["build_user"], s["build_time"] = "", "", "", "", 0.0
+	maps.Copy(s, VersionObject())
+	s["id"], s["pid"], s["hostname"] = m.id, pid, m.cfg.Hostname
+	if dir, ok := m.cfg.Flags["log_dir"]; ok {
+		s["log_dir"] = dir
+	}
 	s["start_time"], s["elected_time"] = seconds(m.begun), seconds(m.begun)
 	s["capabilities"] = []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}
 	s["activated_slaves"], s["deactivated_slaves"], s["unreachable_slaves"] = float64(connected), float64(deactivated), float64(unreachable)
@@ -96,6 +99,7 @@ func (m *Master) State() any {
 // to, and the rest as a recorded master had them.
 func (m *Master) flags() map[string]string {
 	flags := maps.Clone(recordedFlags)
+	maps.Copy(flags, m.cfg.Flags)
 	flags["agent_ping_timeout"] = durationText(m.cfg.AgentPingTimeout / time.Duration(m.cfg.AgentPings))
 	flags["cluster"] = m.cfg.Cluster
 	flags["root_submissions"] = strconv.FormatBool(!m.cfg.NoRootSubmissions)

@@ -151,9 +151,14 @@ func (m *Master) completeTask(t *task) {
 		delete(a.tasks, taskKey{t.fw.id, t.id})
 		m.checkDrained(a)
 	}
-	t.fw.completed = append(t.fw.completed, t)
-	if n := len(t.fw.completed) - maxCompletedTasks; n > 0 {
-		t.fw.completed = slices.Delete(t.fw.completed, 0, n)
+	t.fw.addCompleted(t)
+}
+
+// addCompleted puts a task on the bounded list of completed ones.
+func (f *framework) addCompleted(t *task) {
+	f.completed = append(f.completed, t)
+	if n := len(f.completed) - maxCompletedTasks; n > 0 {
+		f.completed = slices.Delete(f.completed, 0, n)
 	}
 }
 
