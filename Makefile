@@ -77,6 +77,10 @@ test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on -timeout 14m ./...
 
+.PHONY: mutations
+mutations: ## Change the emulated master, behaviour by behaviour, and see that a recording notices.
+	go run ./test/conformance/mutations
+
 .PHONY: bench
 bench: ## Run the benchmarks.
 	go test -run '^$$' -bench . -benchmem $(BENCH_PACKAGES)
