@@ -49,6 +49,13 @@ func (r *replay) admin(i int, l *line) error {
 	case "SIGSTOP of the mesos-executor of task cmdstop":
 		r.report.Driven["deeds"]++
 		return r.master.FreezeExecutor("node-1", "cmdstop", true)
+	case "executor x5 killed":
+		r.report.Driven["deeds"]++
+		if n := r.outside.endOf("x5", sigkill); n != 1 {
+			r.report.add(l.Number, "admin", "%d processes of executor x5 run, want 1", n)
+		}
+		synctest.Wait()
+		return nil
 	case "all executor and task processes of agent2 killed":
 		r.report.Driven["deeds"]++
 		return r.master.CrashHost("node-2")
@@ -79,7 +86,7 @@ func (r *replay) startCluster(i int, l *line) error {
 	clear(r.conns)
 	r.knobs, r.agentArgs = c.knobs, l.AgentArgs
 	c.cfg.Shuffle, c.cfg.Seed = r.shuffle, int64(l.Number)
-	c.cfg.Latency = r.latency
+	c.cfg.Latency, c.cfg.OwnExecutors, c.cfg.Executors = r.latency, true, r.outside
 	c.cfg.BootTime, c.cfg.RouteTime, c.cfg.RecoveryTime = bootTime, routeTime, recoveryTime
 	r.auth, r.base = c.auth, fmt.Sprintf("http://%s:%d", c.cfg.Hostname, c.cfg.Port)
 	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
@@ -142,7 +149,7 @@ func (r *replay) operatorCall(l *line) {
 // refused tells whether the answer to a call was a 401: then it had no
 // credentials, which the recording does not show of the operator's calls.
 func (r *replay) refused(call *line) bool {
-	for _, l := range r.lines[call.Number:] {
+	for _, l := range r.lines[call.pos+1:] {
 		if l.call == call {
 			return l.Status == http.StatusUnauthorized
 		}

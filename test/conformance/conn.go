@@ -141,6 +141,12 @@ func (c *conn) cut() {
 	c.cancel()
 }
 
+func (c *conn) wasCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.cutAt.IsZero()
+}
+
 // cutOff tells whether an event came so shortly before the death of the reader or
 // of the master that a real reader need not have read it.
 func (c *conn) cutOff(e *liveEvent) bool {

@@ -46,7 +46,7 @@ func (r *replay) flood(l *line, text string) []byte {
 		tasks[i] = map[string]any{"task_id": map[string]any{"value": m[2] + strconv.Itoa(i)}}
 	}
 	var framework any
-	for _, was := range r.lines[:l.Number] {
+	for _, was := range r.lines[:l.pos+1] {
 		if id := member(was.body, "framework_id"); was.Conn == l.Conn && id != nil {
 			framework = id
 		}

@@ -48,14 +48,26 @@ func (r *replay) latency(step agent.Step, subject string) (time.Duration, bool) 
 	case agent.StepPing:
 		at, ok = r.firstTrace(now, func(l *line) bool { return r.showsLoss(l, subject) })
 	case agent.StepReap:
-		at, ok = r.firstTrace(now, func(l *line) bool {
-			return memberText(l.event, "failure", "executor_id", "value") == subject
-		})
+		at, ok = r.firstTrace(now, fails(subject))
+	case agent.StepExecutor:
+		const atOnce = time.Second // one that never registers ends by itself, or not
+		at, ok = r.firstTrace(now, fails(subject))
+		ok = ok && at-now < atOnce
 	}
 	if !ok {
 		return 0, false
 	}
 	return max(0, at-now-traceSlack), true
+}
+
+// fails matches the FAILURE of an executor, or the end of the task of a command's.
+func fails(executor string) func(*line) bool {
+	return func(l *line) bool {
+		status := member(l.event, "update", "status")
+		return memberText(l.event, "failure", "executor_id", "value") == executor ||
+			memberText(status, "executor_id", "value") == executor && memberText(status, "task_id", "value") == executor &&
+				memberText(status, "source") == "SOURCE_AGENT" && terminal(status)
+	}
 }
 
 // firstTrace finds the first line at or after a moment that shows something.
@@ -135,6 +147,9 @@ func (r *replay) registerTrace(now time.Duration, host string) (time.Duration, b
 			return 0, false
 		case l.Kind == "call" && triggers[l.callType()]:
 			called = l.done
+		case l.Kind == "note" && strings.HasPrefix(l.Text, "agent active again"):
+			const poll = 50 * time.Millisecond // the recorder's
+			return l.At() - poll, true
 		case r.showsAgent(l, host):
 			const before = 20 * time.Millisecond // the tick that brought the offers
 			byCall := l.eventType() == "OFFERS" && called >= 0 && l.At()-called < atOnce

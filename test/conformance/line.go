@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"sort"
 	"strings"
 	"time"
 
@@ -36,6 +37,12 @@ type line struct {
 	// recording tells: at the first event after it or just before its response,
 	// whichever came first.
 	done time.Duration
+	// pos is the index among the lines in order of time.
+	pos int
+	// executor is set for lines of executors.
+	executor *executorLine
+	// collected is when the recorder got an executor's line, in milliseconds.
+	collected float64
 }
 
 // readLines reads a recording and joins responses to their calls.
@@ -61,8 +68,10 @@ func readLines(name string) ([]*line, error) {
 		}
 		out = append(out, l)
 	}
+	executorsAt(out)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Millis < out[j].Millis })
 	for i, l := range out {
-		l.done = doneAt(out[i:])
+		l.pos, l.done = i, doneAt(out[i:])
 	}
 	return out, nil
 }
@@ -144,7 +153,7 @@ func (l *line) drives() bool {
 	case "admin":
 		return l.Action != "operator response" && l.Action != "znode"
 	}
-	return strings.HasPrefix(l.Kind, "executor_")
+	return strings.HasPrefix(l.Kind, "executor_") && l.Kind != "executor_event" && l.Kind != "executor_eof"
 }
 
 // startsMaster tells whether a life of the master begins here.

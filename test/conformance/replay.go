@@ -26,7 +26,9 @@ import (
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 )
+
 
 // replay is one recording being replayed. It runs in a synctest bubble.
 type replay struct {
@@ -55,6 +57,9 @@ type replay struct {
 	knobs     knobs    // of the present cluster
 	agentArgs []string // flags of its first agent
 
+	outside *processes       // executors that the agents want to run
+	running map[int]*process // by recorded pid
+
 	conns   map[string]*conn // the present stream of each connection
 	all     []*conn
 	wake    chan struct{}
@@ -77,19 +82,23 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 	}
 	r := &replay{
 		name: name, lines: lines, visits: visits, hostByID: hostNames(lines), tasks: taskNames(lines), ids: newBijection(), report: newReport(name), epoch: epochOf(lines),
-		conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
+		outside: &processes{}, running: map[int]*process{}, conns: map[string]*conn{}, wake: make(chan struct{}, 1), answers: map[*line]*answer{}, driver: lines[0],
 	}
 	r.order = &order{last: map[string]*placed{}, add: r.report.add}
 	if at := time.Unix(0, int64(r.epoch*1e9)).Add(lines[0].At()); r.epoch > 0 && at.After(time.Now()) {
 		time.Sleep(time.Until(at)) // recorded calls name moments: live in their time
 	}
 	r.start = time.Now().Add(-lines[0].At())
+	r.outside.dying = func(executor string) time.Duration {
+		d, _ := r.latency(agent.StepReap, executor)
+		return d
+	}
 	r.driven = time.Now()
 	defer r.stop()
 	for i, l := range lines {
 		if l.drives() {
 			r.until(r.moment(l))
-			r.await()
+			r.awaitBefore(l)
 			r.driver, r.driven = l, time.Now()
 		}
 		if err := r.step(i, l); err != nil {
@@ -137,6 +146,10 @@ func (r *replay) step(i int, l *line) error {
 	case "admin":
 		return r.admin(i, l)
 	default:
+		if l.executor != nil {
+			r.executorStep(l)
+			return nil
+		}
 		r.report.LeftOut["lines of kind "+l.Kind]++
 	}
 	return nil
@@ -175,24 +188,38 @@ func (r *replay) align() {
 	}
 }
 
-// await lets time pass until all recorded events before this moment have come,
-// each up to its own tolerance.
-func (r *replay) await() {
+// awaitBefore lets time pass until what a call's own process saw before it has
+// come; a deed waits for everybody.
+func (r *replay) awaitBefore(l *line) {
+	if l.Kind == "admin" {
+		r.await()
+		return
+	}
+	// What an executor sends does not depend on the acknowledgements it gets.
+	r.awaitOnly(func(e *expected) bool { return e.l.Conn == l.Conn && e.kind != "ACKNOWLEDGED" })
+}
+
+// await lets time pass until all recorded events before this moment have come.
+func (r *replay) await() { r.awaitOnly(func(*expected) bool { return true }) }
+
+// awaitOnly lets time pass until some of the pending events have come, each up to
+// its own tolerance.
+func (r *replay) awaitOnly(wanted func(*expected) bool) {
 	for {
 		synctest.Wait()
 		r.match()
-		if len(r.pending) == 0 {
-			return
-		}
-		deadline := r.pending[0].due.Add(r.pending[0].tolerance)
-		for _, e := range r.pending[1:] {
-			if d := e.due.Add(e.tolerance); d.Before(deadline) {
+		var deadline time.Time
+		for _, e := range r.pending {
+			if d := e.due.Add(e.tolerance); wanted(e) && (deadline.IsZero() || d.Before(deadline)) {
 				deadline = d
 			}
 		}
 		now := time.Now()
+		if deadline.IsZero() {
+			return
+		}
 		if !now.Before(deadline) {
-			r.giveUp(now)
+			r.giveUp(now, wanted)
 			continue
 		}
 		if at, ok := r.nextTick(); ok && at.Before(deadline) {
@@ -209,10 +236,10 @@ func (r *replay) await() {
 }
 
 // giveUp stops waiting for events that are overdue.
-func (r *replay) giveUp(now time.Time) {
+func (r *replay) giveUp(now time.Time, wanted func(*expected) bool) {
 	kept := r.pending[:0]
 	for _, e := range r.pending {
-		if now.Before(e.due.Add(e.tolerance)) {
+		if !wanted(e) || now.Before(e.due.Add(e.tolerance)) {
 			kept = append(kept, e)
 			continue
 		}
@@ -245,7 +272,7 @@ func (r *replay) call(l *line) {
 // headOnly tells whether the recorder read only the head of the response to a
 // SUBSCRIBE and then closed the connection: no event before the next one.
 func (r *replay) headOnly(call *line) bool {
-	for _, l := range r.lines[call.Number:] {
+	for _, l := range r.lines[call.pos+1:] {
 		switch {
 		case l.Conn == call.Conn && l.Kind == "event" || l.startsMaster():
 			return false
@@ -365,14 +392,30 @@ func (r *replay) finish() {
 				r.report.LeftOut["events written while the reader or the master died"]++
 				continue
 			}
+			if r.uncollected(c, live) {
+				r.report.LeftOut["events of executors after their accounts were collected"]++
+				continue
+			}
 			r.report.add(r.lineAt(live.at), label(live.kind, live.tree), "extra on %s at %.1f ms: %s", c.name,
 				float64(live.at.Sub(r.start).Microseconds())/1000, brief(live.tree))
 		}
-		if ended, at := c.hasEnded(); ended && r.conns[c.name] == c {
+		if ended, at := c.hasEnded(); ended && r.conns[c.name] == c && !c.wasCut() {
 			r.report.add(r.lineAt(at), "eof", "the stream of %s ended by itself", c.name)
 		}
 	}
 	r.report.sort()
+}
+
+// uncollected tells whether an executor got an event after the recorder had
+// collected its account for the last time.
+func (r *replay) uncollected(c *conn, live *liveEvent) bool {
+	last := -1.0
+	for _, l := range r.lines {
+		if l.executor != nil && l.Conn == c.name {
+			last = max(last, l.collected)
+		}
+	}
+	return last >= 0 && live.at.After(r.start.Add(time.Duration(last*float64(time.Millisecond))))
 }
 
 // lineAt is the last line before a moment.

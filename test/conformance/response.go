@@ -85,7 +85,7 @@ func (r *replay) compareResponse(l *line) {
 // probe repeats the last call that named a stream, as the recorder did while it
 // waited for a master, and compares the answer.
 func (r *replay) probe(l *line) {
-	for i := l.Number - 1; i >= 0; i-- {
+	for i := l.pos - 1; i >= 0; i-- {
 		last := r.lines[i]
 		if last.Kind != "call" || last.Headers["Mesos-Stream-Id"] == "" {
 			continue

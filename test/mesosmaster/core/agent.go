@@ -131,6 +131,7 @@ func (m *Master) reregisterKnown(a *agent) {
 			h.Unknown(launchOf(t))
 		}
 	}
+	m.dropDeadExecutors(a)
 	for _, key := range sortedTaskKeys(a.kills) {
 		if a.tasks[key] != nil {
 			h.Kill(key.fw, key.id, a.kills[key])
@@ -151,6 +152,23 @@ func launchOf(t *task) *host.Launch {
 		l.Executor = &mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: t.executorID}}
 	}
 	return l
+}
+
+// dropDeadExecutors takes those executors of a re-registered agent off the books
+// that it does not run any more (Mesos master.cpp reconcileKnownSlave).
+func (m *Master) dropDeadExecutors(a *agent) {
+	lives := map[taskKey]bool{}
+	for _, e := range a.host.Executors() {
+		lives[taskKey{e.FrameworkID, e.ID}] = true
+	}
+	for _, fw := range sortedKeys(m.frameworks) {
+		f := m.frameworks[fw]
+		for _, id := range slices.Clone(f.onAgent[a.id]) {
+			if !lives[taskKey{fw, id}] {
+				m.removeExecutor(f, execKey{a.id, id})
+			}
+		}
+	}
 }
 
 // shutdownRemoved ends what is left on a machine of frameworks that were removed
