@@ -29,7 +29,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
 )
 
-
 // replay is one recording being replayed. It runs in a synctest bubble.
 type replay struct {
 	name   string

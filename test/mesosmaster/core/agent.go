@@ -18,6 +18,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
