@@ -21,9 +21,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"regexp/syntax"
 	"slices"
-	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
@@ -81,10 +79,6 @@ type ConstraintText struct {
 type ConstraintRegex struct {
 	Regex string `protobuf:"bytes,1,req,name=regex"`
 }
-
-// maxRegexInstructions approximates --offer_constraints_re2_max_program_size
-// (100); RE2 and Go count program instructions alike for plain patterns.
-const maxRegexInstructions = 100
 
 // Validate compiles the constraints and says why they are refused, with the
 // texts of a recorded master.
@@ -148,7 +142,7 @@ func (ac *AttributeConstraint) compile() error {
 	}
 	re, err := compilePattern(pattern)
 	if err != nil {
-		return fmt.Errorf("Failed to construct regex from pattern '%s': %w", pattern, err)
+		return err
 	}
 	ac.regex = re
 	return nil
@@ -169,27 +163,6 @@ func (s *ConstraintSelector) check() error {
 		return errors.New("Exactly one of 'AttributeConstraint::Selector::name' or 'AttributeConstraint::Selector::pseudoattribute_type' must be set")
 	}
 	return nil
-}
-
-// compilePattern compiles for a full match, with RE2's words for the two errors
-// a recorded master has shown.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		var se *syntax.Error
-		if errors.As(err, &se) {
-			return nil, fmt.Errorf("%s: %s", strings.Replace(se.Code.String(), "missing closing )", "missing )", 1), se.Expr)
-		}
-		return nil, err
-	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if len(prog.Inst) > maxRegexInstructions {
-		return nil, errors.New("pattern too large - compile failed")
-	}
-	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
 // Excludes tells whether the constraints of a role keep an agent away
