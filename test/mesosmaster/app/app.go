@@ -24,6 +24,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,62 +62,103 @@ func (o *Options) Run(ctx context.Context) error {
 		defer local.Close()
 		cfg.OwnExecutors, cfg.AgentsListen, cfg.Executors = true, true, local
 	}
-	m, stop, err := o.start(ctx, cfg)
+	c, err := o.start(cfg)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	klog.FromContext(ctx).Info("Emulated Mesos master listening", "address", m.Addr(), "masters", o.Masters, "agents", len(cfg.Agents))
+	defer c.stop()
+	klog.FromContext(ctx).Info("Emulated Mesos listening", "addresses", c.addresses, "masters", o.Masters, "agents", len(cfg.Agents))
 	if o.PortFile != "" {
-		if err := writeFile(o.PortFile, m.Addr()); err != nil {
+		if err := writeFile(o.PortFile, strings.Join(c.addresses, "\n")); err != nil {
 			return err
 		}
 	}
-	err = o.serve(ctx, m)
-	klog.FromContext(ctx).Info("Emulated Mesos master stopping")
+	err = o.serve(ctx, c.m)
+	klog.FromContext(ctx).Info("Emulated Mesos stopping")
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	return errors.Join(err, m.Shutdown(stopCtx))
+	return errors.Join(err, c.m.Shutdown(stopCtx))
 }
 
-// start makes the masters listen, and ZooKeeper if there are several.
-func (o *Options) start(ctx context.Context, cfg mesosmaster.Config) (m *mesosmaster.Master, stop func(), err error) {
-	if o.Masters == 1 {
-		if m, err = mesosmaster.NewMaster(cfg); err != nil {
-			return nil, nil, err
-		}
-		if err := m.Start(o.Listen); err != nil {
-			m.Close()
-			return nil, nil, err
-		}
-		return m, m.Close, nil
+// cluster is what runs.
+type cluster struct {
+	m         *mesosmaster.Master
+	e         *mesosmaster.Ensemble // nil with one master
+	addresses []string
+	closers   []func()
+}
+
+func (c *cluster) stop() {
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		c.closers[i]()
 	}
+}
+
+// start makes everything listen.
+func (o *Options) start(cfg mesosmaster.Config) (c *cluster, err error) {
+	c = &cluster{}
+	defer func() {
+		if err != nil {
+			c.stop()
+		}
+	}()
+	if o.Masters == 1 {
+		err = o.startOne(c, cfg)
+	} else {
+		err = o.startSeveral(c, cfg)
+	}
+	if err != nil || o.ControlListen == "" {
+		return c, err
+	}
+	bound, stop, err := serveControl(o.ControlListen, &control{c.m, c.e})
+	if err != nil {
+		return c, err
+	}
+	c.closers, c.addresses = append(c.closers, stop), append(c.addresses, bound)
+	return c, nil
+}
+
+func (o *Options) startOne(c *cluster, cfg mesosmaster.Config) error {
+	m, err := mesosmaster.NewMaster(cfg)
+	if err != nil {
+		return err
+	}
+	c.m, c.closers = m, append(c.closers, m.Close)
+	if err := m.Start(o.Listen); err != nil {
+		return err
+	}
+	c.addresses = append(c.addresses, m.Addr())
+	return nil
+}
+
+// startSeveral starts several masters and their ZooKeeper.
+func (o *Options) startSeveral(c *cluster, cfg mesosmaster.Config) error {
 	cfg.RecoveryTime = recoveryTime
 	e, err := mesosmaster.NewEnsemble(mesosmaster.EnsembleConfig{
 		Config: cfg, Addresses: make([]mesosmaster.Address, o.Masters), SessionTimeout: o.SessionTimeout,
 		JoinTime: joinTime, DetectTime: detectTime,
 	})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	c.m, c.e, c.closers = e.Master, e, append(c.closers, e.Close)
 	for i := range o.Masters {
 		addr, err := nextPort(o.Listen, i)
 		if err == nil {
 			err = e.Listen(i, addr)
 		}
 		if err != nil {
-			e.Close()
-			return nil, nil, err
+			return err
 		}
+		c.addresses = append(c.addresses, e.Address(i))
 	}
 	server := zk.NewServer(e)
+	c.closers = append(c.closers, server.Close)
 	if err := server.Start(o.ZooKeeperListen); err != nil {
-		server.Close()
-		e.Close()
-		return nil, nil, err
+		return err
 	}
-	klog.FromContext(ctx).Info("Emulated ZooKeeper listening", "url", "zk://"+server.Addr()+"/mesos")
-	return e.Master, func() { server.Close(); e.Close() }, nil
+	c.addresses = append(c.addresses, server.Addr())
+	return nil
 }
 
 // What masters that are elected take their time for, as recorded.

@@ -33,7 +33,11 @@ import (
 // start runs the command until the returned function is called.
 func start(t *testing.T, args ...string) (base string, stop func() error) {
 	t.Helper()
-	port := filepath.Join(t.TempDir(), "port")
+	return startIn(t, filepath.Join(t.TempDir(), "port"), args...)
+}
+
+func startIn(t *testing.T, port string, args ...string) (base string, stop func() error) {
+	t.Helper()
 	cmd := app.NewCommand()
 	cmd.SetArgs(append([]string{"--listen=127.0.0.1:0", "--port-file=" + port}, args...))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -41,7 +45,7 @@ func start(t *testing.T, args ...string) (base string, stop func() error) {
 	go func() { done <- cmd.ExecuteContext(ctx) }()
 	for {
 		if b, err := os.ReadFile(port); err == nil {
-			base = "http://" + strings.TrimSpace(string(b))
+			base = "http://" + strings.Fields(string(b))[0]
 			break
 		}
 		select {
@@ -136,6 +140,7 @@ func TestBadFlags(t *testing.T) {
 		{"--listen=nonsense", "--masters=2"},
 		{"--listen=127.0.0.1:http", "--masters=2"},
 		{"--masters=0"},
+		{"--control-listen=nonsense"},
 		{"--masters=2", "--neighbour-agents=1"},
 		{"--masters=2", "--zookeeper-listen=nonsense"},
 		{"--weights=a=-1"},
@@ -216,5 +221,65 @@ func TestEverythingByFlags(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The control interface kills and revives what it is told to.
+func TestControl(t *testing.T) {
+	for _, masters := range []string{"1", "2"} {
+		port := filepath.Join(t.TempDir(), "port")
+		base, stop := startIn(t, port, "--masters="+masters, "--zookeeper-listen=127.0.0.1:0", "--control-listen=127.0.0.1:0", "--agents=1",
+			"--zk-session-timeout=100ms")
+		b, err := os.ReadFile(port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses := strings.Fields(string(b))
+		control := "http://" + addresses[len(addresses)-1]
+		post := func(path string) int {
+			t.Helper()
+			resp, err := http.Post(control+path, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp.StatusCode
+		}
+		several := http.StatusNotFound
+		if masters == "2" {
+			several = http.StatusOK
+		}
+		for _, tc := range []struct {
+			path string
+			want int
+		}{
+			{"/agents/node-000/kill", 200}, {"/agents/node-000/return", 200}, {"/agents/nobody/kill", 409}, {"/agents/node-000/nope", 404},
+			{"/tasks/none/finish", 409}, {"/tasks/none/fail", 409}, {"/tasks/none/preempt", 409}, {"/tasks/none/nope", 404},
+			{"/zookeeper/kill", several}, {"/zookeeper/start", several}, {"/zookeeper/nope", 404},
+			{"/masters/0/stop", several}, {"/masters/0/continue", several}, {"/masters/0/nope", 404}, {"/masters/7/kill", 404}, {"/masters/x/kill", 404},
+			{"/masters/0/start", 409}, {"/masters/0/kill", 200}, {"/nope", 404},
+		} {
+			if got := post(tc.path); got != tc.want {
+				t.Errorf("%s masters, %s: %d, want %d", masters, tc.path, got, tc.want)
+			}
+		}
+		if resp, err := http.Get(base + "/health"); err == nil {
+			resp.Body.Close()
+			t.Error("the master lives")
+		}
+		if got := post("/masters/0/start"); got != 200 {
+			t.Errorf("start: %d", got)
+		}
+		resp, err := http.Get(base + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp, err := http.Get(control + "/masters/0/kill"); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("GET: %v, %v", resp, err)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Masters         int
 	ZooKeeperListen string
 	SessionTimeout  time.Duration
+	ControlListen   string
 	PortFile        string
 	Seed            int64
 
@@ -71,7 +72,8 @@ func (o *Options) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Masters, "masters", 1, "number of masters, of which ZooKeeper elects one")
 	fs.StringVar(&o.ZooKeeperListen, "zookeeper-listen", "127.0.0.1:2181", "host:port of the emulated ZooKeeper of several masters")
 	fs.DurationVar(&o.SessionTimeout, "zk-session-timeout", 10*time.Second, "time ZooKeeper waits for a master that is silent")
-	fs.StringVar(&o.PortFile, "port-file", "", "file to write the address listened on to")
+	fs.StringVar(&o.ControlListen, "control-listen", "", "host:port of an interface without credentials that kills masters, agents and tasks on demand, see the README; none by default")
+	fs.StringVar(&o.PortFile, "port-file", "", "file to write the addresses listened on to, one a line: the masters', the ZooKeeper's if there are several masters, the control interface's if there is one")
 	fs.Int64Var(&o.Seed, "seed", 0, "seed of ids and of the order of agents; 0 takes a random one")
 
 	fs.IntVar(&o.Agents, "agents", 3, "number of emulated agents")
