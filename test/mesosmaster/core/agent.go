@@ -48,7 +48,9 @@ type agent struct {
 	offers  map[string]*offer
 	inverse map[string]*inverseOffer
 	tasks   map[taskKey]*task
-	kills   map[taskKey]*mesos.KillPolicy // KILLs to deliver when it comes back
+	// executors counts the executors of each framework.
+	executors map[string]int
+	kills     map[taskKey]*mesos.KillPolicy // KILLs to deliver when it comes back
 
 	registered, reregistered time.Time
 }
@@ -76,7 +78,7 @@ func (m *Master) admit(h *host.Agent) *agent {
 		id: h.ID(), host: h, hostname: h.Hostname(), url: h.URL(), attributes: h.Attributes(), domain: h.Domain(),
 		declared: h.Resources(), total: h.Total(), connected: true,
 		unavailability: m.planned(machineOf(h)), deactivated: m.registry.drains[h.ID()] != nil,
-		offers: map[string]*offer{}, inverse: map[string]*inverseOffer{}, tasks: map[taskKey]*task{}, kills: map[taskKey]*mesos.KillPolicy{},
+		offers: map[string]*offer{}, inverse: map[string]*inverseOffer{}, tasks: map[taskKey]*task{}, executors: map[string]int{}, kills: map[taskKey]*mesos.KillPolicy{},
 		registered: m.now,
 	}
 	m.agents[a.id] = a

@@ -215,7 +215,7 @@ func (m *Master) agentHoldings(a *agent) (used, offered resource.Resources) {
 			used = used.Add(t.res.WithAlloc(t.role))
 		}
 	}
-	for _, id := range sortedKeys(m.frameworks) {
+	for _, id := range a.frameworksWithExecutors() {
 		f := m.frameworks[id]
 		for _, e := range f.onAgent[a.id] {
 			used = used.Add(f.executors[execKey{a.id, e}].res)
@@ -226,6 +226,9 @@ func (m *Master) agentHoldings(a *agent) (used, offered resource.Resources) {
 	}
 	return used, offered
 }
+
+// frameworksWithExecutors are the frameworks with executors on the agent.
+func (a *agent) frameworksWithExecutors() []string { return sortedKeys(a.executors) }
 
 // info is the agent's AgentInfo, as it registered.
 func (a *agent) info() *AgentInfo {

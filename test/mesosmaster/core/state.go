@@ -127,22 +127,23 @@ func (m *Master) Slaves(full bool) object {
 	}
 	back := []any{}
 	for _, id := range sortedKeys(m.recovered) {
-		back = append(back, object{"id": id, "hostname": m.recovered[id].hostname})
+		info := m.recovered[id].info
+		s := object{"id": id, "hostname": *info.Hostname, "port": *info.Port, "attributes": attributeObject(info.Attributes)}
+		if info.Domain != nil {
+			s["domain"] = raw(info.Domain)
+		}
+		back = append(back, s)
 	}
 	return object{"slaves": list, "recovered_slaves": back}
 }
 
 func (m *Master) slaveObject(a *agent, full bool) object {
-	var used, offered, reserved, unreserved resource.Resources
-	for _, o := range a.offers {
-		offered = offered.Add(o.res)
-	}
-	used = m.alloc.Held(a.id).Sub(offered.WithAlloc(""))
+	used, offered := m.agentHoldings(a)
+	var unreserved resource.Resources
 	byRole := map[string]resource.Resources{}
 	for _, r := range a.total {
 		switch role := r.Flavor.Role(); {
 		case role != "":
-			reserved = reserved.Add(resource.Resources{r})
 			byRole[role] = byRole[role].Add(resource.Resources{r})
 		default:
 			unreserved = append(unreserved, r)
@@ -152,16 +153,12 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 	for role, rs := range byRole {
 		roles[role] = flat(rs)
 	}
-	attributes := object{}
-	for i := range a.attributes {
-		attributes[a.attributes[i].Name] = attributeValue(&a.attributes[i])
-	}
 	s := object{
 		"id": a.id, "hostname": a.hostname, "port": a.host.Port(), "pid": fmt.Sprintf("slave(1)@%s:%d", a.host.IP(), a.host.Port()),
-		"attributes": attributes, "registered_time": seconds(a.registered),
+		"attributes": attributeObject(a.attributes), "registered_time": seconds(a.registered),
 		"resources": flat(a.total), "used_resources": flat(used), "offered_resources": flat(offered),
 		"reserved_resources": roles, "unreserved_resources": flat(unreserved),
-		"active": a.connected, "deactivated": a.deactivated, "version": Version, "capabilities": agentCapabilities,
+		"active": a.offerable(), "deactivated": a.deactivated, "version": Version, "capabilities": agentCapabilities,
 	}
 	if !a.reregistered.IsZero() {
 		s["reregistered_time"] = seconds(a.reregistered)
@@ -169,14 +166,16 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 	if a.domain != nil {
 		s["domain"] = raw(a.domain)
 	}
+	if d := m.registry.drains[a.id]; d.info() != nil {
+		s["drain_info"], s["estimated_drain_start_time_seconds"] = raw(d.info()), d.started.Unix()
+	}
 	if full {
-		form := resource.WireForm{Allocation: true, Refined: true, Roles: true}
 		reservedFull := object{}
 		for role, rs := range byRole {
-			reservedFull[role] = rawList(rs, form)
+			reservedFull[role] = rawList(rs, operatorForm)
 		}
-		s["reserved_resources_full"], s["unreserved_resources_full"] = reservedFull, rawList(unreserved, form)
-		s["used_resources_full"], s["offered_resources_full"] = rawList(used, form), rawList(offered, form)
+		s["reserved_resources_full"], s["unreserved_resources_full"] = reservedFull, rawList(unreserved, operatorForm)
+		s["used_resources_full"], s["offered_resources_full"] = rawList(used, operatorForm), rawList(offered, operatorForm)
 	}
 	return s
 }
@@ -184,6 +183,15 @@ func (m *Master) slaveObject(a *agent, full bool) object {
 var agentCapabilities = []string{
 	"MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "RESOURCE_PROVIDER", "RESIZE_VOLUME",
 	"AGENT_OPERATION_FEEDBACK", "AGENT_DRAINING", "TASK_RESOURCE_LIMITS",
+}
+
+// attributeObject shows attributes by name.
+func attributeObject(list []mesos.Attribute) object {
+	out := object{}
+	for i := range list {
+		out[list[i].Name] = attributeValue(&list[i])
+	}
+	return out
 }
 
 func attributeValue(a *mesos.Attribute) any {

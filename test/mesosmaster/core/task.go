@@ -198,6 +198,7 @@ func (m *Master) addTask(t *task, a *agent) {
 // charged already, or by the caller.
 func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, role string, res resource.Resources) {
 	id := info.ExecutorID.Value
+	a.executors[f.id]++
 	f.executors[execKey{a.id, id}] = &executor{info: info, role: role, res: res}
 	at, _ := slices.BinarySearch(f.onAgent[a.id], id)
 	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
@@ -218,6 +219,9 @@ func (m *Master) removeExecutor(f *framework, key execKey) {
 	}
 	f.usedSum = f.usedSum.Sub(e.res)
 	if a := m.agents[key.agent]; a != nil {
+		if a.executors[f.id]--; a.executors[f.id] == 0 {
+			delete(a.executors, f.id)
+		}
 		m.recoverRes(f, a, e.role, e.res, 0)
 	}
 }
