@@ -38,6 +38,7 @@ type builtin struct {
 	a    *Agent
 	e    *Executor
 	runs map[*Task]*run
+	pids map[string]uint32 // of the containers of the default executor's tasks
 }
 
 // run is a task under way in a built-in executor.
@@ -46,6 +47,17 @@ type run struct {
 	program *program
 	turn    uint64 // voids timers of an earlier wait
 	killing bool
+}
+
+// status is a status as the executor makes it.
+func (b *builtin) status(t *Task, state mesos.TaskState, message string) mesos.TaskStatus {
+	s := b.a.executorStatus(t, state, message)
+	if t.containerID != "" {
+		s.ContainerStatus = &mesos.ContainerStatus{ContainerID: &mesos.ContainerID{
+			Value: t.containerID, Parent: &mesos.ContainerID{Value: b.e.containerID},
+		}}
+	}
+	return s
 }
 
 // standIn tells whether the executor stands in for a custom one.
@@ -88,7 +100,7 @@ func (b *builtin) launch(tasks []*Task) {
 	a := b.a
 	for _, t := range tasks {
 		wait := time.Duration(0)
-		if b.standIn() {
+		if !b.e.command() {
 			wait = max(0, t.Since.Add(a.set.Takes(StepStart, t.ID, a.set.LaunchDelay)).Sub(a.world.Now()))
 		}
 		b.after(wait, func() { b.begin(t) })
@@ -101,10 +113,16 @@ func (b *builtin) begin(t *Task) {
 	if t.ended {
 		return
 	}
-	if !b.standIn() {
-		a.update(t, a.executorStatus(t, mesos.TASK_STARTING, ""))
+	if b.e.Info.GetType() == mesos.ExecutorInfo_DEFAULT {
+		b.contain(t)
 	}
-	a.update(t, a.executorStatus(t, mesos.TASK_RUNNING, ""))
+	if !b.standIn() {
+		a.update(t, b.status(t, mesos.TASK_STARTING, ""))
+	}
+	if t.containerID != "" && b.pids[t.containerID] == 0 {
+		b.pids[t.containerID] = a.newPID()
+	}
+	a.update(t, b.status(t, mesos.TASK_RUNNING, ""))
 	code, _ := programOf(t.Info.GetCommand())
 	if missing(t.Info.GetCommand()) {
 		code = []instruction{{op: opExit, status: 1}}
@@ -119,6 +137,20 @@ func (b *builtin) begin(t *Task) {
 		return
 	}
 	b.after(a.set.Takes(StepExit, t.ID, 0), func() { b.end(r) })
+}
+
+// contain launches the container of a task, of which the first update shows as
+// much as there is: nothing unless it is there at once.
+func (b *builtin) contain(t *Task) {
+	a := b.a
+	t.containerID = a.world.NewUUID().String()
+	if a.set.Takes(StepContainer, t.ID, 1) > 0 {
+		return
+	}
+	b.pids[t.containerID] = 0
+	if a.set.Takes(StepProcess, t.ID, 1) <= 0 {
+		b.pids[t.containerID] = a.newPID()
+	}
 }
 
 // sleep waits with a program and runs it on.
@@ -158,7 +190,7 @@ func (b *builtin) end(r *run) {
 	case *r.program.ended != ending{}:
 		state = mesos.TASK_FAILED
 	}
-	a.update(t, a.executorStatus(t, state, "Command "+r.program.ended.String()))
+	a.update(t, b.status(t, state, "Command "+r.program.ended.String()))
 	if state != mesos.TASK_FINISHED {
 		b.endGroup(t)
 	}
@@ -186,7 +218,7 @@ func (b *builtin) kill(t *Task, policy *mesos.KillPolicy) {
 		r.killing = true
 		a := b.a
 		if a.can(t.FrameworkID, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) {
-			a.update(t, a.executorStatus(t, mesos.TASK_KILLING, ""))
+			a.update(t, b.status(t, mesos.TASK_KILLING, ""))
 		}
 		if r.program.signal(sigTERM) {
 			if r.program.ended != nil {

@@ -159,7 +159,7 @@ func (a *Agent) executorNamed(id string) *Executor {
 func (a *Agent) launchExecutor(l *Launch, key execKey) *Executor {
 	e := &Executor{
 		FrameworkID: key.fw, ID: key.id, Info: l.Executor, Role: l.Role, Resources: l.ExecutorResources,
-		containerID: a.world.NewUUID().String(), pid: uint32(a.world.IntN(60000) + 1000),
+		containerID: a.world.NewUUID().String(), pid: a.newPID(),
 	}
 	a.executors[key] = e
 	command := l.Executor.GetCommand()
@@ -189,10 +189,13 @@ func (a *Agent) launchExecutor(l *Launch, key execKey) *Executor {
 	return e
 }
 
+// newPID makes up the id of a process.
+func (a *Agent) newPID() uint32 { return uint32(a.world.IntN(60000) + 1000) }
+
 // newProcess chooses what runs as an executor.
 func (a *Agent) newProcess(e *Executor, command *mesos.CommandInfo) process {
 	if e.command() || e.Info.Type == mesos.ExecutorInfo_DEFAULT {
-		return &builtin{a: a, e: e, runs: map[*Task]*run{}}
+		return &builtin{a: a, e: e, runs: map[*Task]*run{}, pids: map[string]uint32{}}
 	}
 	code, understood := programOf(command)
 	switch {
@@ -203,7 +206,7 @@ func (a *Agent) newProcess(e *Executor, command *mesos.CommandInfo) process {
 	case a.set.OwnExecutors:
 		return &remote{a: a, e: e, command: command}
 	default:
-		return &builtin{a: a, e: e, runs: map[*Task]*run{}}
+		return &builtin{a: a, e: e, runs: map[*Task]*run{}, pids: map[string]uint32{}}
 	}
 }
 

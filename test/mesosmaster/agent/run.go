@@ -237,14 +237,24 @@ func (a *Agent) finishOrGoOn(t *Task, status mesos.TaskStatus) {
 }
 
 // fillContainer adds what only the agent knows: container and process, and the
-// machine's address if the executor names no other.
+// machine's address if the executor names no other. The default executor names
+// the container of the task itself; before that runs nothing is known of it.
 func (a *Agent) fillContainer(e *Executor, status *mesos.TaskStatus) {
 	cs := &mesos.ContainerStatus{}
 	if status.ContainerStatus != nil {
 		*cs = *status.ContainerStatus
 	}
 	pid := e.pid
-	cs.ContainerID, cs.ExecutorPID = &mesos.ContainerID{Value: e.containerID}, &pid
+	if b, ok := e.process.(*builtin); ok && cs.ContainerID != nil {
+		if pid, ok = b.pids[cs.ContainerID.Value]; !ok {
+			return
+		}
+	} else {
+		cs.ContainerID = &mesos.ContainerID{Value: e.containerID}
+	}
+	if pid != 0 {
+		cs.ExecutorPID = &pid
+	}
 	if len(cs.NetworkInfos) == 0 {
 		ip, v4 := a.cfg.IP, mesos.IPv4
 		cs.NetworkInfos = []mesos.NetworkInfo{{IPAddresses: []mesos.NetworkInfo_IPAddress{{Protocol: &v4, IPAddress: &ip}}}}

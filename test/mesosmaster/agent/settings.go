@@ -46,6 +46,11 @@ const (
 	// StepKill is from the signal to the end of a process that dies of it;
 	// subject is the id of the task or executor.
 	StepKill Step = "kill"
+	// StepContainer is from the first update of a task of the default executor to
+	// the start of its container, and StepProcess to that of the process in it;
+	// subject is the task's id. Updates show what there is of the two.
+	StepContainer Step = "container"
+	StepProcess   Step = "process"
 	// StepReap is from the end of an executor process to the agent's notice of
 	// it; subject is the executor's id.
 	StepReap Step = "reap"

@@ -39,15 +39,16 @@ type Task struct {
 	// Since is when the task reached the agent.
 	Since time.Time
 
-	executorID string    // its own id for a command task
-	command    bool      // runs under a command executor
-	executor   *Executor // nil if the agent refused the task
-	group      []*Task   // of its task group, nil if it is in none
-	seen       [][]byte  // uuids of the statuses its executor has sent
-	delivered  bool      // the executor knows it
-	ended      bool      // a terminal status exists
-	latest     mesos.TaskState
-	stream     stream
+	executorID  string    // its own id for a command task
+	command     bool      // runs under a command executor
+	executor    *Executor // nil if the agent refused the task
+	group       []*Task   // of its task group, nil if it is in none
+	containerID string    // of the task itself, under the default executor
+	seen        [][]byte  // uuids of the statuses its executor has sent
+	delivered   bool      // the executor knows it
+	ended       bool      // a terminal status exists
+	latest      mesos.TaskState
+	stream      stream
 }
 
 // ExecutorID is the id of its executor; empty for a command task.
