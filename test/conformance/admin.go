@@ -90,6 +90,9 @@ func (r *replay) startCluster(i int, l *line) error {
 	c.cfg.BootTime, c.cfg.RouteTime, c.cfg.RecoveryTime = bootTime, routeTime, recoveryTime
 	r.auth, r.base = c.auth, fmt.Sprintf("http://%s:%d", c.cfg.Hostname, c.cfg.Port)
 	c.cfg.LaunchDelay, c.cfg.KillDelay = 20*time.Millisecond, 20*time.Millisecond
+	for _, a := range c.cfg.Agents {
+		r.estimates, r.corrections = a.OversubscribedInterval, a.QoSInterval
+	}
 	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
 		return err
 	}

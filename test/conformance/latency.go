@@ -47,6 +47,18 @@ func (r *replay) latency(step agent.Step, subject string) (time.Duration, bool) 
 		at, ok = r.registerTrace(now, subject)
 	case agent.StepPing:
 		at, ok = r.firstTrace(now, func(l *line) bool { return r.showsLoss(l, subject) })
+	case agent.StepContainer:
+		return r.containerTrace(now, subject, "network_infos")
+	case agent.StepProcess:
+		return r.containerTrace(now, subject, "executor_pid")
+	case agent.StepEstimate:
+		return r.phase(now, r.estimates, func(l *line) bool {
+			return l.eventType() == "RESCIND" && l.At()-r.causeOf(l) > atOnce // not as anything was done
+		})
+	case agent.StepCorrect:
+		return r.phase(now, r.corrections, func(l *line) bool {
+			return memberText(l.event, "update", "status", "reason") == "REASON_CONTAINER_PREEMPTED"
+		})
 	case agent.StepReap:
 		at, ok = r.firstTrace(now, fails(subject))
 	case agent.StepExecutor:
@@ -119,6 +131,37 @@ func (r *replay) startTrace(now time.Duration, task string) (time.Duration, bool
 		return at + later, true
 	}
 	return at, true
+}
+
+// containerTrace finds when something of the container of a task was there: at
+// once if the first update showed it, else when the task ran.
+func (r *replay) containerTrace(now time.Duration, task, what string) (time.Duration, bool) {
+	first, at := r.statusTrace(now, task, func(any) bool { return true })
+	if first == nil || member(first, "container_status", what) != nil {
+		return 0, first != nil
+	}
+	runs, at := r.statusTrace(at, task, func(status any) bool { return memberText(status, "state") == "TASK_RUNNING" })
+	return max(0, at-now-traceSlack), runs != nil
+}
+
+// phase finds when something that is done at an interval was done first, by the
+// first trace of it.
+func (r *replay) phase(now, interval time.Duration, shows func(*line) bool) (time.Duration, bool) {
+	at, ok := r.firstTrace(now, shows)
+	if !ok || interval <= 0 {
+		return 0, false
+	}
+	return (at - traceSlack - now) % interval, true
+}
+
+// causeOf is when the last call or deed before a line was made.
+func (r *replay) causeOf(l *line) time.Duration {
+	for i := l.pos - 1; i >= 0; i-- {
+		if r.lines[i].drives() {
+			return r.lines[i].At()
+		}
+	}
+	return 0
 }
 
 // endTrace finds when a task ended.

@@ -50,6 +50,9 @@ type replay struct {
 	crashed  bool
 	ticks    []time.Time
 	interval time.Duration
+	// estimates and corrections are the intervals at which agents look at their
+	// revocable resources and at their load.
+	estimates, corrections time.Duration
 
 	estimate string // of revocable resources, for the next start of an agent
 

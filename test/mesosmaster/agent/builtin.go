@@ -113,22 +113,36 @@ func (b *builtin) begin(t *Task) {
 	if t.ended {
 		return
 	}
-	if b.e.Info.GetType() == mesos.ExecutorInfo_DEFAULT {
-		b.contain(t)
-	}
-	if !b.standIn() {
-		a.update(t, b.status(t, mesos.TASK_STARTING, ""))
-	}
-	if t.containerID != "" && b.pids[t.containerID] == 0 {
-		b.pids[t.containerID] = a.newPID()
-	}
-	a.update(t, b.status(t, mesos.TASK_RUNNING, ""))
 	code, _ := programOf(t.Info.GetCommand())
 	if missing(t.Info.GetCommand()) {
 		code = []instruction{{op: opExit, status: 1}}
 	}
 	r := &run{task: t, program: newProgram(code)}
 	b.runs[t] = r
+	wait := time.Duration(0)
+	if b.e.Info.GetType() == mesos.ExecutorInfo_DEFAULT {
+		wait = b.contain(t)
+	}
+	if !b.standIn() {
+		a.update(t, b.status(t, mesos.TASK_STARTING, ""))
+	}
+	if wait <= 0 {
+		b.running(r)
+		return
+	}
+	b.after(wait, func() { b.running(r) })
+}
+
+// running begins the program of a task.
+func (b *builtin) running(r *run) {
+	a, t := b.a, r.task
+	if b.runs[t] != r || r.killing {
+		return
+	}
+	if t.containerID != "" && b.pids[t.containerID] == 0 {
+		b.pids[t.containerID] = a.newPID()
+	}
+	a.update(t, b.status(t, mesos.TASK_RUNNING, ""))
 	if wait := r.program.run(); r.program.ended == nil {
 		if wait < forever {
 			wait = a.set.Takes(StepSleep, t.ID, wait)
@@ -139,18 +153,19 @@ func (b *builtin) begin(t *Task) {
 	b.after(a.set.Takes(StepExit, t.ID, 0), func() { b.end(r) })
 }
 
-// contain launches the container of a task, of which the first update shows as
-// much as there is: nothing unless it is there at once.
-func (b *builtin) contain(t *Task) {
+// contain launches the container of a task, and returns when its process runs.
+// The first update shows as much as there is by then.
+func (b *builtin) contain(t *Task) time.Duration {
 	a := b.a
 	t.containerID = a.world.NewUUID().String()
-	if a.set.Takes(StepContainer, t.ID, 1) > 0 {
-		return
-	}
-	b.pids[t.containerID] = 0
-	if a.set.Takes(StepProcess, t.ID, 1) <= 0 {
+	container, process := a.set.Takes(StepContainer, t.ID, 0), a.set.Takes(StepProcess, t.ID, 0)
+	switch {
+	case container <= 0 && process <= 0:
 		b.pids[t.containerID] = a.newPID()
+	case container <= 0:
+		b.pids[t.containerID] = 0
 	}
+	return max(container, process)
 }
 
 // sleep waits with a program and runs it on.

@@ -73,22 +73,24 @@ func (a *Agent) watchResources() {
 		if interval == 0 {
 			interval = 15 * time.Second
 		}
-		a.every(interval, a.forwardOversubscribed)
+		a.every(StepEstimate, interval, a.forwardOversubscribed)
 	}
 	if a.cfg.LoadThreshold > 0 {
-		a.every(max(a.cfg.QoSInterval, time.Second), a.correctQoS)
+		a.every(StepCorrect, max(a.cfg.QoSInterval, time.Second), a.correctQoS)
 	}
 }
 
 // every repeats do while the process lives and is not told otherwise.
-func (a *Agent) every(d time.Duration, do func()) {
+func (a *Agent) every(step Step, d time.Duration, do func()) {
 	watch, life := a.watch, a.life
-	a.world.After(d, func() {
+	var again func()
+	again = func() {
 		if a.watch == watch && a.life == life && a.running {
 			do()
-			a.every(d, do)
+			a.world.After(d, again)
 		}
-	})
+	}
+	a.world.After(a.set.Takes(step, a.cfg.Hostname, d), again)
 }
 
 // forwardOversubscribed tells the master of a changed amount of revocable

@@ -47,13 +47,18 @@ const (
 	// subject is the id of the task or executor.
 	StepKill Step = "kill"
 	// StepContainer is from the first update of a task of the default executor to
-	// the start of its container, and StepProcess to that of the process in it;
-	// subject is the task's id. Updates show what there is of the two.
+	// the start of its container, and StepProcess to that of the process in it,
+	// when the task runs; subject is the task's id. Updates show what there is.
 	StepContainer Step = "container"
 	StepProcess   Step = "process"
 	// StepReap is from the end of an executor process to the agent's notice of
 	// it; subject is the executor's id.
 	StepReap Step = "reap"
+	// StepEstimate is from the start of the agent process to its first look at the
+	// estimate of revocable resources, StepCorrect to that of its QoS controller;
+	// subject is the host name. Without more they are an interval long.
+	StepEstimate Step = "estimate"
+	StepCorrect  Step = "correct"
 	// StepRegister is from the start of the agent process, or the election of a
 	// master, to the registration; subject is the host name.
 	StepRegister Step = "reregister"
