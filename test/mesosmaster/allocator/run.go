@@ -226,12 +226,20 @@ func (r *run) offer(on *agent, role *role, f *framework, rs resource.Resources) 
 // grouped puts the offers of each framework together, in the order in which
 // frameworks got their first one.
 func (r *run) grouped() []Offer {
-	rank := map[string]int{}
+	var order []string
+	of := map[string][]int{}
 	for i := range r.made {
-		if _, ok := rank[r.made[i].Framework]; !ok {
-			rank[r.made[i].Framework] = len(rank)
+		id := r.made[i].Framework
+		if of[id] == nil {
+			order = append(order, id)
+		}
+		of[id] = append(of[id], i)
+	}
+	out := make([]Offer, 0, len(r.made))
+	for _, id := range order {
+		for _, i := range of[id] {
+			out = append(out, r.made[i])
 		}
 	}
-	slices.SortStableFunc(r.made, func(x, y Offer) int { return rank[x.Framework] - rank[y.Framework] })
-	return r.made
+	return out
 }
