@@ -169,3 +169,26 @@ func TestQuantities(t *testing.T) {
 		t.Error("quantities")
 	}
 }
+
+func TestMetrics(t *testing.T) {
+	w := newWorld(t, Options{Weights: map[string]float64{"lim": 2}})
+	w.quota("lim", "cpus:1", "cpus:3;mem:1000")
+	w.agents(1)
+	w.framework("f", "lim")
+	w.decline(w.run().Offers[0], time.Minute)
+	w.framework("g", "eng/a")
+	w.run()
+	got := map[string]float64{}
+	w.Metrics(got)
+	for name, want := range map[string]float64{
+		"allocator/mesos/allocation_runs": 2, "allocator/mesos/resources/cpus/total": 4, "allocator/mesos/resources/cpus/offered_or_allocated": 3,
+		"allocator/mesos/offer_filters/roles/lim/active": 1, "allocator/mesos/offer_filters/roles/eng/active": 0,
+		"allocator/mesos/quota/roles/lim/resources/cpus/guarantee": 1, "allocator/mesos/quota/roles/lim/resources/cpus/limit": 3,
+		"allocator/mesos/quota/roles/lim/resources/mem/offered_or_allocated": 0,
+		"allocator/mesos/roles/lim/shares/dominant":                          0, "allocator/mesos/roles/eng/a/shares/dominant": 1,
+	} {
+		if have, ok := got[name]; !ok || have != want {
+			t.Errorf("%s is %v, want %v", name, have, want)
+		}
+	}
+}

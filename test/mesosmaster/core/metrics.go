@@ -30,7 +30,13 @@ import (
 func (m *Master) Metrics() map[string]float64 {
 	out := map[string]float64{
 		"master/elected": 1, "master/uptime_secs": m.now.Sub(m.begun).Seconds(), "master/outstanding_offers": float64(len(m.offers)),
-		"allocator/mesos/allocation_runs": float64(m.alloc.Runs()), "registrar/log/recovered": 1,
+		"registrar/log/recovered": 1,
+	}
+	m.alloc.Metrics(out)
+	for role, h := range m.knownRoles() {
+		for _, q := range consumedQuota(h, role) {
+			out["allocator/mesos/quota/roles/"+role+"/resources/"+q.Name+"/consumed"] = float64(q.Milli) / 1000
+		}
 	}
 	m.agentMetrics(out)
 	m.taskMetrics(out)
@@ -41,9 +47,6 @@ func (m *Master) Metrics() map[string]float64 {
 		out["master/frameworks_"+pick(f.connected, "connected", "disconnected")]++
 		out["master/frameworks_"+pick(f.active, "active", "inactive")]++
 		f.metrics(out)
-		for role := range f.roles {
-			out["allocator/mesos/offer_filters/roles/"+role+"/active"] = float64(m.alloc.Filters(role))
-		}
 	}
 	return out
 }
