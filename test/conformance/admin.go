@@ -259,3 +259,31 @@ func (r *replay) agentProcess(l *line, host string) error {
 	synctest.Wait()
 	return nil
 }
+
+// untoldDeeds are what the recorder did without a line for it, by the line that
+// shows it first: the end of its session.
+var untoldDeeds = map[string]map[int]string{
+	"09-http-errors": {333: "agents", 334: "master"},
+	"26-half-open":   {218: "agents", 220: "master"},
+}
+
+// untold does what was done just before a line without being told.
+func (r *replay) untold(l *line) {
+	what := untoldDeeds[r.name][l.Number]
+	if what == "" {
+		return
+	}
+	r.until(r.moment(l))
+	r.await()
+	r.driver, r.driven = l, time.Now()
+	if what == "master" {
+		r.master.Stop()
+		synctest.Wait()
+		return
+	}
+	for _, host := range r.hosts {
+		// One that does not run any more stays as it is.
+		_ = r.master.KillAgent(host)
+	}
+	synctest.Wait()
+}

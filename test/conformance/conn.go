@@ -23,6 +23,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,21 +43,23 @@ type liveEvent struct {
 type conn struct {
 	name   string
 	notify func()
+	older  *conn // a stream of the same name that was open when this one began
 	cancel context.CancelFunc
 	done   chan struct{}
 
 	// counts tells events that the recorder only counted.
 	counts func(*liveEvent) bool
 
-	mu      sync.Mutex
-	counted int
-	events  []*liveEvent
-	ended   bool
-	unread  bool // the recorder read only the head of the response
-	paused  chan struct{}
-	cutAt   time.Time // when the reader closed it or the master died; zero: neither
-	endAt   time.Time
-	err     error
+	mu       sync.Mutex
+	counted  int
+	events   []*liveEvent
+	ended    bool
+	operator bool // a stream of the operator API
+	unread   bool // the recorder read only the head of the response
+	paused   chan struct{}
+	cutAt    time.Time // when the reader closed it or the master died; zero: neither
+	endAt    time.Time
+	err      error
 }
 
 // read collects records until the stream ends.
@@ -78,10 +81,7 @@ func (c *conn) read(body io.ReadCloser) {
 			c.notify()
 			return
 		}
-		e := &liveEvent{at: time.Now()}
-		if err := json.Unmarshal(payload, &e.tree); err != nil {
-			e.tree = map[string]any{"type": "not JSON", "text": string(payload)}
-		}
+		e := &liveEvent{at: time.Now(), tree: parseEvent(payload)}
 		e.kind = memberText(e.tree, "type")
 		if c.counts != nil && c.counts(e) {
 			e.matched = true
@@ -91,6 +91,15 @@ func (c *conn) read(body io.ReadCloser) {
 		c.mu.Unlock()
 		c.notify()
 	}
+}
+
+// chain is the stream and the older ones of its name.
+func (c *conn) chain() []*conn {
+	var out []*conn
+	for ; c != nil; c = c.older {
+		out = append(out, c)
+	}
+	return out
 }
 
 // unmatched returns the live events that no recorded one has claimed, in order.
@@ -197,6 +206,7 @@ func (r *replay) send(rt http.RoundTripper, name, method, url string, header map
 	if isStream(resp, body) {
 		a.stream = true
 		r.open(name, resp.Body, cancel)
+		r.conns[name].operator = !strings.HasSuffix(req.URL.Path, "/scheduler") && !strings.HasSuffix(req.URL.Path, "/executor")
 		return a
 	}
 	defer cancel()
@@ -219,6 +229,11 @@ func isStream(resp *http.Response, body []byte) bool {
 // open begins a new stream on a connection of the recording.
 func (r *replay) open(name string, body io.ReadCloser, cancel context.CancelFunc) {
 	c := &conn{name: name, notify: r.notify, cancel: cancel, counts: r.flooded, done: make(chan struct{})}
+	if was := r.conns[name]; was != nil {
+		if ended, _ := was.hasEnded(); !ended && !was.unread {
+			c.older = was
+		}
+	}
 	r.all = append(r.all, c)
 	r.conns[name] = c
 	go c.read(body)

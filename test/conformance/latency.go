@@ -105,6 +105,9 @@ func (r *replay) statusTrace(now time.Duration, task string, wanted func(status 
 	const waited, sending = 150 * time.Millisecond, 4 * time.Millisecond
 	for _, l := range r.lines {
 		status := member(l.event, "update", "status")
+		if status == nil {
+			status = member(l.event, "task_updated", "status") // where only operators were told
+		}
 		if l.At() < now || memberText(status, "task_id", "value") != task || memberText(status, "uuid") == "" || !wanted(status) {
 			continue
 		}

@@ -24,6 +24,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
 	"github.com/kube-mesos/kube-mesos/test/recordings"
 )
 
@@ -55,6 +58,9 @@ func readLines(name string) ([]*line, error) {
 	var out []*line
 	for i := range raw {
 		l := &line{Line: &raw[i], body: parseBody(raw[i].Body), event: parseBody(raw[i].Event)}
+		if l.Kind == "event_protobuf" {
+			l.Kind, l.event = "event", parseEvent(l.Record)
+		}
 		key := fmt.Sprintf("%s/%d", l.Conn, l.N)
 		switch {
 		case l.Kind == "call":
@@ -137,6 +143,21 @@ func parseBody(raw json.RawMessage) any {
 		return nil
 	}
 	return v
+}
+
+// parseEvent reads a record in either encoding as a JSON tree.
+func parseEvent(record []byte) any {
+	var tree any
+	if json.Unmarshal(record, &tree) == nil {
+		return tree
+	}
+	e := &scheduler.Event{}
+	if err := e.Unmarshal(record); err == nil {
+		if b, err := codec.MarshalJSON(e); err == nil {
+			return parseBody(b)
+		}
+	}
+	return map[string]any{"type": "unreadable", "text": string(record)}
 }
 
 // callType is the type of a call, "" if its body is not a call.

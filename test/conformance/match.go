@@ -79,9 +79,11 @@ func (r *replay) match() {
 // find returns the first live event that says the same as e in what identifies
 // it.
 func (r *replay) find(e *expected) *liveEvent {
-	for _, live := range e.conn.unmatched() {
-		if live.kind == e.kind && r.same(e.kind, e.l.event, live.tree) {
-			return live
+	for _, c := range e.conn.chain() {
+		for _, live := range c.unmatched() {
+			if live.kind == e.kind && r.same(e.kind, e.l.event, live.tree) {
+				return live
+			}
 		}
 	}
 	return nil

@@ -98,6 +98,7 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 	r.driven = time.Now()
 	defer r.stop()
 	for i, l := range lines {
+		r.untold(l)
 		if l.drives() {
 			r.until(r.moment(l))
 			r.awaitBefore(l)
@@ -366,20 +367,44 @@ func (r *replay) expectEnd(l *line) {
 		r.report.add(l.Number, "eof", "the connection %s has no stream", l.Conn)
 		return
 	}
+	if ended, _ := c.hasEnded(); c.operator && !ended {
+		c.cut() // a master ends such a stream only by dying: the reader closed it
+	}
 	deadline := r.moment(l).Add(tolSeconds)
 	for {
 		synctest.Wait()
-		if ended, _ := c.hasEnded(); ended {
-			break
+		if r.dropEnded(l.Conn) {
+			return
 		}
 		if !time.Now().Before(deadline) {
 			r.report.add(l.Number, "eof", "the stream of %s has not ended", l.Conn)
 			c.cancel()
-			break
+			delete(r.conns, l.Conn)
+			return
 		}
 		r.until(time.Now().Add(10 * time.Millisecond))
 	}
-	delete(r.conns, l.Conn)
+}
+
+// dropEnded takes the newest stream of a name that has ended out of its chain.
+func (r *replay) dropEnded(name string) bool {
+	at := r.conns[name]
+	var newer *conn
+	for ; at != nil; newer, at = at, at.older {
+		if ended, _ := at.hasEnded(); !ended {
+			continue
+		}
+		switch {
+		case newer != nil:
+			newer.older = at.older
+		case at.older != nil:
+			r.conns[name] = at.older
+		default:
+			delete(r.conns, name)
+		}
+		return true
+	}
+	return false
 }
 
 // finish waits for the last events and reports what came unasked.
