@@ -55,7 +55,7 @@ type framework struct {
 	// Running totals of what it uses and is offered, for operators. Ranges that
 	// overlap between agents count once and vanish with the first that goes, as
 	// in a real master (Mesos master/framework.hpp totalUsedResources).
-	usedSum, offeredSum resource.Resources
+	usedSum, offeredSum resource.Total
 
 	registered, reregistered, unregistered time.Time
 	subscriptions                          uint64 // counts subscribes; voids failover timers

@@ -46,7 +46,7 @@ func (m *Master) newOffer(f *framework, a *agent, role string, res resource.Reso
 	m.offers[o.id] = o
 	f.offers[o.id] = o
 	a.offers[o.id] = o
-	f.offeredSum = f.offeredSum.Add(o.res)
+	f.offeredSum.Add(o.res)
 	if d := m.cfg.OfferTimeout; d > 0 {
 		m.after(d, func() {
 			if m.offers[o.id] == o {
@@ -62,7 +62,7 @@ func (m *Master) forgetOffer(o *offer) {
 	delete(m.offers, o.id)
 	delete(o.fw.offers, o.id)
 	delete(o.agent.offers, o.id)
-	o.fw.offeredSum = o.fw.offeredSum.Sub(o.res)
+	o.fw.offeredSum.Sub(o.res)
 }
 
 // discardOffer takes an offer back, with or without a RESCIND; its resources

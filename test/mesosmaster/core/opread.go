@@ -138,7 +138,7 @@ func (f *framework) reply() *FrameworkReply {
 	r := &FrameworkReply{
 		FrameworkInfo: f.info, Active: ptr(f.active), Connected: ptr(f.connected), Recovered: ptr(f.recovered),
 		RegisteredTime: timeInfo(f.registered), ReregisteredTime: timeInfo(f.reregistered), UnregisteredTime: timeInfo(f.unregistered),
-		AllocatedResources: f.usedSum.ToProto(operatorForm), OfferedResources: f.offeredSum.ToProto(operatorForm),
+		AllocatedResources: f.usedSum.Resources().ToProto(operatorForm), OfferedResources: f.offeredSum.Resources().ToProto(operatorForm),
 		OfferConstraints: ptr(f.constraints),
 	}
 	for _, o := range f.offerList() {

@@ -230,7 +230,7 @@ func (m *Master) checkFramework(f *framework) error {
 	for _, x := range []struct {
 		what       string
 		have, want resource.Resources
-	}{{"used", f.usedSum, used}, {"offered", f.offeredSum, offered}} {
+	}{{"used", f.usedSum.Resources(), used}, {"offered", f.offeredSum.Resources(), offered}} {
 		have, want := quantities(x.have), quantities(x.want)
 		if !maps.Equal(have, want) {
 			return fmt.Errorf("%s in total are %v, booked are %v", x.what, want, have)

@@ -49,7 +49,7 @@ func (m *Master) frameworkObject(f *framework) object {
 	}
 	s := f.summary()
 	maps.Copy(s, object{
-		"user": f.info.User, "resources": flat(f.usedSum.Add(f.offeredSum)), "checkpoint": f.info.GetCheckpoint(),
+		"user": f.info.User, "resources": flat(f.usedSum.Resources().Add(f.offeredSum.Resources())), "checkpoint": f.info.GetCheckpoint(),
 		"failover_timeout": f.info.GetFailoverTimeout(), "registered_time": seconds(f.registered), "unregistered_time": seconds(f.unregistered),
 		"tasks": tasks, "unreachable_tasks": unreachable, "completed_tasks": completed,
 		"offers": m.offerObjects(f), "executors": executorObjects(f), "offer_constraints": raw(&f.constraints),

@@ -92,7 +92,7 @@ func (f *framework) summary() object {
 	}
 	return object{
 		"id": f.id, "name": f.info.Name, "hostname": f.info.GetHostname(), "webui_url": f.info.GetWebUiURL(), "capabilities": caps,
-		"used_resources": flat(f.usedSum), "offered_resources": flat(f.offeredSum),
+		"used_resources": flat(f.usedSum.Resources()), "offered_resources": flat(f.offeredSum.Resources()),
 		"active": f.active, "connected": f.connected, "recovered": f.recovered,
 	}
 }

@@ -137,7 +137,7 @@ func (m *Master) releaseTask(t *task) {
 		return
 	}
 	t.charged = false
-	t.fw.usedSum = t.fw.usedSum.Sub(t.res)
+	t.fw.usedSum.Sub(t.res)
 	if a := m.agents[t.agentID]; a != nil {
 		m.recoverRes(t.fw, a, t.role, t.res, 0)
 	}
@@ -189,7 +189,7 @@ func (m *Master) addTask(t *task, a *agent) {
 			m.charge(t.fw.id, a, t.role, t.res)
 		}
 		t.charged = true
-		t.fw.usedSum = t.fw.usedSum.Add(t.res)
+		t.fw.usedSum.Add(t.res)
 	}
 	m.tellTaskAdded(t)
 }
@@ -203,7 +203,7 @@ func (m *Master) addExecutor(f *framework, a *agent, info *mesos.ExecutorInfo, r
 	at, _ := slices.BinarySearch(f.onAgent[a.id], id)
 	f.onAgent[a.id] = slices.Insert(f.onAgent[a.id], at, id)
 	if len(res) > 0 {
-		f.usedSum = f.usedSum.Add(res)
+		f.usedSum.Add(res)
 	}
 }
 
@@ -217,7 +217,7 @@ func (m *Master) removeExecutor(f *framework, key execKey) {
 	if len(f.onAgent[key.agent]) == 0 {
 		delete(f.onAgent, key.agent)
 	}
-	f.usedSum = f.usedSum.Sub(e.res)
+	f.usedSum.Sub(e.res)
 	if a := m.agents[key.agent]; a != nil {
 		if a.executors[f.id]--; a.executors[f.id] == 0 {
 			delete(a.executors, f.id)
