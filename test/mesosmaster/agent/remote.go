@@ -115,7 +115,7 @@ func (a *Agent) ExecutorCall(q *ExecutorRequest) ExecutorResponse {
 	switch {
 	case subscribe && q.AcceptsNothing:
 		return ExecutorResponse{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"}
-	case a.recovering && !subscribe:
+	case a.recovering && !subscribe, !a.running: // the latter should not be able to connect
 		return ExecutorResponse{503, "Agent has not finished recovery"}
 	case a.frameworks[call.FrameworkID.Value] == nil:
 		return ExecutorResponse{400, "Framework cannot be found"}
@@ -180,7 +180,12 @@ func (r *remote) receive(status mesos.TaskStatus) {
 	agent := mesos.AgentID{Value: a.id}
 	status.ExecutorID, status.AgentID = &id, &agent
 	t := a.tasks[taskKey{e.FrameworkID, status.TaskID.Value}]
-	if t == nil || t.executor != e {
+	if t != nil && t.executor != e {
+		a.enqueue(t, status) // passed on; the task is another executor's
+		r.acknowledged(t, status.UUID)
+		return
+	}
+	if t == nil {
 		t = &Task{
 			FrameworkID: e.FrameworkID, ID: status.TaskID.Value, Since: a.world.Now(), executorID: e.ID, executor: e,
 			Info: &mesos.TaskInfo{TaskID: status.TaskID}, Role: e.Role, delivered: true, ended: true,

@@ -108,13 +108,12 @@ func (a *Agent) Acknowledge(frameworkID, taskID string, uuid []byte) {
 	if t == nil || !a.Reachable() || len(t.stream.pending) == 0 || !slices.Equal(t.stream.pending[0].UUID, uuid) {
 		return
 	}
-	done := terminal(t.stream.pending[0].GetState())
 	t.stream.pending = t.stream.pending[1:]
 	t.stream.silence()
 	switch {
 	case len(t.stream.pending) > 0:
 		a.forward(t)
-	case done || t.ended:
+	case t.ended:
 		delete(a.tasks, t.key())
 		a.archive(t)
 		a.cleanup(frameworkID)
