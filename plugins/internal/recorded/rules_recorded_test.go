@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/kube-mesos/kube-mesos/test/recordings"
@@ -154,9 +155,16 @@ func lenient(body json.RawMessage) []byte {
 
 func read(t testing.TB, name string) []recordings.Line {
 	t.Helper()
-	lines, err := recordings.Read(name)
+	if known, ok := lines.Load(name); ok {
+		return known.([]recordings.Line)
+	}
+	list, err := recordings.Read(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lines
+	lines.Store(name, list)
+	return list
 }
+
+// lines keeps the recordings.
+var lines sync.Map

@@ -18,6 +18,7 @@ package recorded
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +100,9 @@ func (s *stream) opened() time.Duration { return s.answer.At() }
 // in order.
 func streams(t testing.TB, name string) []*stream {
 	t.Helper()
+	if known, ok := parsed.Load(name); ok {
+		return known.([]*stream)
+	}
 	r := &reader{t: t, name: name, lines: read(t, name), answers: map[int]recordings.Line{}, live: map[string][]*stream{}}
 	for _, l := range r.lines {
 		if l.Kind == "response" {
@@ -114,8 +118,12 @@ func streams(t testing.TB, name string) []*stream {
 		}
 		s.framework = s.frameworkID()
 	}
+	parsed.Store(name, r.all)
 	return r.all
 }
+
+// parsed keeps the streams of each recording: nothing changes them.
+var parsed sync.Map
 
 // frameworkID is what SUBSCRIBED said, else what SUBSCRIBE asked for.
 func (s *stream) frameworkID() string {

@@ -38,6 +38,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
@@ -56,6 +57,8 @@ const namespace = "default"
 type world struct {
 	*run
 	api *fake.Clientset
+	// logger keeps what the Manager says with the test.
+	logger klog.Logger
 	// idle worlds have no pods: nobody wants offers.
 	idle bool
 
@@ -91,6 +94,7 @@ func newWorld(t *testing.T, l *life, idle bool) *world {
 		run: newRun(t, l), api: fake.NewClientset(), idle: idle,
 		ours: map[string]string{}, told: map[string][]claims.TaskStatus{},
 	}
+	w.logger, _ = ktesting.NewTestContext(t)
 	w.api.PrependReactor("create", "pods", w.evicted)
 	w.newHandler, w.attach, w.leave, w.away = w.boot, w.attached, w.leaving, w.gone
 	w.wantsOffers = func() bool { return w.manager.WantsOffers() }
@@ -140,7 +144,7 @@ func (w *world) boot() mesos.Handler {
 		Demand:  demand.Config{MaxHold: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
 		Command: []string{"sleep", "infinity"}, Linger: time.Millisecond, MaxLinger: 5 * time.Millisecond, MaxTasks: 100,
 		PDBDeadline: 5 * time.Minute,
-	}, w.api, &events.FakeRecorder{}, func(map[string]*v1.Pod) {}, klog.Background())
+	}, w.api, &events.FakeRecorder{}, func(map[string]*v1.Pod) {}, w.logger)
 	w.done, w.end = context.WithCancel(context.Background())
 	w.pods = w.manager.PodHandler(func(*v1.Pod) bool { return true })
 	nodes, err := w.api.CoreV1().Nodes().List(w.done, metav1.ListOptions{})
