@@ -146,6 +146,58 @@ func TestRecordedAnswersToSubscribe(t *testing.T) {
 	}
 }
 
+// hostStub answers at one address with a recorded answer, at others as recorded.
+type hostStub struct {
+	*master
+	host string
+	line recordings.Line
+}
+
+func (s hostStub) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host == s.host {
+		return answer(req, s.line.Status, s.line.Headers, textOf(s.line)), nil
+	}
+	return s.master.RoundTrip(req)
+}
+
+// TestMasterThatIsNotReadyIsPassedOver: what a master answers while it starts
+// (recording 18), or without a leader, is no reason to wait: the next is asked.
+func TestMasterThatIsNotReadyIsPassedOver(t *testing.T) {
+	_, toCalls := recordedAnswers(t)
+	passed := 0
+	for key, line := range toCalls {
+		if line.Status != http.StatusNotFound && line.Status != http.StatusServiceUnavailable {
+			continue
+		}
+		passed++
+		synctest.Test(t, func(t *testing.T) {
+			r := newRun(t, quiet(t))
+			_, ctx := ktesting.NewTestContext(t)
+			s, err := mesos.NewSession(mesos.Config{
+				Masters:   []string{"starting:5050", "leader:5050"},
+				Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: []string{"batch"}, FailoverTimeout: time.Hour},
+				IDs:       r.ids,
+			}, r.books, mesos.WithTransport(hostStub{r.master, "starting:5050", line}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.session = s
+			result := make(chan error, 1)
+			go func() { result <- s.Run(ctx) }()
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+			if got := s.Status(); got.State != mesos.StateSubscribed || got.Master != "leader:5050" {
+				t.Errorf("%s: the session is %+v", key, got)
+			}
+			r.stop(result)
+			r.master.close()
+		})
+	}
+	if passed < 2 {
+		t.Errorf("%d such answers recorded", passed)
+	}
+}
+
 // TestRecordedAnswersToCalls: an answer that depends on the state of the
 // subscription ends it, with the answer as the reason; any other concerns the call
 // alone.
@@ -179,8 +231,13 @@ func TestRecordedAnswersToCalls(t *testing.T) {
 					t.Errorf("the subscription ended: %v, want %v", got, ends)
 				}
 				if strings.HasPrefix(text, "The stream ID '") {
-					if err := <-result; session.Status().State != mesos.StateFailedOver {
-						t.Errorf("the session is %s, %v", session.Status().State, err)
+					select {
+					case <-result:
+					case <-time.After(time.Minute):
+						r.stop(result)
+					}
+					if got := session.Status().State; got != mesos.StateFailedOver {
+						t.Errorf("the session is %s", got)
 					}
 				} else {
 					r.stop(result)
