@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -122,6 +123,21 @@ func TestNoFilter(t *testing.T) {
 	}
 }
 
+// wantAsked compares the inverse offers of a run, as "framework@agent".
+func wantAsked(t *testing.T, what string, r Result, want []string) {
+	t.Helper()
+	var got []string
+	for _, i := range r.Inverse {
+		if i.Unavailability.Start.Nanoseconds != 7 {
+			t.Fatalf("%s: %v", what, i)
+		}
+		got = append(got, i.Framework+"@"+i.Agent)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%s: %v, want %v", what, got, want)
+	}
+}
+
 // Inverse offers go to the active frameworks that hold or are offered something,
 // once, until they are answered; then again after the refusal.
 func TestInverseOffers(t *testing.T) {
@@ -140,21 +156,9 @@ func TestInverseOffers(t *testing.T) {
 
 	u := &mesos.Unavailability{Start: mesos.TimeInfo{Nanoseconds: 7}}
 	w.SetUnavailability("a00", u)
-	w.want("inverse", nil)
-	asked := func(r Result) (out []string) {
-		for _, i := range r.Inverse {
-			if i.Unavailability.Start.Nanoseconds != 7 {
-				t.Fatalf("got %v", i)
-			}
-			out = append(out, i.Framework+"@"+i.Agent)
-		}
-		return out
-	}
 	one := func(what string, r Result, want ...string) {
 		t.Helper()
-		if got := asked(r); len(got) != len(want) || len(got) > 0 && got[0] != want[0] {
-			t.Fatalf("%s: %v, want %v", what, got, want)
-		}
+		wantAsked(t, what, r, want)
 	}
 	one("scheduled", w.run(), "suppressed@a00")
 	w.Revive("f", []string{"r"})

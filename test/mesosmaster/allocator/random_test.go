@@ -68,14 +68,7 @@ func TestRandomEvents(t *testing.T) {
 				}
 			case 12:
 				if o, ok := take(); ok {
-					to := reserved(t, "cpus:1", o.Role).WithAlloc(o.Role)
-					if from := parse(t, "cpus:1").WithAlloc(o.Role); o.Resources.Contains(from) {
-						if err := w.Convert(o.Framework, o.Agent, from, to); err != nil {
-							t.Fatal(err)
-						}
-						o.Resources = o.Resources.Sub(from).Add(to)
-					}
-					held = append(held, o)
+					held = append(held, reserveOne(t, w, o))
 				}
 			case 13:
 				w.SetActive(agent, rng.IntN(2) == 0)
@@ -87,6 +80,20 @@ func TestRandomEvents(t *testing.T) {
 			checkHeld(t, w, held)
 		}
 	}
+}
+
+// reserveOne reserves a cpu of an offer, if it has a plain one.
+func reserveOne(t *testing.T, w *world, o Offer) Offer {
+	t.Helper()
+	from, to := parse(t, "cpus:1").WithAlloc(o.Role), reserved(t, "cpus:1", o.Role).WithAlloc(o.Role)
+	if !o.Resources.Contains(from) {
+		return o
+	}
+	if err := w.Convert(o.Framework, o.Agent, from, to); err != nil {
+		t.Fatal(err)
+	}
+	o.Resources = o.Resources.Sub(from).Add(to)
+	return o
 }
 
 // checkHeld compares what was offered with the books and the quota.

@@ -137,7 +137,7 @@ func validScalar(x float64) error {
 
 // scalarText writes a scalar as Mesos does: thousandths, 15 digits.
 func scalarText(x float64) string {
-	return strings.Replace(strconv.FormatFloat(math.Round(x*1000)/1000, 'g', 15, 64), "+Inf", "inf", 1)
+	return strings.NewReplacer("+Inf", "inf", "-Inf", "-inf", "NaN", "nan").Replace(strconv.FormatFloat(math.Round(x*1000)/1000, 'g', 15, 64))
 }
 
 func mapText(values map[string]mesos.Value_Scalar) string {
