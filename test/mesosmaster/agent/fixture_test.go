@@ -42,10 +42,9 @@ type machine struct {
 	queue []*alarm
 	seq   int
 
-	log        []string // in the order of arrival
-	statuses   []mesos.TaskStatus
-	started    []Process
-	registered int
+	log      []string // in the order of arrival
+	statuses []mesos.TaskStatus
+	started  []Process
 }
 
 type alarm struct {
@@ -62,7 +61,7 @@ var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newMachine(t testing.TB, set Settings, cfg Config) *machine {
 	t.Helper()
-	m := &machine{t: t, now: began, rng: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // ids of a test
+	m := &machine{t: t, now: began, rng: rand.New(rand.NewPCG(1, 2))}
 	if cfg.Hostname == "" {
 		cfg.Hostname = "node-1"
 	}

@@ -18,6 +18,7 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -31,54 +32,75 @@ var errForeign = errors.New("not understood")
 // newline. Quotes hold words together; what needs expansion is foreign, except
 // $$, the shell's own process id.
 func tokens(line string) ([]token, error) {
-	var out []token
-	var word strings.Builder
-	open := false
-	flush := func() {
-		if open {
-			out = append(out, token{text: word.String()})
-			word.Reset()
-			open = false
+	l := &lexer{in: []rune(line)}
+	for len(l.in) > 0 {
+		if err := l.next(); err != nil {
+			return nil, err
 		}
 	}
-	runes := []rune(line)
-	for i := 0; i < len(runes); i++ {
-		r := runes[i]
-		switch {
-		case r == '\'' || r == '"':
-			end := i + 1
-			for end < len(runes) && runes[end] != r {
-				end++
-			}
-			if end == len(runes) || r == '"' && strings.ContainsAny(string(runes[i+1:end]), "$`\\") {
-				return nil, errForeign
-			}
-			word.WriteString(string(runes[i+1 : end]))
-			open, i = true, end
-		case r == '\n' || r == ';':
-			flush()
-			out = append(out, token{text: ";", operator: true})
-		case r == '&' || r == '|':
-			if i+1 == len(runes) || runes[i+1] != r {
-				return nil, errForeign
-			}
-			flush()
-			out = append(out, token{text: string(runes[i : i+2]), operator: true})
-			i++
-		case unicode.IsSpace(r):
-			flush()
-		case r == '$' && i+1 < len(runes) && runes[i+1] == '$':
-			word.WriteString("$$")
-			open, i = true, i+1
-		case strings.ContainsRune("$`\\<>(){}*?[]#~", r):
-			return nil, errForeign
-		default:
-			word.WriteRune(r)
-			open = true
-		}
+	l.flush()
+	return l.out, nil
+}
+
+// lexer is the state of tokens: what is left, and the word under way.
+type lexer struct {
+	in   []rune
+	out  []token
+	word []rune
+	open bool // there is a word, if only an empty one in quotes
+}
+
+// add takes n characters off and adds some to the word.
+func (l *lexer) add(n int, more ...rune) {
+	l.in, l.word, l.open = l.in[n:], append(l.word, more...), true
+}
+
+func (l *lexer) flush() {
+	if l.open {
+		l.out = append(l.out, token{text: string(l.word)})
+		l.word, l.open = nil, false
 	}
-	flush()
-	return out, nil
+}
+
+func (l *lexer) operator(n int, text string) {
+	l.flush()
+	l.in, l.out = l.in[n:], append(l.out, token{text: text, operator: true})
+}
+
+func (l *lexer) next() error {
+	r, twice := l.in[0], len(l.in) > 1 && l.in[1] == l.in[0]
+	switch {
+	case r == '\'' || r == '"':
+		return l.quoted(r)
+	case r == '\n' || r == ';':
+		l.operator(1, ";")
+	case (r == '&' || r == '|') && twice:
+		l.operator(2, string(l.in[:2]))
+	case r == '$' && twice:
+		l.add(2, '$', '$')
+	case unicode.IsSpace(r):
+		l.flush()
+		l.in = l.in[1:]
+	case strings.ContainsRune("$`\\<>(){}*?[]#~&|", r):
+		return errForeign
+	default:
+		l.add(1, r)
+	}
+	return nil
+}
+
+// quoted takes what stands in quotes as it is.
+func (l *lexer) quoted(quote rune) error {
+	n := slices.Index(l.in[1:], quote)
+	if n < 0 {
+		return errForeign
+	}
+	text := l.in[1 : n+1]
+	if quote == '"' && strings.ContainsAny(string(text), "$`\\") {
+		return errForeign
+	}
+	l.add(n+2, text...)
+	return nil
 }
 
 type token struct {
@@ -246,31 +268,47 @@ func simple(words []string, exists func(string) bool) ([]instruction, error) {
 		}
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
-	switch {
-	case quiet[name]:
+	if quiet[name] {
 		return []instruction{{op: opStatus}}, nil
-	case name == "false":
+	}
+	args := words[1:]
+	switch name {
+	case "false":
 		return []instruction{{op: opStatus, status: 1}}, nil
-	case name == "sleep" && len(words) == 2:
-		d, err := sleepTime(words[1])
+	case "sleep":
+		d, err := sleepTime(args)
 		return []instruction{{op: opSleep, sleep: d}}, err
-	case name == "exit" && len(words) == 1:
-		return []instruction{{op: opExitLast}}, nil
-	case name == "exit" && len(words) == 2:
-		n, err := exitStatus(words[1])
-		return []instruction{{op: opExit, status: n}}, err
-	case name == "kill":
-		sig, err := killOfSelf(words[1:])
+	case "exit":
+		return compileExit(args)
+	case "kill":
+		sig, err := killOfSelf(args)
 		return []instruction{{op: opSignal, signal: sig}}, err
-	case name == "trap" && len(words) >= 3:
-		return compileTrap(words[1], words[2:], exists)
-	case (name == "sh" || name == "bash") && len(words) == 3 && words[1] == "-c":
-		return compile(words[2], exists)
+	case "trap":
+		return compileTrap(args, exists)
+	case "sh", "bash":
+		if len(args) == 2 && args[0] == "-c" {
+			return compile(args[1], exists)
+		}
 	}
 	return nil, errForeign
 }
 
-func compileTrap(action string, signals []string, exists func(string) bool) ([]instruction, error) {
+func compileExit(args []string) ([]instruction, error) {
+	switch len(args) {
+	case 0:
+		return []instruction{{op: opExitLast}}, nil
+	case 1:
+		n, err := exitStatus(args[0])
+		return []instruction{{op: opExit, status: n}}, err
+	}
+	return nil, errForeign
+}
+
+func compileTrap(args []string, exists func(string) bool) ([]instruction, error) {
+	if len(args) < 2 {
+		return nil, errForeign
+	}
+	action, signals := args[0], args[1:]
 	handler, err := compile(action, exists)
 	if err != nil {
 		return nil, err
@@ -287,7 +325,11 @@ func compileTrap(action string, signals []string, exists func(string) bool) ([]i
 }
 
 // sleepTime reads the argument of sleep: seconds, or with a unit.
-func sleepTime(s string) (time.Duration, error) {
+func sleepTime(args []string) (time.Duration, error) {
+	if len(args) != 1 {
+		return 0, errForeign
+	}
+	s := args[0]
 	if s == "infinity" || s == "inf" {
 		return forever, nil
 	}

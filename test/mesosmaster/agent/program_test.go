@@ -113,7 +113,7 @@ func TestForeignCommands(t *testing.T) {
 func FuzzProgram(f *testing.F) {
 	f.Add("trap 'sleep 0.5; exit 7' TERM; while true; do sleep 0.1; done")
 	f.Add("false && exit 3 || kill -9 $$")
-	f.Fuzz(func(t *testing.T, line string) {
+	f.Fuzz(func(_ *testing.T, line string) {
 		code, err := compile(line, exists)
 		if err != nil {
 			return

@@ -145,7 +145,7 @@ func TestAnything(t *testing.T) {
 	for seed := range uint64(300) {
 		s := &soak{
 			machine: newMachine(t, Settings{OwnExecutors: seed%2 == 0, LaunchDelay: 300 * time.Millisecond, KillDelay: 50 * time.Millisecond}, Config{}),
-			rng:     rand.New(rand.NewPCG(seed, 1)), ended: map[string]int{}, seen: map[string]bool{}, //nolint:gosec // a test
+			rng:     rand.New(rand.NewPCG(seed, 1)), ended: map[string]int{}, seen: map[string]bool{},
 		}
 		for range 120 {
 			s.step()

@@ -126,15 +126,20 @@ func (a *Agent) refusal(l *Launch, e *Executor) *refusal {
 		command = l.Task.GetCommand()
 	}
 	if user := userOf(command, l.Framework); e == nil && a.noSuchUser(user) {
-		id := l.Task.TaskID.Value
-		if l.Executor != nil {
-			id = l.Executor.ExecutorID.Value
-		}
-		directory := a.sandbox(l.Framework.ID.GetValue(), id, a.world.NewUUID().String())
-		return &refusal{mesos.REASON_EXECUTOR_TERMINATED, fmt.Sprintf(
-			"Failed to create executor directory '%s': Failed to chown directory to '%s': No such user '%s'", directory, user, user), true, l.Executor != nil}
+		return a.noUser(l, user)
 	}
 	return nil
+}
+
+// noUser refuses an executor that is to run as a user there is not.
+func (a *Agent) noUser(l *Launch, user string) *refusal {
+	id := l.Task.TaskID.Value
+	if l.Executor != nil {
+		id = l.Executor.ExecutorID.Value
+	}
+	directory := a.sandbox(l.Framework.ID.GetValue(), id, a.world.NewUUID().String())
+	return &refusal{mesos.REASON_EXECUTOR_TERMINATED, fmt.Sprintf(
+		"Failed to create executor directory '%s': Failed to chown directory to '%s': No such user '%s'", directory, user, user), true, l.Executor != nil}
 }
 
 // limitsRefused is what an agent without the cgroups isolators says to limits.
