@@ -26,8 +26,6 @@ import (
 	"strings"
 	"testing/synctest"
 	"time"
-
-	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
 
 // admin does what the recordings' operator did.
@@ -46,6 +44,9 @@ func (r *replay) admin(i int, l *line) error {
 	case "signal", "start process":
 		r.report.Driven["deeds"]++
 		return r.process(i, l)
+	case "znode":
+		r.compareNode(l)
+		return nil
 	case "SIGSTOP of the mesos-executor of task cmdstop":
 		r.report.Driven["deeds"]++
 		return r.master.FreezeExecutor("node-1", "cmdstop", true)
@@ -93,7 +94,7 @@ func (r *replay) startCluster(i int, l *line) error {
 	for _, a := range c.cfg.Agents {
 		r.estimates, r.corrections = a.OversubscribedInterval, a.QoSInterval
 	}
-	if r.master, err = mesosmaster.NewMaster(c.cfg); err != nil {
+	if err := r.startMasters(l, c); err != nil {
 		return err
 	}
 	r.hosts = nil
@@ -145,7 +146,7 @@ func (r *replay) operatorCall(l *line) {
 	if r.auth && !r.refused(l) {
 		header["Authorization"] = credentials("Basic base64(ops:ops-secret)")
 	}
-	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.base+r.ids.translate(l.Path), header, body)
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.baseOf(l)+r.ids.translate(l.Path), header, body)
 	synctest.Wait()
 }
 
@@ -180,6 +181,8 @@ func (r *replay) client(l *line) {
 // process starts, stops or kills a process.
 func (r *replay) process(i int, l *line) error {
 	switch {
+	case r.isMaster(l):
+		return r.ensembleProcess(l)
 	case l.Process == "master" && l.Action == "start process":
 		if err := r.master.StartAgain(); err != nil {
 			return err

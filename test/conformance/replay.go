@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,13 @@ type replay struct {
 	start time.Time // the bubble's moment of the recording's time 0
 	epoch float64   // the recording's wall-clock second of its time 0
 
-	master   *mesosmaster.Master
+	master *mesosmaster.Master
+	// ensemble is set where several masters were recorded, leader the one whose
+	// phase the allocation interval is on.
+	ensemble    *mesosmaster.Ensemble
+	masterNames []string
+	leader      int
+
 	hosts    []string
 	auth     bool            // the master wants credentials
 	base     string          // URL of the master
@@ -102,6 +109,7 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 		if l.drives() {
 			r.until(r.moment(l))
 			r.awaitBefore(l)
+			r.newLeader(i)
 			r.driver, r.driven = l, time.Now()
 		}
 		if err := r.step(i, l); err != nil {
@@ -261,7 +269,7 @@ func (r *replay) call(l *line) {
 	for k, v := range l.Headers {
 		header[k] = credentials(r.ids.translate(v))
 	}
-	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.base+r.ids.translate(l.Path), header, r.payload(l))
+	r.answers[l] = r.send(r.transport(l), l.Conn, l.Method, r.baseOf(l)+r.ids.translate(l.Path), header, r.payload(l))
 	synctest.Wait()
 	if a := r.answers[l]; a.stream {
 		r.learnStream(l, a)
@@ -283,7 +291,8 @@ func (r *replay) headOnly(call *line) bool {
 			return true
 		}
 	}
-	return false
+	// The recorder's connections to one of several masters are for probes.
+	return slices.Contains(r.masterNames, call.Conn)
 }
 
 // credentials writes out what the recording shows as base64(user:secret).

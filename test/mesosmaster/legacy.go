@@ -66,7 +66,12 @@ func legacyRoutes(all map[string]route) {
 		}}
 	}
 	all["/flags"] = route{realm: realmReadonly, anywhere: true, serve: func(m *Master, w http.ResponseWriter, r *http.Request, _ string) {
-		m.read(w, r, func(c *core.Master, _ url.Values) any { return c.FlagObject() })
+		m.read(w, r, func(c *core.Master, _ url.Values) any {
+			if p, ok := m.processOf(r); ok && !m.leads(p) {
+				return c.FlagObjectOf(p.hostname, p.ip, p.port)
+			}
+			return c.FlagObject()
+		})
 	}}
 }
 

@@ -30,6 +30,9 @@ import (
 	"sync"
 	"time"
 
+	operator "github.com/mesos/mesos-go/api/v1/lib/master"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/election"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/wire"
@@ -201,8 +204,14 @@ func (m *Master) put(o *core.Output) {
 	}
 	switch {
 	case o.Event != nil:
+		if o.Event.Type == scheduler.Event_HEARTBEAT {
+			s.beat, s.beatAt = o.Event, time.Now()
+		}
 		s.push(item{event: o.Event})
 	case o.Operator != nil:
+		if o.Operator.Type == operator.Event_HEARTBEAT {
+			s.beat, s.beatAt = o.Operator, time.Now()
+		}
 		s.push(item{event: o.Operator})
 	case o.Executor != nil:
 		s.push(item{event: o.Executor})

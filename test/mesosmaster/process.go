@@ -237,7 +237,22 @@ func (m *Master) proceed(now time.Time, p *process) {
 			s.pause(false)
 		}
 	}
+	// A leader that was deposed does not know it yet: its timers go off late.
+	for _, s := range p.held {
+		if s.beat != nil && now.Sub(s.beatAt) >= m.heartbeat() {
+			s.push(item{event: s.beat})
+		}
+		s.pause(false)
+	}
 	m.resume(p)
+}
+
+// heartbeat is the time between heartbeats on a stream.
+func (m *Master) heartbeat() time.Duration {
+	if m.cfg.HeartbeatInterval > 0 {
+		return m.cfg.HeartbeatInterval
+	}
+	return 15 * time.Second
 }
 
 // nobody owns the core.

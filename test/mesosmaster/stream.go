@@ -20,6 +20,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/gogo/protobuf/proto"
 
@@ -53,6 +54,11 @@ type stream struct {
 	frozen bool          // by a test: its client's going is not noticed either
 	paused bool          // its process is stopped
 	wake   chan struct{} // of capacity 1
+
+	// beat is the last heartbeat put in, and beatAt when; the Master's lock guards
+	// them.
+	beat   proto.Message
+	beatAt time.Time
 }
 
 func newStream(id, media string) *stream {

@@ -18,6 +18,7 @@ package core
 
 import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"strconv"
 )
 
 // summaryStates are the states /state-summary counts.
@@ -99,6 +100,14 @@ func (f *framework) summary() object {
 
 // FlagObject is the body of GET /flags.
 func (m *Master) FlagObject() any { return object{"flags": m.flags()} }
+
+// FlagObjectOf is FlagObject of a process that does not lead, at an address of
+// its own.
+func (m *Master) FlagObjectOf(hostname, ip string, port int) any {
+	flags := m.flags()
+	flags["hostname"], flags["ip"], flags["port"] = hostname, ip, strconv.Itoa(port)
+	return object{"flags": flags}
+}
 
 // Maintenance is the body of GET /maintenance/schedule.
 func (m *Master) Maintenance() any { return raw(&m.registry.schedule) }
