@@ -190,6 +190,21 @@ func TestExecutorRefusals(t *testing.T) {
 	m.expect()
 }
 
+// Heartbeats, while there is a subscription (docs/executor-http-api.md).
+func TestExecutorHeartbeats(t *testing.T) {
+	m := own(t, aware("f"), "a")
+	m.pass(time.Hour)
+	m.expect("x: HEARTBEAT", "x: HEARTBEAT")
+	if r := m.call(&executor.Call{Type: callHeartbeat}); r.Status != 202 {
+		t.Errorf("got %v", r)
+	}
+	m.a.ExecutorDisconnected("x")
+	m.pass(time.Hour)
+	m.expect()
+	m.call(subscribe())
+	m.expect("x: SUBSCRIBED")
+}
+
 // Commands that are no executors, as recorded (20, 24).
 func TestExecutorsThatAreNone(t *testing.T) {
 	m := newMachine(t, Settings{}, Config{ExecutorRegistrationTimeout: 5 * time.Second})

@@ -228,7 +228,11 @@ func (m *machine) ExecutorEvent(stream string, e *executor.Event) {
 	case e.Message != nil:
 		what = fmt.Sprintf(" %q", e.Message.Data)
 	}
-	m.note("%s: %s%s", stream, e.Type, what)
+	name := e.Type.String()
+	if e.Type == eventHeartbeat {
+		name = "HEARTBEAT"
+	}
+	m.note("%s: %s%s", stream, name, what)
 }
 
 // CloseExecutor implements [Executors].

@@ -19,6 +19,7 @@ package agent
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/executor"
@@ -31,7 +32,16 @@ type remote struct {
 	e       *Executor
 	command *mesos.CommandInfo
 	stream  string // of its subscription; empty while there is none
+	beat    Timer  // the next heartbeat
 }
+
+// Heartbeats of the executor API, newer than the generated types (Mesos
+// include/mesos/v1/executor/executor.proto, slave/constants.hpp).
+const (
+	eventHeartbeat    executor.Event_Type = 9
+	callHeartbeat     executor.Call_Type  = 4
+	heartbeatInterval                     = 30 * time.Minute
+)
 
 func (r *remote) start() {
 	a, e := r.a, r.e
@@ -81,7 +91,15 @@ func (r *remote) ended(*Task) {}
 func (r *remote) disconnect() {
 	if r.stream != "" {
 		r.a.outside.CloseExecutor(r.stream)
-		r.stream = ""
+	}
+	r.quiet()
+}
+
+// quiet ends what belongs to a subscription.
+func (r *remote) quiet() {
+	r.stream = ""
+	if r.beat != nil {
+		r.beat.Stop()
 	}
 }
 
@@ -113,6 +131,8 @@ func (a *Agent) ExecutorCall(q *ExecutorRequest) ExecutorResponse {
 	call := q.Call
 	subscribe := call.Type == executor.Call_SUBSCRIBE
 	switch {
+	case call.Type == callHeartbeat:
+		return ExecutorResponse{Status: 202}
 	case subscribe && q.AcceptsNothing:
 		return ExecutorResponse{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"}
 	case a.recovering && !subscribe, !a.running: // the latter should not be able to connect
@@ -149,10 +169,9 @@ func (a *Agent) ExecutorCall(q *ExecutorRequest) ExecutorResponse {
 // subscribe).
 func (r *remote) subscribe(stream string, call *executor.Call_Subscribe) {
 	a, e := r.a, r.e
-	if r.stream != "" {
-		a.outside.CloseExecutor(r.stream)
-	}
+	r.disconnect()
 	r.stream = stream
+	r.heartbeat(stream)
 	if e.state == terminating {
 		r.shutdown()
 		return
@@ -171,6 +190,17 @@ func (r *remote) subscribe(stream string, call *executor.Call_Subscribe) {
 	}
 	a.reregister(e, known)
 	a.register(e)
+}
+
+// heartbeat arms the next HEARTBEAT of a subscription: the first comes after an
+// interval.
+func (r *remote) heartbeat(stream string) {
+	r.beat = r.a.world.After(heartbeatInterval, func() {
+		if r.stream == stream {
+			r.send(&executor.Event{Type: eventHeartbeat})
+			r.heartbeat(stream)
+		}
+	})
 }
 
 // receive takes a status; one that came before is only acknowledged again.
@@ -205,7 +235,7 @@ func (r *remote) receive(status mesos.TaskStatus) {
 func (a *Agent) ExecutorDisconnected(stream string) {
 	for _, e := range a.executors {
 		if r, own := e.process.(*remote); own && r.stream == stream {
-			r.stream = ""
+			r.quiet()
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/executor"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/codec"
@@ -45,6 +46,7 @@ func TestMarshalJSON(t *testing.T) {
 		{mesos.Resource{Name: "cpus", Type: ptr(mesos.SCALAR), Scalar: &mesos.Value_Scalar{Value: 0.1}, Revocable: &mesos.Resource_RevocableInfo{}}, `{"name":"cpus","type":"SCALAR","scalar":{"value":0.1},"revocable":{}}`},
 		{&mesos.TaskStatus{TaskID: mesos.TaskID{Value: "t"}, State: ptr(mesos.TASK_RUNNING), UUID: []byte{1, 2, 255}, Timestamp: ptr(1795417180.636536)}, `{"task_id":{"value":"t"},"state":"TASK_RUNNING","timestamp":1795417180.636536,"uuid":"AQL/"}`},
 		{&mesos.MasterInfo_Capability{Type: 3}, `{"type":"QUOTA_V2"}`},
+		{&executor.Event{Type: 9}, `{"type":"HEARTBEAT"}`},
 		{&mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}}, `{"executor_id":{"value":"e"}}`},
 		{&mesos.Value_Scalar{Value: 1e30}, `{"value":1e+30}`},
 		{&mesos.Value_Scalar{Value: math.Inf(1)}, `{"value":"+Inf"}`},

@@ -23,6 +23,7 @@ package codec
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"strconv"
@@ -53,9 +54,11 @@ type plan struct {
 }
 
 // newerNames are enum values of Mesos 1.11 and later that the generated types
-// lack, for writing.
+// lack.
 var newerNames = map[string]map[int32]string{
 	"mesos.MasterInfo_Capability_Type": {3: "QUOTA_V2"},
+	"mesos.executor.Event_Type":        {9: "HEARTBEAT"},
+	"mesos.executor.Call_Type":         {4: "HEARTBEAT"},
 }
 
 var plans sync.Map // reflect.Type -> *plan
@@ -110,8 +113,11 @@ func parseTag(tag string) (*field, bool) {
 			for k, v := range f.enum {
 				f.enumName[v] = k
 			}
-			for v, k := range newerNames[p[len("enum="):]] {
-				f.enumName[v] = k
+			if newer := newerNames[p[len("enum="):]]; len(newer) > 0 {
+				f.enum = maps.Clone(f.enum) // the registry's own otherwise
+				for v, k := range newer {
+					f.enumName[v], f.enum[k] = k, v
+				}
 			}
 		}
 	}
