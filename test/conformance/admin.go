@@ -85,6 +85,7 @@ func (r *replay) startCluster(i int, l *line) error {
 		r.master.Close()
 	}
 	clear(r.conns)
+	r.ready = l.At()
 	r.knobs, r.agentArgs = c.knobs, l.AgentArgs
 	c.cfg.Shuffle, c.cfg.Seed = r.shuffle, int64(l.Number)
 	c.cfg.Latency, c.cfg.OwnExecutors, c.cfg.Executors = r.latency, true, r.outside

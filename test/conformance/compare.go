@@ -32,7 +32,10 @@ type comparison struct {
 	// epochs are the recording's and the bubble's time 0 as wall-clock seconds;
 	// zero leaves moments uncompared.
 	recordedEpoch, liveEpoch float64
-	diffs                    []string
+	// ready is when the cluster was ready, in seconds since time 0: what happened
+	// before is not in the recording.
+	ready float64
+	diffs []string
 }
 
 // momentTolerance is how far, in seconds, a timestamp may be from the recorded
@@ -280,7 +283,11 @@ func (c *comparison) moment(path string, r, l float64) {
 	if c.recordedEpoch == 0 || c.liveEpoch == 0 {
 		return
 	}
-	if d := (l - c.liveEpoch) - (r - c.recordedEpoch); math.Abs(d) > momentTolerance {
+	r, l = r-c.recordedEpoch, l-c.liveEpoch
+	if r < c.ready && l <= c.ready+momentTolerance {
+		return
+	}
+	if d := l - r; math.Abs(d) > momentTolerance {
 		c.addf(path, "%.1f s from the recorded moment", d)
 	}
 }

@@ -29,17 +29,19 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
 
-// What masters that are elected by a ZooKeeper took their time for. The sessions
-// of masters that were killed or stopped ended 9.2 to 9.5 s later, of a timeout of
-// 10 s: when they were last heard before is chance.
+// What masters that are elected by a ZooKeeper took their time for.
 const (
-	joinTime   = 100 * time.Millisecond
-	detectTime = 20 * time.Millisecond
-	exitTime   = 15 * time.Millisecond
-	idleTime   = 800 * time.Millisecond
+	joinTime             = 100 * time.Millisecond
+	detectTime           = 3 * time.Millisecond
+	exitTime             = 15 * time.Millisecond
+	ensembleRecoveryTime = 40 * time.Millisecond
 )
 
-// masterPort are the ports of the masters of a cluster by process name.
+// lastHeard is when ZooKeeper had last heard of a master before it was killed or
+// stopped, which is chance: so much earlier than 10 s later its session ended.
+var lastHeard = map[string]time.Duration{"master": 758 * time.Millisecond, "master2": 475 * time.Millisecond}
+
+// masterPorts are the ports of the masters of a cluster by process name.
 func masterPorts(l *line, n, first int) ([]string, map[string]int) {
 	names := []string{"master"}
 	for i := 2; i <= n; i++ {
@@ -58,8 +60,10 @@ func masterPorts(l *line, n, first int) ([]string, map[string]int) {
 func (r *replay) ensembleConfig(l *line, c *cluster) mesosmaster.EnsembleConfig {
 	names, ports := masterPorts(l, c.masters, c.cfg.Port)
 	cfg := mesosmaster.EnsembleConfig{
-		Config: c.cfg, Idle: idleTime, JoinTime: joinTime, DetectTime: detectTime, ExitTime: exitTime,
+		Config: c.cfg, JoinTime: joinTime, DetectTime: detectTime, ExitTime: exitTime,
+		IdleOf: func(i int) time.Duration { return lastHeard[names[i]] },
 	}
+	cfg.RecoveryTime = ensembleRecoveryTime
 	numbers := map[int]int{}
 	leader := 0
 	for _, next := range r.lines[l.pos+1:] {

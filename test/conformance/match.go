@@ -197,7 +197,7 @@ func offersText(event any, path ...string) string {
 func (r *replay) compareEvent(e *expected, live *liveEvent) {
 	live.matched = true
 	what := label(e.kind, e.l.event)
-	c := &comparison{ids: r.ids, recordedEpoch: r.epoch, liveEpoch: r.liveEpoch()}
+	c := r.comparison()
 	c.tree("", "", e.l.event, live.tree)
 	for _, d := range c.diffs {
 		r.report.add(e.l.Number, what, "%s", d)

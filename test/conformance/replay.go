@@ -61,7 +61,8 @@ type replay struct {
 	// revocable resources and at their load.
 	estimates, corrections time.Duration
 
-	estimate string // of revocable resources, for the next start of an agent
+	ready    time.Duration // when the present cluster was ready, by the recording
+	estimate string        // of revocable resources, for the next start of an agent
 
 	knobs     knobs    // of the present cluster
 	agentArgs []string // flags of its first agent
@@ -125,7 +126,10 @@ func replayWith(name string, visits map[int]string) (*Report, error) {
 // moment is when a line is due in the bubble.
 func (r *replay) moment(l *line) time.Time { return r.start.Add(l.done) }
 
-func (r *replay) liveEpoch() float64 { return float64(r.start.UnixNano()) / 1e9 }
+// comparison begins a comparison of two JSON trees.
+func (r *replay) comparison() *comparison {
+	return &comparison{ids: r.ids, recordedEpoch: r.epoch, liveEpoch: float64(r.start.UnixNano()) / 1e9, ready: r.ready.Seconds()}
+}
 
 func (r *replay) notify() {
 	select {
@@ -356,6 +360,9 @@ func (r *replay) note(l *line) {
 	}
 	name, ok := strings.CutPrefix(l.Text, "client ")
 	if name, ok = strings.CutSuffix(name, " closes its subscription socket"); !ok || r.conns[name] == nil {
+		if r.watch(l) {
+			return
+		}
 		r.report.LeftOut["the recorder's notes"]++
 		r.floodNote(l)
 		return

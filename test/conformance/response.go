@@ -71,7 +71,7 @@ func (r *replay) compareResponse(l *line) {
 			add("body: recorded %s, emulated %.300q", brief(tree), a.body)
 			return
 		}
-		c := &comparison{ids: r.ids, recordedEpoch: r.epoch, liveEpoch: r.liveEpoch()}
+		c := r.comparison()
 		c.tree("body", "", tree, live)
 		for _, d := range c.diffs {
 			add("%s", d)

@@ -44,6 +44,9 @@ type EnsembleConfig struct {
 	// Idle is how long before its end a master was last heard by ZooKeeper; its
 	// session ends that much earlier. Default a thirteenth of SessionTimeout.
 	Idle time.Duration
+	// IdleOf, if set, is asked instead of Idle for each master whose session is to
+	// end.
+	IdleOf func(master int) time.Duration
 	// JoinTime is how long a master takes to get a node, recorded 100 ms, and
 	// DetectTime how long to see the nodes of others, recorded 20 ms; default
 	// none.
@@ -80,7 +83,7 @@ func NewEnsemble(cfg EnsembleConfig) (*Ensemble, error) {
 	m, err := newCluster(cfg.Config, election.Config{
 		Masters: len(cfg.Addresses), ZooKeeper: true, Numbers: cfg.Numbers,
 		BootTime: cfg.BootTime, RouteTime: cfg.RouteTime, RecoveryTime: cfg.RecoveryTime,
-		SessionTimeout: cfg.SessionTimeout, Idle: cfg.Idle,
+		SessionTimeout: cfg.SessionTimeout, Idle: cfg.Idle, IdleOf: cfg.IdleOf,
 		JoinTime: cfg.JoinTime, DetectTime: cfg.DetectTime, ExitTime: cfg.ExitTime,
 	}, cfg.Addresses)
 	if err != nil {

@@ -53,6 +53,9 @@ type Config struct {
 	// session ends that much earlier. A real client speaks every third of the
 	// session timeout at the latest; default a thirteenth of it.
 	Idle time.Duration
+	// IdleOf, if set, is asked instead of Idle for each process whose session is
+	// to end; tests that follow a recorded election know better.
+	IdleOf func(process int) time.Duration
 	// JoinTime is the time from the end of BootTime to the process' node, and from
 	// the return of ZooKeeper to a new one.
 	JoinTime time.Duration

@@ -85,7 +85,11 @@ func (e *Ensemble) kill(i int) {
 func (e *Ensemble) forget(i int) {
 	for _, n := range e.nodes {
 		if n.owner == i && n.expires.IsZero() {
-			n.expires = e.now.Add(e.cfg.SessionTimeout - e.cfg.Idle)
+			idle := e.cfg.Idle
+			if e.cfg.IdleOf != nil {
+				idle = e.cfg.IdleOf(i)
+			}
+			n.expires = e.now.Add(e.cfg.SessionTimeout - idle)
 			e.expireLater(n)
 		}
 	}
