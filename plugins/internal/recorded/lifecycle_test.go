@@ -101,9 +101,9 @@ func (w *world) compare(want fact) {
 
 // look compares, with all frames of a stream read, what the Manager holds with what
 // the master has outstanding and has told.
-func (w *world) look(p *player) {
+func (w *world) look(now process, p *player) {
 	where := fmt.Sprintf("%s %s", p.stream.file, p.stream.conn)
-	v := w.manager.View()
+	v := now.manager.View()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.master.mu.Lock()

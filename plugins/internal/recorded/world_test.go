@@ -62,14 +62,12 @@ type world struct {
 	// idle worlds have no pods: nobody wants offers.
 	idle bool
 
-	// The present process.
-	manager *lifecycle.Manager
-	pods    cache.ResourceEventHandler
 	end     context.CancelFunc
 	running sync.WaitGroup
-	done    context.Context
 
 	mu sync.Mutex
+	// present is the process that runs now. The last stream of one may outlast it.
+	present process
 	// ours are the ids of our tasks by recorded id, of the newest launch.
 	ours map[string]string
 	// told are the states that were told of our tasks, in order; fresh are the tasks
@@ -82,6 +80,19 @@ type world struct {
 	// ended counts the claims of our tasks by phase at the end of the last stream, ""
 	// for those that have none any more.
 	ended map[claims.Phase]int
+}
+
+// process is one run of our scheduler.
+type process struct {
+	manager *lifecycle.Manager
+	pods    cache.ResourceEventHandler
+	done    context.Context
+}
+
+func (w *world) process() process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.present
 }
 
 type foreignTask struct {
@@ -97,9 +108,12 @@ func newWorld(t *testing.T, l *life, idle bool) *world {
 	w.logger, _ = ktesting.NewTestContext(t)
 	w.api.PrependReactor("create", "pods", w.evicted)
 	w.newHandler, w.attach, w.leave, w.away = w.boot, w.attached, w.leaving, w.gone
-	w.wantsOffers = func() bool { return w.manager.WantsOffers() }
+	w.wantsOffers = func() bool { return w.process().manager.WantsOffers() }
 	w.master.play = func(p *player) {
-		p.rename, p.drive, p.atEnd = w.rename, w.launch, w.look
+		now := w.process()
+		p.rename = w.rename
+		p.drive = func(p *player, x exchange) { w.launch(now, p, x) }
+		p.atEnd = func(p *player) { w.look(now, p) }
 		p.run()
 	}
 	for _, host := range hosts(l) {
@@ -137,43 +151,46 @@ func hosts(l *life) []string {
 
 // boot starts a process: its Manager learns from the informers what there is.
 func (w *world) boot() mesos.Handler {
-	role := rolesOfLife(w.master.life)[0]
-	w.fresh, w.foreign = map[string]bool{}, map[string]*foreignTask{}
-	w.manager = lifecycle.New(lifecycle.Config{
-		Role: role, Claims: claims.DefaultConfig(30 * time.Second),
+	ctx, end := context.WithCancel(context.Background())
+	manager := lifecycle.New(lifecycle.Config{
+		Role: rolesOfLife(w.master.life)[0], Claims: claims.DefaultConfig(30 * time.Second),
 		Demand:  demand.Config{MaxHold: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
 		Command: []string{"sleep", "infinity"}, Linger: time.Millisecond, MaxLinger: 5 * time.Millisecond, MaxTasks: 100,
 		PDBDeadline: 5 * time.Minute,
 	}, w.api, &events.FakeRecorder{}, func(map[string]*v1.Pod) {}, w.logger)
-	w.done, w.end = context.WithCancel(context.Background())
-	w.pods = w.manager.PodHandler(func(*v1.Pod) bool { return true })
-	nodes, err := w.api.CoreV1().Nodes().List(w.done, metav1.ListOptions{})
+	now := process{manager: manager, pods: manager.PodHandler(func(*v1.Pod) bool { return true }), done: ctx}
+	w.mu.Lock()
+	w.present, w.end = now, end
+	w.fresh, w.foreign = map[string]bool{}, map[string]*foreignTask{}
+	w.mu.Unlock()
+	nodes, err := w.api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for i := range nodes.Items {
-		w.manager.NodeHandler().OnAdd(&nodes.Items[i], true)
+		manager.NodeHandler().OnAdd(&nodes.Items[i], true)
 	}
-	pods, err := w.api.CoreV1().Pods(namespace).List(w.done, metav1.ListOptions{})
+	pods, err := w.api.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for i := range pods.Items {
-		w.pods.OnAdd(&pods.Items[i], true)
+		now.pods.OnAdd(&pods.Items[i], true)
 	}
-	return w.manager
+	return manager
 }
 
 func (w *world) attached(s *mesos.Session) {
-	w.manager.Attach(s, nil)
-	w.running.Go(func() { w.manager.Run(w.done) })
+	now := w.process()
+	now.manager.Attach(s, nil)
+	w.running.Go(func() { now.manager.Run(now.done) })
 }
 
 // leaving ends the process in good order: nothing is held back from others.
 func (w *world) leaving() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	w.manager.Stop(ctx)
+	w.process().manager.Stop(ctx)
 	w.master.mu.Lock()
 	defer w.master.mu.Unlock()
 	if p := w.master.live; p != nil && len(p.offers) > 0 && w.session.Status().State == mesos.StateSubscribed {
@@ -209,14 +226,14 @@ func (w *world) create(pod *v1.Pod) {
 	if _, err := w.api.CoreV1().Pods(namespace).Create(context.Background(), pod, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	if w.pods != nil {
-		w.pods.OnAdd(pod, false)
+	if now := w.process(); now.pods != nil {
+		now.pods.OnAdd(pod, false)
 	}
 }
 
 func (w *world) remove(pod *v1.Pod) {
 	_ = w.api.Tracker().Delete(v1.SchemeGroupVersion.WithResource("pods"), namespace, pod.Name)
-	w.pods.OnDelete(pod)
+	w.process().pods.OnDelete(pod)
 }
 
 // evicted deletes a pod whose eviction was asked for.
@@ -235,7 +252,7 @@ func (w *world) evicted(action k8stesting.Action) (bool, runtime.Object, error) 
 
 // launch lets pods ask for what the recorded framework launched from offers that
 // the Manager has, too.
-func (w *world) launch(p *player, x exchange) {
+func (w *world) launch(now process, p *player, x exchange) {
 	if w.idle || wire.Enum(x.message, "type") != "ACCEPT" || wire.Sub(x.message, "accept") == nil {
 		return
 	}
@@ -253,7 +270,7 @@ func (w *world) launch(p *player, x exchange) {
 		return
 	}
 	for _, task := range l.Tasks {
-		w.reserve(task, host)
+		w.reserve(now, task, host)
 	}
 	// The batch goes out before the next recorded event comes.
 	time.Sleep(20 * time.Millisecond)
@@ -262,14 +279,14 @@ func (w *world) launch(p *player, x exchange) {
 
 // reserve makes a pod, finds it a place as the scheduler does, and waits for the
 // outcome, as its binding does.
-func (w *world) reserve(task mesos.Task, host string) {
+func (w *world) reserve(now process, task mesos.Task, host string) {
 	w.mu.Lock()
 	name := fmt.Sprintf("p%d", len(w.told))
 	w.mu.Unlock()
 	pod := podOf(name, task.Need)
 	w.create(pod)
-	w.manager.Begin(pod)
-	id, err := w.manager.Reserve(pod, host, task.Need)
+	now.manager.Begin(pod)
+	id, err := now.manager.Reserve(pod, host, task.Need)
 	if err != nil {
 		w.remove(pod)
 		return
@@ -278,14 +295,13 @@ func (w *world) reserve(task mesos.Task, host string) {
 	w.ours[task.ID] = id
 	w.told[id], w.fresh[id] = nil, true
 	w.mu.Unlock()
-	done, manager, handler := w.done, w.manager, w.pods
 	w.running.Go(func() {
-		outcome, err := manager.Await(done, id)
-		binding, held := manager.Confirmed(id)
+		outcome, err := now.manager.Await(now.done, id)
+		binding, held := now.manager.Confirmed(id)
 		switch {
 		case err != nil:
 		case !outcome.OK || !held:
-			manager.Cancel(id)
+			now.manager.Cancel(id)
 			w.remove(pod)
 		default:
 			bound := pod.DeepCopy()
@@ -293,8 +309,8 @@ func (w *world) reserve(task mesos.Task, host string) {
 			if _, err := w.api.CoreV1().Pods(namespace).Update(context.Background(), bound, metav1.UpdateOptions{}); err != nil {
 				w.t.Error(err)
 			}
-			manager.Bound(id)
-			handler.OnUpdate(pod, bound)
+			now.manager.Bound(id)
+			now.pods.OnUpdate(pod, bound)
 		}
 	})
 }

@@ -29,9 +29,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
-
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
