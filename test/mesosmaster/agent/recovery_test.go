@@ -43,6 +43,9 @@ func TestRestart(t *testing.T) {
 	m.expect("register")
 	m.a.ResendUpdates()
 	m.expect(`lost DROPPED AGENT_RESTARTED AGENT "Task launched during agent restart"`)
+	if state, uuid := m.a.Task("f", "a").LastSent(); state != nil || uuid != nil {
+		t.Error("what was sent is only in the memory of the process that ended")
+	}
 	if m.a.Task("f", "silent").State() != mesos.TASK_STAGING {
 		t.Error("a task the executor knows stays as it was")
 	}
@@ -246,8 +249,10 @@ func TestQoS(t *testing.T) {
 	m.a.Run(victim)
 	m.a.Run(command(aware("f"), "p", "sleep 1000"))
 	m.acknowledge("f")
-	m.pass(10 * time.Second)
 	m.take()
+	m.a.SetLoad(2)
+	m.pass(10 * time.Second)
+	m.expect()
 	m.a.SetLoad(2.5)
 	m.pass(2 * time.Second)
 	m.expect(`v GONE CONTAINER_PREEMPTED AGENT "Container preempted by QoS correction"`)
