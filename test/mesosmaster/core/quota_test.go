@@ -206,6 +206,15 @@ func TestLegacyQuota(t *testing.T) {
 	if got := f.types(); !slices.Equal(got, []string{"RESCIND", "RESCIND"}) {
 		t.Errorf("offers of one agent for the first, of the other for the second: %v", got)
 	}
+}
+
+func TestLegacyQuotaRemoved(t *testing.T) {
+	c := newCluster(t, Config{Roles: []string{"a", "b", "a/b"}}, node(1))
+	for _, role := range []string{"a", "b"} {
+		if r := c.updateQuota(false, quota.QuotaConfig{Role: role, Guarantees: scalars(1, 0)}); r.Status != 200 {
+			t.Fatal(r)
+		}
+	}
 	for _, tc := range []struct {
 		path string
 		want string
