@@ -95,6 +95,9 @@ type Config struct {
 	Roles []string
 	// Weights are the weights of roles, default 1.
 	Weights map[string]float64
+	// FairSharingExcluded is --fair_sharing_excluded_resource_names: they do not
+	// count for shares.
+	FairSharingExcluded []string
 	// Quotas of top-level roles, default none.
 	Quotas map[string]allocator.Quota
 	// NoRootSubmissions is --no-root_submissions.
@@ -124,7 +127,7 @@ func (c *Config) core() core.Config {
 		AgentPingTimeout: c.AgentPingTimeout, AgentPings: c.AgentPings, Cluster: c.Cluster, Flags: c.Flags, AgentReregisterTimeout: c.AgentReregisterTimeout,
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
-		Quotas: c.Quotas, NoRootSubmissions: c.NoRootSubmissions,
+		Quotas: c.Quotas, FairSharingExcluded: c.FairSharingExcluded, NoRootSubmissions: c.NoRootSubmissions,
 		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone,
 	}
 }

@@ -33,6 +33,7 @@ import (
 func (m *Master) newAllocator() *allocator.Allocator {
 	o := allocator.Options{
 		Interval: m.cfg.AllocationInterval, Shuffle: m.cfg.Shuffle, OfferGPUsToAll: m.cfg.KeepGPUsForAll, Region: m.cfg.Region, Weights: map[string]float64{},
+		FairnessExcluded: m.cfg.FairSharingExcluded,
 	}
 	for _, set := range m.cfg.MinAllocatable {
 		o.MinAllocatable = append(o.MinAllocatable, allocator.QuantitiesOf(set))

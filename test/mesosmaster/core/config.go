@@ -82,6 +82,9 @@ type Config struct {
 	// NoRootSubmissions refuses frameworks of the user root
 	// (--no-root_submissions).
 	NoRootSubmissions bool
+	// FairSharingExcluded are names of resources that do not count for shares
+	// (--fair_sharing_excluded_resource_names).
+	FairSharingExcluded []string
 	// Quotas of top-level roles.
 	Quotas map[string]allocator.Quota
 	// KeepGPUsForAll offers agents with GPUs also to frameworks without

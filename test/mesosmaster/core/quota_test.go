@@ -278,3 +278,30 @@ func TestWeights(t *testing.T) {
 		t.Errorf("got %s %v, want %s", b, err, want)
 	}
 }
+
+// Resources excluded from fair sharing do not count for shares.
+func TestFairSharingExcluded(t *testing.T) {
+	for _, excluded := range [][]string{nil, {"gpus"}} {
+		c := newCluster(t, Config{FairSharingExcluded: excluded})
+		add := func(host, resources string) {
+			if _, err := c.m.AddAgent(c.now, AgentConfig{Hostname: host, Resources: resources}); err != nil {
+				t.Fatal(err)
+			}
+			c.settle()
+		}
+		a, b := info("a"), info("b")
+		for _, f := range []*mesos.FrameworkInfo{a, b} {
+			withCaps(f, mesos.FrameworkInfo_Capability_GPU_RESOURCES)
+		}
+		f, g := c.subscribe(a), c.subscribe(b)
+		add("n1", "cpus:1;gpus:8") // to a, by name
+		add("n2", "cpus:4")        // to b
+		f.take()
+		g.take()
+		add("n3", "cpus:4")
+		// a has all gpus but fewer cpus than b.
+		if got := len(f.offers()) == 1; got != (excluded != nil) {
+			t.Errorf("excluded %v: offered to a: %t", excluded, got)
+		}
+	}
+}
