@@ -41,8 +41,8 @@ const (
 // stopped, which is chance: so much earlier than 10 s later its session ended.
 var lastHeard = map[string]time.Duration{"master": 758 * time.Millisecond, "master2": 475 * time.Millisecond}
 
-// masterPorts are the ports of the masters of a cluster by process name.
-func masterPorts(l *line, n, first int) ([]string, map[string]int) {
+// masterPorts are the ports.
+func masterPorts(n, first int) ([]string, map[string]int) {
 	names := []string{"master"}
 	for i := 2; i <= n; i++ {
 		names = append(names, "master"+strconv.Itoa(i))
@@ -58,7 +58,7 @@ func masterPorts(l *line, n, first int) ([]string, map[string]int) {
 // chance too: the nodes that the recording shows tell, or else where the others
 // send their clients.
 func (r *replay) ensembleConfig(l *line, c *cluster) mesosmaster.EnsembleConfig {
-	names, ports := masterPorts(l, c.masters, c.cfg.Port)
+	names, ports := masterPorts(c.masters, c.cfg.Port)
 	cfg := mesosmaster.EnsembleConfig{
 		Config: c.cfg, JoinTime: joinTime, DetectTime: detectTime, ExitTime: exitTime,
 		IdleOf: func(i int) time.Duration { return lastHeard[names[i]] },

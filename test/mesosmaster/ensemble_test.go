@@ -167,7 +167,7 @@ func TestLeaderKilled(t *testing.T) {
 		}
 		step(0, 2, "307 //127.0.0.1:17050/master/api/v1/scheduler")
 		step(40*time.Millisecond, 0, "400 Framework cannot be found")
-		if _, err := e.Transport().RoundTrip(mustRequest(t, e.MasterURL(1))); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := e.Transport().RoundTrip(mustRequest(t, e.MasterURL(1))); !errors.Is(err, syscall.ECONNREFUSED) { //nolint:bodyclose // none comes
 			t.Errorf("the dead master: %v", err)
 		}
 		info := framework("n", "a")

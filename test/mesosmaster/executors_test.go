@@ -76,8 +76,9 @@ type executorStream struct {
 	done   chan struct{}
 }
 
-func (s *executorStream) read(t *testing.T, body io.Reader) {
+func (s *executorStream) read(t *testing.T, body io.ReadCloser) {
 	defer close(s.done)
+	defer body.Close()
 	r := codec.NewRecordReader(body, 1<<20)
 	for {
 		payload, err := r.Next()
@@ -144,11 +145,11 @@ func TestExecutorAPI(t *testing.T) {
 		}
 		subscribe := func(path string) *executorStream {
 			t.Helper()
-			resp, err := executorCall(t, m, endpoint, path, call)
+			resp, err := executorCall(t, m, endpoint, path, call) //nolint:bodyclose // its reader does
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, ok := resp.Header["Mesos-Stream-Id"]; resp.StatusCode != 200 || ok || resp.Header.Get("Content-Type") != "application/x-protobuf" {
+			if _, ok := resp.Header["Mesos-Stream-Id"]; resp.StatusCode != http.StatusOK || ok || resp.Header.Get("Content-Type") != "application/x-protobuf" {
 				t.Fatalf("%d, %v", resp.StatusCode, resp.Header)
 			}
 			s := &executorStream{done: make(chan struct{})}
@@ -164,9 +165,10 @@ func TestExecutorAPI(t *testing.T) {
 			Status: mesos.TaskStatus{TaskID: mesos.TaskID{Value: "t1"}, State: ptr(mesos.TASK_RUNNING), Source: ptr(mesos.SOURCE_EXECUTOR), UUID: []byte("0123456\x4789abcdef"[:16])},
 		}}
 		resp, err := executorCall(t, m, endpoint, "/api/v1/executor", update)
-		if err != nil || resp.StatusCode != 202 {
+		if err != nil || resp.StatusCode != http.StatusAccepted {
 			t.Fatalf("UPDATE: %v, %v", resp, err)
 		}
+		resp.Body.Close()
 		synctest.Wait()
 		if got := s.types(); got != "SUBSCRIBED LAUNCH ACKNOWLEDGED" {
 			t.Errorf("events %s", got)
@@ -176,7 +178,7 @@ func TestExecutorAPI(t *testing.T) {
 		}
 		must(t, m.KillAgent("node-1"))
 		<-s.done
-		if _, err := executorCall(t, m, endpoint, "/api/v1/executor", call); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := executorCall(t, m, endpoint, "/api/v1/executor", call); !errors.Is(err, syscall.ECONNREFUSED) { //nolint:bodyclose // none comes
 			t.Errorf("an agent that is dead: %v", err)
 		}
 		must(t, m.ReturnAgent("node-1"))

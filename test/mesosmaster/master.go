@@ -241,7 +241,7 @@ func (m *Master) wakeAt(now time.Time) {
 	}
 	at, ok := m.election.Next()
 	if m.pausedAt.IsZero() {
-		if due, any := m.core.Next(); any && (!ok || due.Before(at)) {
+		if due, more := m.core.Next(); more && (!ok || due.Before(at)) {
 			at, ok = due, true
 		}
 	}

@@ -36,16 +36,17 @@ func TestOperatorStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mesosmaster.New(mesosmaster.Config{Agents: agents("node-1")})
 		defer m.Close()
-		got, resp := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
-		if _, ok := resp.Header["Mesos-Stream-Id"]; got.Status != 200 || ok || resp.Header.Get("Content-Type") != "application/json" {
-			t.Fatalf("%v, %v", got, resp.Header)
+		got, first := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
+		defer first.Body.Close()
+		if _, ok := first.Header["Mesos-Stream-Id"]; got.Status != 200 || ok || first.Header.Get("Content-Type") != "application/json" {
+			t.Fatalf("%v, %v", got, first.Header)
 		}
 		var mu sync.Mutex
 		var types []string
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			r := codec.NewRecordReader(resp.Body, 1<<20)
+			r := codec.NewRecordReader(first.Body, 1<<20)
 			for {
 				payload, err := r.Next()
 				if err != nil {
@@ -77,14 +78,14 @@ func TestOperatorStream(t *testing.T) {
 			t.Error(diff)
 		}
 		mu.Unlock()
-		resp.Body.Close()
+		first.Body.Close()
 		<-done
 		pass(time.Minute) // nothing is written to a stream whose client has gone
-		_, resp = send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
+		_, resp := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
 		defer resp.Body.Close()
-		first, err := codec.NewRecordReader(resp.Body, 1<<20).Next()
-		if err != nil || !strings.Contains(string(first), `"SUBSCRIBED"`) {
-			t.Errorf("%s, %v", first, err)
+		record, err := codec.NewRecordReader(resp.Body, 1<<20).Next()
+		if err != nil || !strings.Contains(string(record), `"SUBSCRIBED"`) {
+			t.Errorf("%s, %v", record, err)
 		}
 	})
 }

@@ -146,7 +146,7 @@ func TestStatusPage(t *testing.T) {
 		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
 		must(t, err)
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html" {
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/html" {
 			t.Errorf("%d, %v", resp.StatusCode, resp.Header)
 		}
 		for _, want := range []string{"leads", "node-2", "&lt;b&gt;n&lt;/b&gt;", "task-one", "TASK_STARTING", "<td class=\"n\">1.5</td>", "Agents (2)", o.AgentID.Value} {

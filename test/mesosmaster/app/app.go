@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"

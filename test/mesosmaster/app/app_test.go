@@ -275,8 +275,12 @@ func TestControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp, err := http.Get(control + "/masters/0/kill"); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
-			t.Errorf("GET: %v, %v", resp, err)
+		if resp, err = http.Get(control + "/masters/0/kill"); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("GET: %s", resp.Status)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -81,26 +81,39 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// master kills, stops (SIGSTOP), continues (SIGCONT) or starts a master.
+// master kills or starts a master; of several also stops (SIGSTOP) and continues
+// (SIGCONT) one.
 func (c *control) master(which, deed string) error {
 	i, err := strconv.Atoi(which)
-	if err != nil || i < 0 || i > 0 && c.e == nil || c.e != nil && i >= c.e.Masters() {
+	if err != nil || i < 0 {
 		return errNoSuch
 	}
+	if c.e != nil {
+		return c.oneOfSeveral(i, deed)
+	}
 	switch {
-	case c.e == nil && deed == "kill":
+	case i == 0 && deed == "kill":
 		c.m.Stop()
-	case c.e == nil && deed == "start":
+		return nil
+	case i == 0 && deed == "start":
 		return c.m.StartAgain()
-	case c.e == nil:
+	default:
 		return errNoSuch
-	case deed == "kill":
+	}
+}
+
+func (c *control) oneOfSeveral(i int, deed string) error {
+	if i >= c.e.Masters() {
+		return errNoSuch
+	}
+	switch deed {
+	case "kill":
 		c.e.Kill(i)
-	case deed == "stop":
+	case "stop":
 		c.e.Suspend(i)
-	case deed == "continue":
+	case "continue":
 		c.e.Continue(i)
-	case deed == "start":
+	case "start":
 		return c.e.Begin(i)
 	default:
 		return errNoSuch

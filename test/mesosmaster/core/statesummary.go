@@ -17,8 +17,9 @@ limitations under the License.
 package core
 
 import (
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"strconv"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
 // summaryStates are the states /state-summary counts.

@@ -42,7 +42,7 @@ func show(e *election.Ensemble, masters int) string {
 	names := [...]string{"dead", "booting", "routing", "follower", "recovering", "leading"}
 	var b strings.Builder
 	for i := range masters {
-		b.WriteString(names[e.Phase(i)])
+		fmt.Fprintf(&b, "%d=%s", i, names[e.Phase(i)])
 		if e.Stopped(i) {
 			b.WriteString("(stopped)")
 		}
@@ -116,81 +116,81 @@ func TestElection(t *testing.T) {
 	startZK := (*election.Ensemble).StartZooKeeper
 	for name, steps := range map[string][]step{
 		"a killed leader is named until its session ends": {
-			{0, nil, "follower>1 leading follower>1 0:1 2:0 3:2"},
-			{1 * second, kill(1), "follower>1 dead follower>1 0:1 2:0 3:2"},
-			{1*second + 9499*ms, nil, "follower>1 dead follower>1 0:1 2:0 3:2"},
-			{1*second + 9500*ms, nil, "follower>1 dead follower>1 2:0 3:2"},
-			{1*second + 9520*ms, nil, "recovering dead follower>0 2:0 3:2"},
-			{1*second + 9560*ms, nil, "leading dead follower>0 2:0 3:2"},
-			{20 * second, begin(1), "leading booting follower>0 2:0 3:2"},
-			{20*second + 10*ms, nil, "leading routing follower>0 2:0 3:2"},
-			{20*second + 30*ms, nil, "leading follower follower>0 2:0 3:2"},
-			{20*second + 110*ms, nil, "leading follower>0 follower>0 2:0 3:2 4:1"},
+			{0, nil, "0=follower>1 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{1 * second, kill(1), "0=follower>1 1=dead 2=follower>1 0:1 2:0 3:2"},
+			{1*second + 9499*ms, nil, "0=follower>1 1=dead 2=follower>1 0:1 2:0 3:2"},
+			{1*second + 9500*ms, nil, "0=follower>1 1=dead 2=follower>1 2:0 3:2"},
+			{1*second + 9520*ms, nil, "0=recovering 1=dead 2=follower>0 2:0 3:2"},
+			{1*second + 9560*ms, nil, "0=leading 1=dead 2=follower>0 2:0 3:2"},
+			{20 * second, begin(1), "0=leading 1=booting 2=follower>0 2:0 3:2"},
+			{20*second + 10*ms, nil, "0=leading 1=routing 2=follower>0 2:0 3:2"},
+			{20*second + 30*ms, nil, "0=leading 1=follower 2=follower>0 2:0 3:2"},
+			{20*second + 110*ms, nil, "0=leading 1=follower>0 2=follower>0 2:0 3:2 4:1"},
 		},
 		"a stopped leader is deposed and exits when continued": {
-			{1 * second, stop(1), "follower>1 leading(stopped) follower>1 0:1 2:0 3:2"},
-			{11 * second, nil, "leading leading(stopped) follower>0 2:0 3:2"},
-			{12 * second, resume(1), "leading leading follower>0 2:0 3:2"},
-			{12*second + 15*ms, nil, "leading dead follower>0 2:0 3:2"},
+			{1 * second, stop(1), "0=follower>1 1=leading(stopped) 2=follower>1 0:1 2:0 3:2"},
+			{11 * second, nil, "0=leading 1=leading(stopped) 2=follower>0 2:0 3:2"},
+			{12 * second, resume(1), "0=leading 1=leading 2=follower>0 2:0 3:2"},
+			{12*second + 15*ms, nil, "0=leading 1=dead 2=follower>0 2:0 3:2"},
 		},
 		"a leader continued in time goes on": {
-			{1 * second, stop(1), "follower>1 leading(stopped) follower>1 0:1 2:0 3:2"},
-			{10 * second, resume(1), "follower>1 leading follower>1 0:1 2:0 3:2"},
-			{30 * second, nil, "follower>1 leading follower>1 0:1 2:0 3:2"},
+			{1 * second, stop(1), "0=follower>1 1=leading(stopped) 2=follower>1 0:1 2:0 3:2"},
+			{10 * second, resume(1), "0=follower>1 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{30 * second, nil, "0=follower>1 1=leading 2=follower>1 0:1 2:0 3:2"},
 		},
 		"a stopped leader can be killed": {
-			{1 * second, stop(1), "follower>1 leading(stopped) follower>1 0:1 2:0 3:2"},
-			{2 * second, kill(1), "follower>1 dead follower>1 0:1 2:0 3:2"},
-			{11 * second, resume(1), "leading dead follower>0 2:0 3:2"},
+			{1 * second, stop(1), "0=follower>1 1=leading(stopped) 2=follower>1 0:1 2:0 3:2"},
+			{2 * second, kill(1), "0=follower>1 1=dead 2=follower>1 0:1 2:0 3:2"},
+			{11 * second, resume(1), "0=leading 1=dead 2=follower>0 2:0 3:2"},
 		},
 		"a stopped follower joins again": {
-			{1 * second, stop(0), "follower(stopped)>1 leading follower>1 0:1 2:0 3:2"},
-			{11 * second, nil, "follower(stopped)>1 leading follower>1 0:1 3:2"},
-			{12 * second, resume(0), "follower>1 leading follower>1 0:1 3:2"},
-			{13 * second, nil, "follower>1 leading follower>1 0:1 3:2 4:0"},
+			{1 * second, stop(0), "0=follower(stopped)>1 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{11 * second, nil, "0=follower(stopped)>1 1=leading 2=follower>1 0:1 3:2"},
+			{12 * second, resume(0), "0=follower>1 1=leading 2=follower>1 0:1 3:2"},
+			{13 * second, nil, "0=follower>1 1=leading 2=follower>1 0:1 3:2 4:0"},
 		},
 		"a stopped follower is not elected before it goes on": {
-			{1 * second, stop(0), "follower(stopped)>1 leading follower>1 0:1 2:0 3:2"},
-			{1*second + 1*ms, kill(1), "follower(stopped)>1 dead follower>1 0:1 2:0 3:2"},
-			{20 * second, nil, "follower(stopped)>2 dead leading 3:2"},
+			{1 * second, stop(0), "0=follower(stopped)>1 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{1*second + 1*ms, kill(1), "0=follower(stopped)>1 1=dead 2=follower>1 0:1 2:0 3:2"},
+			{20 * second, nil, "0=follower(stopped)>2 1=dead 2=leading 3:2"},
 		},
 		"the node of an earlier life elects nobody": {
-			{1 * second, kill(0), "dead leading follower>1 0:1 2:0 3:2"},
-			{1*second + 1*ms, kill(2), "dead leading dead 0:1 2:0 3:2"},
-			{2 * second, kill(1), "dead dead dead 0:1 2:0 3:2"},
-			{3 * second, begin(1), "dead booting dead 0:1 2:0 3:2"},
-			{4 * second, nil, "dead follower>1 dead 0:1 2:0 3:2 4:1"},
-			{11 * second, nil, "dead follower>1 dead 0:1 4:1"},
-			{12 * second, nil, "dead leading dead 4:1"},
+			{1 * second, kill(0), "0=dead 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{1*second + 1*ms, kill(2), "0=dead 1=leading 2=dead 0:1 2:0 3:2"},
+			{2 * second, kill(1), "0=dead 1=dead 2=dead 0:1 2:0 3:2"},
+			{3 * second, begin(1), "0=dead 1=booting 2=dead 0:1 2:0 3:2"},
+			{4 * second, nil, "0=dead 1=follower>1 2=dead 0:1 2:0 3:2 4:1"},
+			{11 * second, nil, "0=dead 1=follower>1 2=dead 0:1 4:1"},
+			{12 * second, nil, "0=dead 1=leading 2=dead 4:1"},
 		},
 		"all die, ZooKeeper empties": {
-			{1 * second, kill(0), "dead leading follower>1 0:1 2:0 3:2"},
-			{1 * second, kill(1), "dead dead follower>1 0:1 2:0 3:2"},
-			{1 * second, kill(2), "dead dead dead 0:1 2:0 3:2"},
-			{20 * second, nil, "dead dead dead"},
-			{21 * second, begin(2), "dead dead booting"},
-			{22 * second, nil, "dead dead leading 4:2"},
+			{1 * second, kill(0), "0=dead 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{1 * second, kill(1), "0=dead 1=dead 2=follower>1 0:1 2:0 3:2"},
+			{1 * second, kill(2), "0=dead 1=dead 2=dead 0:1 2:0 3:2"},
+			{20 * second, nil, "0=dead 1=dead 2=dead"},
+			{21 * second, begin(2), "0=dead 1=dead 2=booting"},
+			{22 * second, nil, "0=dead 1=dead 2=leading 4:2"},
 		},
 		"ZooKeeper dies": {
-			{1 * second, stopZK, "follower>1 leading follower>1 no ZooKeeper"},
-			{11*second - 1*ms, nil, "follower>1 leading follower>1 no ZooKeeper"},
-			{11 * second, nil, "follower dead follower no ZooKeeper"},
-			{20 * second, begin(1), "follower booting follower no ZooKeeper"},
-			{21 * second, nil, "follower follower follower no ZooKeeper"},
-			{22 * second, startZK, "follower follower follower 0:1 2:0 3:2"},
-			{23 * second, nil, "follower>1 follower>1 follower>1 0:1 2:0 3:2 4:0 5:1 6:2"},
-			{33 * second, nil, "leading follower>0 follower>0 4:0 5:1 6:2"},
+			{1 * second, stopZK, "0=follower>1 1=leading 2=follower>1 no ZooKeeper"},
+			{11*second - 1*ms, nil, "0=follower>1 1=leading 2=follower>1 no ZooKeeper"},
+			{11 * second, nil, "0=follower 1=dead 2=follower no ZooKeeper"},
+			{20 * second, begin(1), "0=follower 1=booting 2=follower no ZooKeeper"},
+			{21 * second, nil, "0=follower 1=follower 2=follower no ZooKeeper"},
+			{22 * second, startZK, "0=follower 1=follower 2=follower 0:1 2:0 3:2"},
+			{23 * second, nil, "0=follower>1 1=follower>1 2=follower>1 0:1 2:0 3:2 4:0 5:1 6:2"},
+			{33 * second, nil, "0=leading 1=follower>0 2=follower>0 4:0 5:1 6:2"},
 		},
 		"ZooKeeper is away for a moment": {
-			{1 * second, stopZK, "follower>1 leading follower>1 no ZooKeeper"},
-			{9 * second, startZK, "follower>1 leading follower>1 0:1 2:0 3:2"},
-			{60 * second, nil, "follower>1 leading follower>1 0:1 2:0 3:2"},
+			{1 * second, stopZK, "0=follower>1 1=leading 2=follower>1 no ZooKeeper"},
+			{9 * second, startZK, "0=follower>1 1=leading 2=follower>1 0:1 2:0 3:2"},
+			{60 * second, nil, "0=follower>1 1=leading 2=follower>1 0:1 2:0 3:2"},
 		},
 		"a leader stopped while ZooKeeper dies": {
-			{1 * second, stop(1), "follower>1 leading(stopped) follower>1 0:1 2:0 3:2"},
-			{2 * second, stopZK, "follower>1 leading(stopped) follower>1 no ZooKeeper"},
-			{15 * second, resume(1), "follower leading follower no ZooKeeper"},
-			{26 * second, nil, "follower dead follower no ZooKeeper"},
+			{1 * second, stop(1), "0=follower>1 1=leading(stopped) 2=follower>1 0:1 2:0 3:2"},
+			{2 * second, stopZK, "0=follower>1 1=leading(stopped) 2=follower>1 no ZooKeeper"},
+			{15 * second, resume(1), "0=follower 1=leading 2=follower no ZooKeeper"},
+			{26 * second, nil, "0=follower 1=dead 2=follower no ZooKeeper"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { run(t, recorded, steps) })
@@ -200,11 +200,11 @@ func TestElection(t *testing.T) {
 // The events of a life, with their times.
 func TestEvents(t *testing.T) {
 	got := run(t, recorded, []step{
-		{time.Second, stop(1), "follower>1 leading(stopped) follower>1 0:1 2:0 3:2"},
-		{12 * time.Second, resume(1), "leading leading follower>0 2:0 3:2"},
-		{13 * time.Second, begin(1), "leading booting follower>0 2:0 3:2"},
-		{14 * time.Second, (*election.Ensemble).StopZooKeeper, "leading follower>0 follower>0 no ZooKeeper"},
-		{24 * time.Second, nil, "dead follower follower no ZooKeeper"},
+		{time.Second, stop(1), "0=follower>1 1=leading(stopped) 2=follower>1 0:1 2:0 3:2"},
+		{12 * time.Second, resume(1), "0=leading 1=leading 2=follower>0 2:0 3:2"},
+		{13 * time.Second, begin(1), "0=leading 1=booting 2=follower>0 2:0 3:2"},
+		{14 * time.Second, (*election.Ensemble).StopZooKeeper, "0=leading 1=follower>0 2=follower>0 no ZooKeeper"},
+		{24 * time.Second, nil, "0=dead 1=follower 2=follower no ZooKeeper"},
 	})
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	want := []election.Event{
@@ -222,21 +222,21 @@ func TestEvents(t *testing.T) {
 func TestAlone(t *testing.T) {
 	cfg := election.Config{Masters: 1}
 	run(t, cfg, []step{
-		{0, nil, "leading no ZooKeeper"},
-		{1, kill(0), "dead no ZooKeeper"},
-		{2, begin(0), "leading no ZooKeeper"},
-		{2, begin(0), "leading no ZooKeeper"},
-		{3, stop(0), "leading(stopped) no ZooKeeper"},
-		{time.Hour, resume(0), "leading no ZooKeeper"},
+		{0, nil, "0=leading no ZooKeeper"},
+		{1, kill(0), "0=dead no ZooKeeper"},
+		{2, begin(0), "0=leading no ZooKeeper"},
+		{2, begin(0), "0=leading no ZooKeeper"},
+		{3, stop(0), "0=leading(stopped) no ZooKeeper"},
+		{time.Hour, resume(0), "0=leading no ZooKeeper"},
 	})
 	cfg.BootTime, cfg.RouteTime, cfg.RecoveryTime = 90*ms, 25*ms, 15*ms
 	run(t, cfg, []step{
-		{1, kill(0), "dead no ZooKeeper"},
-		{time.Second, begin(0), "booting no ZooKeeper"},
-		{time.Second + 90*ms, nil, "routing no ZooKeeper"},
-		{time.Second + 115*ms, nil, "recovering no ZooKeeper"},
-		{time.Second + 120*ms, kill(0), "dead no ZooKeeper"},
-		{time.Second + 130*ms, nil, "dead no ZooKeeper"},
+		{1, kill(0), "0=dead no ZooKeeper"},
+		{time.Second, begin(0), "0=booting no ZooKeeper"},
+		{time.Second + 90*ms, nil, "0=routing no ZooKeeper"},
+		{time.Second + 115*ms, nil, "0=recovering no ZooKeeper"},
+		{time.Second + 120*ms, kill(0), "0=dead no ZooKeeper"},
+		{time.Second + 130*ms, nil, "0=dead no ZooKeeper"},
 	})
 }
 

@@ -87,7 +87,7 @@ func handler(w http.ResponseWriter, r *http.Request) {
 // d, with how it ended; Date headers are left out.
 func talk(t *testing.T, d time.Duration, pieces ...string) (text, end string) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
 		client, server := wire.Pipe()
 		s := &wire.Server{Handler: http.HandlerFunc(handler)}
 		go s.ServeConn(server)
