@@ -133,6 +133,8 @@ func TestExecutorGroup(t *testing.T) {
 	m.a.RunGroup([]*Launch{custom(f, "a", "x", "./my-executor"), custom(f, "b", "x", "./my-executor")})
 	m.call(subscribe())
 	m.expect("start x", "x: SUBSCRIBED", "x: LAUNCH_GROUP a b")
+	m.a.RunGroup([]*Launch{custom(f, "c", "x", "./my-executor")})
+	m.expect("x: LAUNCH_GROUP c")
 }
 
 // An executor that does not end when it is asked to is killed.

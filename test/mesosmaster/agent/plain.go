@@ -31,17 +31,10 @@ type plain struct {
 	e       *Executor
 	program *program
 	missing bool
-	turn    uint64
 }
 
 func (p *plain) start() {
-	p.turn++
-	turn := p.turn
-	p.a.world.After(p.a.set.Takes(StepExecutor, p.e.ID, p.a.set.LaunchDelay), func() {
-		if p.turn == turn {
-			p.runOn()
-		}
-	})
+	p.a.world.After(p.a.set.Takes(StepExecutor, p.e.ID, p.a.set.LaunchDelay), p.runOn)
 }
 
 func (p *plain) runOn() {

@@ -43,7 +43,7 @@ type Launch struct {
 // Run is the arrival of a task (Mesos slave.cpp runTask).
 func (a *Agent) Run(l *Launch) {
 	if a.Reachable() {
-		a.run([]*Launch{l})
+		a.run([]*Launch{l}, false)
 	}
 }
 
@@ -51,7 +51,7 @@ func (a *Agent) Run(l *Launch) {
 // none (Mesos slave.cpp runTaskGroup).
 func (a *Agent) RunGroup(group []*Launch) {
 	if a.Reachable() && len(group) > 0 {
-		a.run(group)
+		a.run(group, true)
 	}
 }
 
@@ -69,7 +69,7 @@ func (a *Agent) newTask(l *Launch) *Task {
 	return t
 }
 
-func (a *Agent) run(launches []*Launch) {
+func (a *Agent) run(launches []*Launch, group bool) {
 	tasks := make([]*Task, len(launches))
 	for i, l := range launches {
 		tasks[i] = a.newTask(l)
@@ -89,7 +89,7 @@ func (a *Agent) run(launches []*Launch) {
 		e.tasks = append(e.tasks, t)
 		t.executor = e
 		a.tasks[t.key()] = t
-		if len(tasks) > 1 || l.Executor.GetType() == mesos.ExecutorInfo_DEFAULT {
+		if group {
 			t.group = tasks
 		}
 	}

@@ -187,7 +187,7 @@ func (r *acceptance) launch(op *mesos.Offer_Operation) {
 			r.reject(info, mesos.REASON_TASK_INVALID, err)
 			continue
 		}
-		r.run(plan)
+		r.run([]*launchPlan{plan}, false)
 	}
 }
 
@@ -215,7 +215,7 @@ func (r *acceptance) launchGroup(op *mesos.Offer_Operation) {
 		r.rejectAll(tasks, reason, err)
 		return
 	}
-	r.run(plans...)
+	r.run(plans, true)
 }
 
 // complete copies a task and fills in what the master fills in: the allocation
@@ -290,7 +290,7 @@ type launchPlan struct {
 }
 
 // run books a task, or the tasks of a group, and sends them to the agent.
-func (r *acceptance) run(plans ...*launchPlan) {
+func (r *acceptance) run(plans []*launchPlan, group bool) {
 	h := r.agent.host
 	var launches []*host.Launch
 	for _, p := range plans {
@@ -306,7 +306,7 @@ func (r *acceptance) run(plans ...*launchPlan) {
 			defer h.RefuseLaunch(r.f.id, p.info.TaskID.Value, fail.State, fail.Source, fail.Reason, fail.Message)
 		}
 	}
-	if len(plans) > 1 {
+	if group {
 		h.RunGroup(launches)
 		return
 	}
