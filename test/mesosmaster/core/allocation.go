@@ -38,7 +38,7 @@ func (m *Master) newAllocator() *allocator.Allocator {
 	for _, set := range m.cfg.MinAllocatable {
 		o.MinAllocatable = append(o.MinAllocatable, allocator.QuantitiesOf(set))
 	}
-	for role, weight := range m.cfg.Weights {
+	for role, weight := range m.registry.weights {
 		if weight > 0 {
 			o.Weights[role] = weight
 		}

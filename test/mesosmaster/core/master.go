@@ -24,7 +24,6 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -85,11 +84,10 @@ type Master struct {
 
 	frameworkSeq, offerSeq, agentSeq int
 
-	alloc  *allocator.Allocator
-	quotas map[string]allocator.Quota // of roles; outlives the master, in the registry
-	down   bool                       // between Down and Up
-	stats  stats
-	fault  faults
+	alloc *allocator.Allocator
+	down  bool // between Down and Up
+	stats stats
+	fault faults
 
 	// Crashed is set when a call has aborted the master as it aborts a real one.
 	Crashed string
@@ -100,16 +98,8 @@ func New(cfg Config, now time.Time) *Master {
 	cfg.defaults()
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], uint64(cfg.Seed))
-	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}, registry: newRegistry()} //nolint:gosec // ids of an emulator, the same for the same seed
+	m := &Master{cfg: cfg, rng: rand.New(rand.NewChaCha8(seed)), hosts: map[string]*host.Agent{}, registry: newRegistry(&cfg)} //nolint:gosec // ids of an emulator, the same for the same seed
 	m.hostSettings = cfg.agentSettings()
-	m.cfg.Weights = maps.Clone(cfg.Weights)
-	if m.cfg.Weights == nil {
-		m.cfg.Weights = map[string]float64{}
-	}
-	m.quotas = maps.Clone(cfg.Quotas)
-	if m.quotas == nil {
-		m.quotas = map[string]allocator.Quota{}
-	}
 	m.fault.init()
 	m.elect(now)
 	return m

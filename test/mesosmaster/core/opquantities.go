@@ -72,12 +72,12 @@ func (m *Master) metricsReply() *master.Response_GetMetrics {
 // weightsReply is nil while no weight was ever set: a master then leaves the
 // member out altogether.
 func (m *Master) weightsReply() *master.Response_GetWeights {
-	if len(m.cfg.Weights) == 0 {
+	if len(m.registry.weights) == 0 {
 		return nil
 	}
 	r := &master.Response_GetWeights{}
-	for _, role := range sortedKeys(m.cfg.Weights) {
-		r.WeightInfos = append(r.WeightInfos, mesos.WeightInfo{Role: ptr(role), Weight: m.cfg.Weights[role]})
+	for _, role := range sortedKeys(m.registry.weights) {
+		r.WeightInfos = append(r.WeightInfos, mesos.WeightInfo{Role: ptr(role), Weight: m.registry.weights[role]})
 	}
 	return r
 }
@@ -120,10 +120,10 @@ func (m *Master) knownRoles() map[string]*roleHoldings {
 	for _, role := range m.cfg.Roles {
 		upwards(role, nothing)
 	}
-	for role := range m.cfg.Weights {
+	for role := range m.registry.weights {
 		upwards(role, nothing)
 	}
-	for role := range m.quotas {
+	for role := range m.registry.quotas {
 		upwards(role, nothing)
 	}
 	for _, id := range sortedKeys(m.frameworks) {
@@ -189,7 +189,7 @@ func (m *Master) rolesReply() *master.Response_GetRoles {
 }
 
 func (m *Master) weightOf(role string) float64 {
-	if w := m.cfg.Weights[role]; w > 0 {
+	if w := m.registry.weights[role]; w > 0 {
 		return w
 	}
 	return 1

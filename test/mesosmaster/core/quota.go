@@ -191,7 +191,7 @@ func consumedQuota(h *roleHoldings, role string) allocator.Quantities {
 // guaranteesWith is the sum of all guarantees once configs are in force.
 func (m *Master) guaranteesWith(configs []quota.QuotaConfig) allocator.Quantities {
 	changed := map[string]allocator.Quota{}
-	for role, q := range m.quotas {
+	for role, q := range m.registry.quotas {
 		changed[role] = q
 	}
 	for i := range configs {
@@ -220,15 +220,15 @@ func (m *Master) capacity() allocator.Quantities {
 // setQuota puts a quota in force. Roles keep their entry when it becomes empty,
 // until the master ends: the registry does not have it.
 func (m *Master) setQuota(role string, q allocator.Quota) {
-	m.quotas[role] = q
+	m.registry.quotas[role] = q
 	m.alloc.SetQuota(role, q)
 }
 
 // restoreQuotas gives a new master the quotas of the registry.
 func (m *Master) restoreQuotas() {
-	for _, role := range sortedKeys(m.quotas) {
-		if q := m.quotas[role]; q.Default() {
-			delete(m.quotas, role)
+	for _, role := range sortedKeys(m.registry.quotas) {
+		if q := m.registry.quotas[role]; q.Default() {
+			delete(m.registry.quotas, role)
 		} else {
 			m.alloc.SetQuota(role, q)
 		}
@@ -239,7 +239,7 @@ func (m *Master) restoreQuotas() {
 // the role and those below it until they are within its limits, then from others
 // until its guarantees could be met.
 func (m *Master) rescindForQuota(role string) {
-	q, h := m.quotas[role], m.knownRoles()[role]
+	q, h := m.registry.quotas[role], m.knownRoles()[role]
 	if h == nil {
 		h = &roleHoldings{}
 	}
@@ -273,8 +273,8 @@ func (m *Master) rescindForQuota(role string) {
 // (Mesos master/quota_handler.cpp _status).
 func (m *Master) quotaStatus() quota.QuotaStatus {
 	s := quota.QuotaStatus{}
-	for _, role := range sortedKeys(m.quotas) {
-		q := m.quotas[role]
+	for _, role := range sortedKeys(m.registry.quotas) {
+		q := m.registry.quotas[role]
 		info := quota.QuotaInfo{Role: ptr(role)}
 		for _, x := range q.Guarantees {
 			info.Guarantee = append(info.Guarantee, mesos.Resource{
@@ -307,7 +307,7 @@ func (m *Master) quotaObject(role string, h *roleHoldings) object {
 		}
 		return out
 	}
-	q := m.quotas[role]
+	q := m.registry.quotas[role]
 	return object{
 		"role": role, "guarantee": numbers(q.Guarantees), "limit": numbers(q.Limits), "consumed": numbers(consumedQuota(h, role)),
 	}

@@ -47,7 +47,7 @@ func (m *Master) setQuotaRequest(req *quota.QuotaRequest) Response {
 	if !m.roleAllowed(role) {
 		return badRequest(failed + "Unknown role '" + role + "'")
 	}
-	if _, ok := m.quotas[role]; ok {
+	if _, ok := m.registry.quotas[role]; ok {
 		return badRequest(failed + "Cannot set quota for role '" + role + "' which already has quota")
 	}
 	if strings.Contains(role, "/") {
@@ -128,10 +128,10 @@ func (m *Master) rescindForGuarantee(role string, guarantee allocator.Quantities
 // removeQuota ends the quota of a role: REMOVE_QUOTA (Mesos
 // master/quota_handler.cpp __remove).
 func (m *Master) removeQuota(role string) Response {
-	if _, ok := m.quotas[role]; !ok {
+	if _, ok := m.registry.quotas[role]; !ok {
 		return badRequest("Failed to remove quota: Role '" + role + "' has no quota set")
 	}
-	delete(m.quotas, role)
+	delete(m.registry.quotas, role)
 	m.alloc.SetQuota(role, allocator.Quota{})
 	return done
 }
@@ -168,7 +168,7 @@ func (m *Master) RemoveQuota(now time.Time, path string) Response {
 	if !m.roleAllowed(role) {
 		return badRequest(fmt.Sprintf("Failed to validate remove quota request for path '%s': Unknown role '%s'", path, role))
 	}
-	if _, ok := m.quotas[role]; !ok {
+	if _, ok := m.registry.quotas[role]; !ok {
 		return badRequest(fmt.Sprintf("Failed to remove quota for path '%s': Role '%s' has no quota set", path, role))
 	}
 	return m.removeQuota(role)

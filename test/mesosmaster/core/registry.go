@@ -17,25 +17,36 @@ limitations under the License.
 package core
 
 import (
+	"maps"
+
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/maintenance"
 
 	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/allocator"
 )
 
 // registry is what a master writes down durably and its successor reads (Mesos
-// master/registry.proto): agents given up, maintenance, and what operators said
-// of agents. Agents admitted are added when a master ends. All else a master
-// knows dies with it.
+// master/registry.proto): agents given up, maintenance, what operators said of
+// agents, quotas and weights. Agents admitted are added when a master ends. All
+// else a master knows dies with it.
 type registry struct {
 	lost     map[string]*lostAgent // unreachable or gone, by agent id
 	machines map[machineKey]*machine
 	schedule maintenance.Schedule
 	drains   map[string]*drain // agents drained or deactivated, by id
+	quotas   map[string]allocator.Quota
+	weights  map[string]float64
 }
 
-func newRegistry() *registry {
-	return &registry{lost: map[string]*lostAgent{}, machines: map[machineKey]*machine{}, drains: map[string]*drain{}}
+func newRegistry(cfg *Config) *registry {
+	r := &registry{
+		lost: map[string]*lostAgent{}, machines: map[machineKey]*machine{}, drains: map[string]*drain{},
+		quotas: map[string]allocator.Quota{}, weights: map[string]float64{},
+	}
+	maps.Copy(r.quotas, cfg.Quotas)
+	maps.Copy(r.weights, cfg.Weights)
+	return r
 }
 
 // hostOf finds the machine of an agent the master knows of, in whatever state;

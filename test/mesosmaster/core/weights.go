@@ -50,7 +50,7 @@ func (m *Master) updateWeights(infos []mesos.WeightInfo) Response {
 	}
 	inUse := false
 	for i, role := range roles {
-		m.cfg.Weights[role] = infos[i].Weight
+		m.registry.weights[role] = infos[i].Weight
 		m.alloc.SetWeight(role, infos[i].Weight)
 		inUse = inUse || m.roleInUse(role)
 	}
