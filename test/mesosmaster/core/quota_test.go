@@ -89,8 +89,8 @@ func TestUpdateQuotaRefused(t *testing.T) {
 			t.Errorf("got %d %s\nwant %s", r.Status, r.Body, tc.want)
 		}
 	}
-	if len(c.m.quotas) != 0 {
-		t.Errorf("refused, but %v is in force", c.m.quotas)
+	if len(c.m.registry.quotas) != 0 {
+		t.Errorf("refused, but %v is in force", c.m.registry.quotas)
 	}
 	if r := c.updateQuota(true, quota.QuotaConfig{Role: "a", Guarantees: scalars(17, 0)}); r.Status != 200 {
 		t.Errorf("forced: %v", r)
