@@ -41,7 +41,7 @@ const (
 // stopped, which is chance: so much earlier than 10 s later its session ended.
 var lastHeard = map[string]time.Duration{"master": 758 * time.Millisecond, "master2": 475 * time.Millisecond}
 
-// masterPorts are the ports.
+// masterPorts are the names of the masters of a cluster, and their ports by name.
 func masterPorts(n, first int) ([]string, map[string]int) {
 	names := []string{"master"}
 	for i := 2; i <= n; i++ {

@@ -36,7 +36,7 @@ func TestOperatorStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mesosmaster.New(mesosmaster.Config{Agents: agents("node-1")})
 		defer m.Close()
-		got, first := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`)
+		got, first := send(t, m.Transport(), "POST", m.URL()+"/api/v1", "", "", `{"type":"SUBSCRIBE"}`) //nolint:bodyclose // closed on the way
 		defer first.Body.Close()
 		if _, ok := first.Header["Mesos-Stream-Id"]; got.Status != 200 || ok || first.Header.Get("Content-Type") != "application/json" {
 			t.Fatalf("%v, %v", got, first.Header)

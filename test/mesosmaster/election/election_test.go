@@ -18,6 +18,7 @@ package election_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -246,6 +247,67 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		if _, err := election.New(cfg, start); err == nil {
 			t.Errorf("%+v must be refused", cfg)
+		}
+	}
+}
+
+// Whatever happens, once there is quiet and one process is able to, exactly one
+// leads and all others name it.
+func TestOneLeaderInTheEnd(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		cfg := recorded
+		cfg.Masters = 2 + rng.IntN(4)
+		cfg.Numbers = rng.Perm(cfg.Masters)
+		e, err := election.New(cfg, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := start
+		for range 40 {
+			now = now.Add(time.Duration(rng.IntN(8000)) * ms)
+			i := rng.IntN(cfg.Masters)
+			switch rng.IntN(7) {
+			case 0:
+				e.Kill(now, i)
+			case 1, 2:
+				e.Start(now, i)
+			case 3:
+				e.Stop(now, i)
+			case 4:
+				e.Continue(now, i)
+			case 5:
+				e.StopZooKeeper(now)
+			case 6:
+				e.StartZooKeeper(now)
+			}
+			e.Advance(now)
+		}
+		able := rng.IntN(cfg.Masters)
+		e.StartZooKeeper(now)
+		e.Continue(now, able)
+		now = now.Add(time.Minute) // one that was deposed has exited by then
+		e.Advance(now)
+		e.Start(now, able)
+		now = now.Add(time.Minute)
+		e.Advance(now)
+		leaders := 0
+		for i := range cfg.Masters {
+			if p := e.Phase(i); (p == election.Leading || p == election.Recovering) && !e.Stopped(i) {
+				leaders++
+			}
+		}
+		said := show(e, cfg.Masters)
+		if leaders != 1 {
+			t.Fatalf("seed %d: %d leaders: %s", seed, leaders, said)
+		}
+		for i := range cfg.Masters {
+			if e.Phase(i) != election.Follower || e.Stopped(i) {
+				continue
+			}
+			if l, ok := e.Leader(i); !ok || e.Phase(l) != election.Leading || e.Stopped(l) {
+				t.Fatalf("seed %d: master %d names %d: %s", seed, i, l, said)
+			}
 		}
 	}
 }
