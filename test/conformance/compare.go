@@ -260,7 +260,7 @@ var (
 		"unregistered_time": true, "estimated_drain_start_time_seconds": true,
 	}
 	momentNanos = map[string]bool{"nanoseconds": true}
-	identifying = map[string]bool{"executor_pid": true, "port": true, "pid": true, "ip": true}
+	identifying = map[string]bool{"executor_pid": true}
 )
 
 func (c *comparison) number(path, key string, r, l float64) {
@@ -293,9 +293,6 @@ func (c *comparison) moment(path string, r, l float64) {
 }
 
 func (c *comparison) text(path, key, r, l string) {
-	if generatedPath.MatchString(r) && generatedPath.MatchString(l) {
-		return
-	}
 	if d := c.ids.pairText(r, l); d != "" {
 		c.addf(path, "%s", d)
 	}

@@ -35,6 +35,8 @@ type liveEvent struct {
 	at      time.Time
 	tree    any
 	kind    string
+	conn    *conn
+	seq     int // on its stream, from 0
 	matched bool
 }
 
@@ -81,12 +83,13 @@ func (c *conn) read(body io.ReadCloser) {
 			c.notify()
 			return
 		}
-		e := &liveEvent{at: time.Now(), tree: parseEvent(payload)}
+		e := &liveEvent{conn: c, at: time.Now(), tree: parseEvent(payload)}
 		e.kind = memberText(e.tree, "type")
 		if c.counts != nil && c.counts(e) {
 			e.matched = true
 			c.counted++
 		}
+		e.seq = len(c.events)
 		c.events = append(c.events, e)
 		c.mu.Unlock()
 		c.notify()

@@ -23,11 +23,10 @@ import (
 )
 
 // idPattern finds what a master makes up and a replay cannot repeat: uuids, the
-// agent, offer and framework ids derived from the master's uuid, addresses, and
-// uuids as base64.
+// agent, offer and framework ids derived from the master's uuid, and uuids as
+// base64.
 var idPattern = regexp.MustCompile(
 	`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:-[SOI]\d+|-\d{4})?` +
-		`|\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d+` +
 		`|[A-Za-z0-9+/]{22}==`)
 
 // bijection maps what the recording names to what the emulator names, one to
@@ -110,8 +109,6 @@ func spaceOf(id string) string {
 	switch {
 	case strings.HasSuffix(id, "=="):
 		return "bytes"
-	case strings.Contains(id, ":"):
-		return "address"
 	case len(id) > 37 && strings.ContainsRune("SOI", rune(id[37])):
 		return "id-" + string(id[37])
 	case len(id) > 36:
@@ -152,6 +149,3 @@ func sortRenderings(s string) string {
 		return strings.Join(sorted(strings.Split(list, "; ")), "; ")
 	})
 }
-
-// generatedPath matches directories a real machine made up.
-var generatedPath = regexp.MustCompile(`^(?:<workdir>|<src>|<libexec>|<rec>|/var/|/tmp/).*`)

@@ -37,10 +37,10 @@ type expected struct {
 
 // Tolerances of the classes of times.
 const (
-	tolAtOnce    = 80 * time.Millisecond
-	tolTick      = 60 * time.Millisecond
-	tolHeartbeat = 100 * time.Millisecond
-	tolSeconds   = time.Second
+	tolAtOnce    = 60 * time.Millisecond
+	tolTick      = 30 * time.Millisecond
+	tolHeartbeat = 20 * time.Millisecond
+	tolSeconds   = 200 * time.Millisecond
 )
 
 // expect notes a recorded event as the next to come on its connection.
@@ -205,7 +205,7 @@ func (r *replay) compareEvent(e *expected, live *liveEvent) {
 	if late := live.at.Sub(e.due); late > e.tolerance || late < -e.tolerance {
 		r.report.add(e.l.Number, what, "time: %d ms from the recorded moment", late.Milliseconds())
 	}
-	r.order.seen(e, live)
+	r.order.matched(live.conn, e, live)
 }
 
 // label names an event for people.
