@@ -19,6 +19,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ type Options struct {
 	AgentResources      string
 	AgentsFromFile      string
 	RunExecutors        string
+	Users               []string
 
 	AllocationInterval time.Duration
 	OfferTimeout       time.Duration
@@ -81,6 +83,7 @@ func (o *Options) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.AgentResources, "agent-resources", "cpus:4;mem:16384;disk:100000;ports:[31000-32000]",
 		"resources of each agent, in the form of the Mesos agent's --resources; (role) reserves, {REV} makes revocable")
 	fs.StringVar(&o.AgentsFromFile, "agents-from-file", "", "JSON list of agents to use instead of --agents: hostname, resources, attributes, region, zone, ip, port")
+	fs.StringSliceVar(&o.Users, "users", currentUser(), "users of the agents' machines, besides root, nobody and the like; tasks of others are dropped")
 	fs.StringVar(&o.RunExecutors, "run-executors", "", "directory for sandboxes: run the commands of custom executors as processes of this machine and let them use the executor API; only for frameworks you trust")
 
 	fs.DurationVar(&o.AllocationInterval, "allocation-interval", time.Second, "time between allocation runs")
@@ -121,7 +124,7 @@ func (o *Options) config() (mesosmaster.Config, error) {
 	}
 	cfg := mesosmaster.Config{
 		AllocationInterval: o.AllocationInterval, LaunchDelay: o.LaunchDelay, KillDelay: o.KillDelay, Seed: o.Seed,
-		OfferTimeout: o.OfferTimeout, KeepGPUsForAll: !o.FilterGPUs, Roles: o.Roles, AgentPingTimeout: o.PingTimeout,
+		OfferTimeout: o.OfferTimeout, KeepGPUsForAll: !o.FilterGPUs, Roles: o.Roles, Users: o.Users, AgentPingTimeout: o.PingTimeout,
 		Region: o.Region, Zone: o.Zone,
 	}
 	if cfg.Seed == 0 {
@@ -213,4 +216,14 @@ func quotas(limits, guarantees []string) (map[string]allocator.Quota, error) {
 		read("--quota-guarantee", guarantees, func(q *allocator.Quota, milli map[string]int64) { q.Guarantees = allocator.QuantitiesOf(milli) }),
 	)
 	return out, err
+}
+
+// currentUser is who runs this process, if that is known: the user whom a
+// framework on the same machine most likely names.
+func currentUser() []string {
+	u, err := user.Current()
+	if err != nil || u.Username == "" {
+		return nil
+	}
+	return []string{u.Username}
 }
