@@ -156,3 +156,22 @@ func TestMasterCountsFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestRolesAgreeWithTheRecordedMaster: the rule for roles is the master's.
+func TestRolesAgreeWithTheRecordedMaster(t *testing.T) {
+	judged := 0
+	for _, s := range streams(t, "10-roles") {
+		info := wire.Sub(wire.Sub(s.message, "subscribe"), "framework_info")
+		roles := texts(info, "roles")
+		if len(roles) != 1 {
+			continue
+		}
+		judged++
+		if refused := strings.Contains(s.outcome(), "contains invalid role"); goodRole(roles[0]) == refused {
+			t.Errorf("10:%d: role %q was refused: %v (%s)", s.call.Number, roles[0], refused, s.outcome())
+		}
+	}
+	if judged < 20 {
+		t.Errorf("%d roles", judged)
+	}
+}

@@ -156,7 +156,7 @@ func goodRole(role string) bool {
 		return true
 	}
 	for part := range strings.SplitSeq(role, "/") {
-		if part == "" || part == "." || part == ".." || part == "*" || part[0] == '-' || strings.ContainsAny(part, "\x20\t\n\v\f\r\b\x7f") {
+		if part == "" || part == "." || part == ".." || part == "*" || part[0] == '-' || strings.ContainsAny(part, "\t\n\v\f\r \x7f") {
 			return false
 		}
 	}
