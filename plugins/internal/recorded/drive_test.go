@@ -34,7 +34,7 @@ import (
 // such a call.
 func replay(x exchange, role string) func(context.Context, mesos.Client) error {
 	message := x.message
-	if status, _ := refusal("POST", http.Header{"Content-Type": {protobufMedia}}, message); status != 0 {
+	if status, _ := refusal(http.MethodPost, http.Header{"Content-Type": {protobufMedia}}, message); status != 0 {
 		return nil // we never send what is refused in whatever state
 	}
 	switch wire.Enum(message, "type") {

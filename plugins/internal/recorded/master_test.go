@@ -17,6 +17,7 @@ limitations under the License.
 package recorded
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -228,7 +229,7 @@ func (m *master) call(req *http.Request, call protoreflect.Message) *http.Respon
 		p.used(call)
 		return answer(req, x.answer.Status, x.answer.Headers, textOf(x.answer))
 	}
-	if text := cmpOr(discipline(call), p.judge(kind, call)); text != "" {
+	if text := cmp.Or(discipline(call), p.judge(kind, call)); text != "" {
 		m.faults = append(m.faults, kind+": "+text)
 	}
 	p.used(call)
@@ -236,13 +237,6 @@ func (m *master) call(req *http.Request, call protoreflect.Message) *http.Respon
 		return answer(req, http.StatusOK, nil, "")
 	}
 	return answer(req, http.StatusAccepted, nil, "")
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // answer makes a response. Content-Length follows the text.

@@ -118,7 +118,7 @@ func recorded(l *life) (statuses []claims.TaskStatus, failures []string, leftOut
 			case "FAILURE":
 				status := wire.Text(f.event, "failure", "status")
 				failures = append(failures, fmt.Sprintf("%s/%s %s", wire.Text(f.event, "failure", "agent_id", "value"),
-					wire.Text(f.event, "failure", "executor_id", "value"), cmpOr(status, "0")))
+					wire.Text(f.event, "failure", "executor_id", "value"), orZero(status)))
 			case "OFFERS":
 				for _, o := range wire.List(wire.Sub(f.event, "offers"), "offers") {
 					if wire.Text(o, "allocation_info", "role") == "" {
@@ -129,6 +129,14 @@ func recorded(l *life) (statuses []claims.TaskStatus, failures []string, leftOut
 		}
 	}
 	return statuses, failures, leftOut
+}
+
+// orZero is how an absent number reads.
+func orZero(text string) string {
+	if text == "" {
+		return "0"
+	}
+	return text
 }
 
 // statusIn is the status of an UPDATE.

@@ -17,6 +17,7 @@ limitations under the License.
 package recorded
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -182,7 +183,7 @@ func (r *reader) signal(conn string, l recordings.Line) {
 
 func (r *reader) call(l recordings.Line) {
 	answer, answered := r.answers[l.N]
-	if l.Path != schedulerPath || l.Method != "POST" || !answered || strings.HasPrefix(textOf(l), "(") {
+	if l.Path != schedulerPath || l.Method != http.MethodPost || !answered || strings.HasPrefix(textOf(l), "(") {
 		return
 	}
 	message, err := wire.Call(lenient(l.Body))
