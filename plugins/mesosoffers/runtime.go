@@ -40,7 +40,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 )
 
 // Runtime is what all profiles of one scheduler process share: one session with
@@ -55,7 +54,7 @@ type Runtime struct {
 	args     *config.MesosOffersArgs
 	manager  *lifecycle.Manager
 	session  *mesos.Session
-	labels   *nodelabels.Controller
+	nodes    *nodeControllers
 	profiles sets.Set[string]
 	synced   []cache.InformerSynced
 	logger   klog.Logger
@@ -105,9 +104,11 @@ func (r *Runtime) New(ctx context.Context, obj runtime.Object, handle framework.
 func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handle framework.Handle) error {
 	r.logger = klog.LoggerWithName(klog.FromContext(ctx), "mesos")
 	r.life, r.args = ctx, args
-	informers := handle.SharedInformerFactory().Core().V1()
-	labels := nodelabels.New(nodelabels.Options(args.NodeLabels), handle.ClientSet(), informers.Nodes().Lister(), r.logger)
-	manager := lifecycle.New(managerConfig(args, labels), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
+	show, err := newNodeControllers(args, handle, r.mine, r.logger)
+	if err != nil {
+		return err
+	}
+	manager := lifecycle.New(managerConfig(args, show), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
 	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)
@@ -115,6 +116,7 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 		return err
 	}
 	manager.Attach(session, session)
+	informers := handle.SharedInformerFactory().Core().V1()
 	pods, err := informers.Pods().Informer().AddEventHandler(manager.PodHandler(r.mine))
 	if err != nil {
 		return fmt.Errorf("cannot watch pods: %w", err)
@@ -123,16 +125,13 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	if err != nil {
 		return fmt.Errorf("cannot watch nodes: %w", err)
 	}
-	if _, err := informers.Nodes().Informer().AddEventHandler(labels.NodeHandler()); err != nil {
-		return fmt.Errorf("cannot watch nodes: %w", err)
-	}
 	r.synced = []cache.InformerSynced{pods.HasSynced, nodes.HasSynced}
-	r.manager, r.session, r.labels = manager, session, labels
+	r.manager, r.session, r.nodes = manager, session, show
 	metrics.Register(manager)
 	return nil
 }
 
-func managerConfig(args *config.MesosOffersArgs, labels *nodelabels.Controller) lifecycle.Config {
+func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecycle.Config {
 	return lifecycle.Config{
 		Role:   args.Framework.Role,
 		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
@@ -142,7 +141,7 @@ func managerConfig(args *config.MesosOffersArgs, labels *nodelabels.Controller) 
 		},
 		Command: args.Placeholder.Command, Defaults: args.DefaultRequests,
 		Linger: args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
-		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: labels.Set,
+		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: nodes.show,
 	}
 }
 
@@ -201,7 +200,7 @@ func (r *Runtime) Lead() {
 	ctx, cancel := context.WithCancel(klog.NewContext(r.life, r.logger))
 	r.cancel = cancel
 	r.running.Go(func() { r.manager.Run(ctx) })
-	r.running.Go(func() { r.labels.Run(ctx) })
+	r.running.Go(func() { r.nodes.run(ctx) })
 	r.running.Go(func() {
 		// The ledger must know the bound pods before Mesos tells of their tasks.
 		if !cache.WaitForCacheSync(ctx.Done(), r.synced...) {

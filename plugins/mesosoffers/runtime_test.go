@@ -28,10 +28,8 @@ import (
 	"time"
 
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 )
 
 func TestFactoryErrors(t *testing.T) {
@@ -172,7 +170,7 @@ func TestArgumentsReachTheManager(t *testing.T) {
 	args := testArgs(t)
 	args.Framework.Role, args.LaunchTimeout.Duration = "web/shop", 7*time.Second
 	args.Offers.MaxTasksPerAccept = 3
-	got := managerConfig(args, nodelabels.New(nodelabels.Options{}, nil, nil, klog.Background()))
+	got := managerConfig(args, &nodeControllers{})
 	if got.Role != "web/shop" || got.Claims.LaunchTimeout != 7*time.Second || got.MaxTasks != 3 ||
 		got.Demand.MaxHold != args.Offers.MaxHold.Duration || got.Linger != args.Offers.BatchLinger.Duration || got.PDBDeadline != pdbDeadline {
 		t.Errorf("%+v", got)

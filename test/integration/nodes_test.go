@@ -50,6 +50,7 @@ func TestNodes(t *testing.T) {
 		{"a node that names its agent later", 0, nodeNamesAgentLater},
 		{"an agent added later", 0, agentAddedLater},
 		{"agent attributes and fault domain as node labels", 1, agentAttributes},
+		{"an agent that gives away more than its node has", 1, greedyAgent},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.play(kube.New(t, test.nodes, cluster.Quick())) })
 	}
@@ -258,5 +259,32 @@ func agentAttributes(c *cluster.Cluster) {
 		c.T.Errorf("labels of west are %v, want %v", west.Labels, want)
 	}
 	c.WaitSettled()
+	c.Finish()
+}
+
+// greedyAgent: nodes of the tests have 64 cores.
+func greedyAgent(c *cluster.Cluster) {
+	_, err := c.Mesos.RegisterAgent(mesosmaster.AgentConfig{Hostname: "greedy", Resources: "cpus:60;mem:8192;disk:10000"})
+	c.Must(err)
+	c.AddNode("greedy")
+	c.AddPod("daemon", "6", "1Gi", func(pod *v1.Pod) { pod.Spec.SchedulerName, pod.Spec.NodeName = "default-scheduler", "greedy" })
+	c.StartScheduler()
+	c.Eventually("a condition with both numbers", func() string {
+		node, err := c.Client.CoreV1().Nodes().Get(c.T.Context(), "greedy", metav1.GetOptions{})
+		c.Must(err)
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == "MesosAgentOvercommitted" && condition.Status == v1.ConditionTrue &&
+				strings.Contains(condition.Message, "advertises cpus:60") && strings.Contains(condition.Message, "leave cpus:58") {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%+v", node.Status.Conditions)
+	})
+	fine, err := c.Client.CoreV1().Nodes().Get(c.T.Context(), cluster.Host(0), metav1.GetOptions{})
+	c.Must(err)
+	if len(fine.Status.Conditions) != 1 {
+		c.T.Errorf("a node that is in balance has conditions %+v", fine.Status.Conditions)
+	}
+	c.DeletePod("daemon")
 	c.Finish()
 }

@@ -42,7 +42,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
@@ -61,9 +60,9 @@ type Config struct {
 	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
 	// before the pod is deleted.
 	PDBDeadline time.Duration
-	// ShowAgents is told, now and then, of the agents of all nodes that have one. May
-	// be nil.
-	ShowAgents func(map[string]nodelabels.Facts)
+	// ShowAgents is told, now and then, of the agents of all nodes that have one, by
+	// node. May be nil.
+	ShowAgents func(map[string]mesos.Agent)
 }
 
 // Agents lists the cluster's agents, to tell nodes without an offer from nodes

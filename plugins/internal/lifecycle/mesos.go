@@ -26,7 +26,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -258,22 +257,22 @@ func (m *Manager) agentsListed(generation, failures uint64, list []mesos.Agent) 
 	woken, taken := m.takeInAgents(generation, failures, list)
 	m.activatePods(woken)
 	if taken && m.cfg.ShowAgents != nil {
-		m.cfg.ShowAgents(m.factsOf(list))
+		m.cfg.ShowAgents(m.byNode(list))
 	}
 	return taken
 }
 
-// factsOf returns what there is to show of the agents that are a node.
-func (m *Manager) factsOf(list []mesos.Agent) map[string]nodelabels.Facts {
+// byNode returns the agents that are a node.
+func (m *Manager) byNode(list []mesos.Agent) map[string]mesos.Agent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	facts := map[string]nodelabels.Facts{}
+	agents := map[string]mesos.Agent{}
 	for _, a := range list {
 		if node := m.nodes.NodeOf(a.ID); node != "" {
-			facts[node] = nodelabels.Facts{Attributes: a.Attributes, Region: a.Region, Zone: a.Zone}
+			agents[node] = a
 		}
 	}
-	return facts
+	return agents
 }
 
 func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) (woken map[string]*v1.Pod, taken bool) {

@@ -34,7 +34,6 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
@@ -273,8 +272,8 @@ func TestReserveErrors(t *testing.T) {
 func TestAgentsOfNodesAreShown(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.mu.Lock()
-		var shown []map[string]nodelabels.Facts
-		r.cfg.ShowAgents = func(facts map[string]nodelabels.Facts) { shown = append(shown, facts) }
+		var shown []map[string]mesos.Agent
+		r.cfg.ShowAgents = func(agents map[string]mesos.Agent) { shown = append(shown, agents) }
 		r.mu.Unlock()
 		r.node("n1")
 		list := []mesos.Agent{
@@ -283,7 +282,7 @@ func TestAgentsOfNodesAreShown(t *testing.T) {
 		}
 		r.agentsListed(r.generation, r.failures, list)
 		r.agentsListed(r.generation+1, r.failures, list) // of another subscription
-		want := []map[string]nodelabels.Facts{{"n1": {Attributes: map[string]string{"rack": "r1"}, Region: "eu", Zone: "eu-1"}}}
+		want := []map[string]mesos.Agent{{"n1": list[0]}}
 		if diff := cmp.Diff(want, shown); diff != "" {
 			t.Errorf("shown (-want +got):\n%s", diff)
 		}

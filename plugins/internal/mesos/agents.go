@@ -26,6 +26,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // Agent is one agent that the master knows, whether it offers us anything or not.
@@ -37,6 +39,8 @@ type Agent struct {
 	// Attributes by name, as text: numbers as the master writes them, ranges and
 	// sets in Mesos' text form.
 	Attributes map[string]string
+	// Total is all that the agent has for frameworks: reserved or not, in use or not.
+	Total resources.Vector
 	// Region and Zone are the agent's fault domain, "" for none.
 	Region, Zone string
 }
@@ -122,6 +126,7 @@ type agentJSON struct {
 	Hostname   string                     `json:"hostname"`
 	Active     bool                       `json:"active"`
 	Attributes map[string]json.RawMessage `json:"attributes"`
+	Resources  map[string]json.RawMessage `json:"resources"`
 	Domain     struct {
 		FaultDomain struct {
 			Region, Zone struct {
@@ -135,6 +140,12 @@ func (a *agentJSON) agent() Agent {
 	agent := Agent{
 		ID: a.ID, Hostname: a.Hostname, Active: a.Active,
 		Region: a.Domain.FaultDomain.Region.Name, Zone: a.Domain.FaultDomain.Zone.Name,
+	}
+	for name, value := range a.Resources {
+		var amount float64
+		if kind, ok := resources.KindOfMesos(name); ok && json.Unmarshal(value, &amount) == nil {
+			agent.Total[kind], _ = resources.FromMesosScalar(amount) // what is no amount is nothing
+		}
 	}
 	for name, value := range a.Attributes {
 		if agent.Attributes == nil {

@@ -24,6 +24,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 func TestAgentsAreListed(t *testing.T) {
@@ -36,10 +38,11 @@ func TestAgentsAreListed(t *testing.T) {
 	}{
 		{
 			name: "some", status: 200,
-			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051,"attributes":{"rack":"r1","weight":2.5,"ports":"[1-2]"},` +
+			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051,"resources":{"cpus":4.5,"mem":1024.0,"gpus":0.0,"ports":"[31000-32000]","x":1},"attributes":{"rack":"r1","weight":2.5,"ports":"[1-2]"},` +
 				`"domain":{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}},{"id":"S1","hostname":"node-2","active":false,"attributes":{}}],"recovered_slaves":[]}`,
 			want: []Agent{
-				{ID: "S0", Hostname: "node-1", Active: true, Attributes: map[string]string{"rack": "r1", "weight": "2.5", "ports": "[1-2]"}, Region: "eu", Zone: "eu-1"},
+				{ID: "S0", Hostname: "node-1", Active: true, Attributes: map[string]string{"rack": "r1", "weight": "2.5", "ports": "[1-2]"},
+					Total: resources.Vector{resources.CPU: 4500, resources.Memory: 1024000}, Region: "eu", Zone: "eu-1"},
 				{ID: "S1", Hostname: "node-2"},
 			},
 		},

@@ -59,6 +59,9 @@ var (
 		Namespace: namespace, Name: "rejections_total", Help: "Pods turned away by the plugin, by extension point and reason."}, []string{"extension_point", "reason"})
 	NodeLabelUpdates = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "node_label_updates_total", Help: "Nodes whose labels were made to show their Mesos agent's attributes and fault domain, by result: done or failed."}, []string{"result"})
+	NodeOvercommitted = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "node_overcommitted_resources", Help: "Of nodes whose Mesos agent advertises more than pods of other schedulers leave: the amounts, by Mesos resource (cpus in cores, mem and disk in MiB), advertised and free."},
+		[]string{"node", "resource", "amount"})
 	Calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "call_duration_seconds", Help: "Calls to the Mesos master, by type and result (HTTP status, or how it failed).",
 		Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"call", "result"})
@@ -95,7 +98,7 @@ func Register(source Source) {
 	current.set(source)
 	register.Do(func() {
 		legacyregistry.RawMustRegister(OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, Calls, Events, EventBytes, SessionState, &current)
+			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, NodeOvercommitted, Calls, Events, EventBytes, SessionState, &current)
 	})
 }
 

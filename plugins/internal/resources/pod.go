@@ -88,6 +88,21 @@ func ForPod(pod *v1.Pod, defaults v1.ResourceList) (Vector, error) {
 	return need, nil
 }
 
+// Requests returns what a pod of any scheduler requests of the kinds there are, as
+// ForPod counts it, without defaults; other resources are left out.
+func Requests(pod *v1.Pod) Vector {
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{
+		UseStatusResources: len(pod.Status.ContainerStatuses)+len(pod.Status.InitContainerStatuses) > 0,
+	})
+	var v Vector
+	for name, quantity := range requests {
+		if kind, ok := kindOf(name); ok {
+			v[kind] = ceilMilli(kind, quantity)
+		}
+	}
+	return v
+}
+
 // NodeAllocatable returns what a node's allocatable resources hold for pods,
 // rounded down. Resources no Vector counts are left out; what exceeds int64
 // becomes the largest int64, what is less than nothing becomes nothing.
