@@ -76,6 +76,7 @@ RACE ?= $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on -timeout 14m ./...
+	cd test/mesosmaster/clients && go test -timeout 10m ./...
 
 .PHONY: mutations
 mutations: ## Change the emulated master, behaviour by behaviour, and see that a recording notices.
