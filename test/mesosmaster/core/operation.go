@@ -62,9 +62,6 @@ func (r *acceptance) convert(op *mesos.Offer_Operation) {
 		return
 	}
 	r.left = left
-	if op.Type == mesos.Offer_Operation_DESTROY {
-		r.m.rescindHolding(r.agent, c.Consumed.WithAlloc(""))
-	}
 	r.m.apply(r.f, r.agent, op, c.Unallocated())
 }
 
@@ -110,15 +107,6 @@ func (m *Master) apply(f *framework, a *agent, op *mesos.Offer_Operation, c reso
 		a.host.Apply("", op, c)
 	} else if o := a.host.Apply(f.id, op, c); o != nil {
 		f.operations[o.ID()] = o
-	}
-}
-
-// rescindHolding rescinds the offers of an agent that contain any of rs.
-func (m *Master) rescindHolding(a *agent, rs resource.Resources) {
-	for _, id := range sortedKeys(a.offers) {
-		if o := a.offers[id]; len(o.res.WithAlloc("").Sub(rs)) != len(o.res) {
-			m.discardOffer(o, true)
-		}
 	}
 }
 

@@ -66,6 +66,10 @@ func (c *cluster) watch(stream string) {
 func (c *cluster) news(stream string) (out []string) {
 	for _, e := range c.told[stream] {
 		text := e.Type.String()
+		var again master.Event // the generated types read what we write
+		if b, err := proto.Marshal(e); err != nil || again.Unmarshal(b) != nil || again.Type != e.Type {
+			c.t.Errorf("%s: %v, %v", text, err, again.Type)
+		}
 		switch {
 		case e.TaskAdded != nil:
 			text += " " + e.TaskAdded.Task.TaskID.Value + " " + e.TaskAdded.Task.GetState().String()

@@ -159,7 +159,8 @@ type FrameworkChanged struct {
 	Framework *FrameworkReply `protobuf:"bytes,1,req,name=framework"`
 }
 
-// What package proto asks of a message; the protobuf encoding follows the tags.
+// What package proto asks of a message at the top; the protobuf encoding follows
+// the tags, down to the messages within.
 
 // Reset empties the message.
 func (m *OperatorReply) Reset() { *m = OperatorReply{} }
@@ -171,78 +172,6 @@ func (m *OperatorReply) String() string { return proto.CompactTextString(m) }
 func (*OperatorReply) ProtoMessage() {}
 
 // Reset empties the message.
-func (m *StateReply) Reset() { *m = StateReply{} }
-
-// String is the protobuf text form.
-func (m *StateReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*StateReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *TasksReply) Reset() { *m = TasksReply{} }
-
-// String is the protobuf text form.
-func (m *TasksReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*TasksReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *ExecutorsReply) Reset() { *m = ExecutorsReply{} }
-
-// String is the protobuf text form.
-func (m *ExecutorsReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*ExecutorsReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *FrameworksReply) Reset() { *m = FrameworksReply{} }
-
-// String is the protobuf text form.
-func (m *FrameworksReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*FrameworksReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *FrameworkReply) Reset() { *m = FrameworkReply{} }
-
-// String is the protobuf text form.
-func (m *FrameworkReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*FrameworkReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *AgentsReply) Reset() { *m = AgentsReply{} }
-
-// String is the protobuf text form.
-func (m *AgentsReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*AgentsReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *AgentReply) Reset() { *m = AgentReply{} }
-
-// String is the protobuf text form.
-func (m *AgentReply) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*AgentReply) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *AgentInfo) Reset() { *m = AgentInfo{} }
-
-// String is the protobuf text form.
-func (m *AgentInfo) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*AgentInfo) ProtoMessage() {}
-
-// Reset empties the message.
 func (m *OperatorEvent) Reset() { *m = OperatorEvent{} }
 
 // String is the protobuf text form.
@@ -250,30 +179,3 @@ func (m *OperatorEvent) String() string { return proto.CompactTextString(m) }
 
 // ProtoMessage marks a message.
 func (*OperatorEvent) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *OperatorSubscribed) Reset() { *m = OperatorSubscribed{} }
-
-// String is the protobuf text form.
-func (m *OperatorSubscribed) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*OperatorSubscribed) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *AgentAdded) Reset() { *m = AgentAdded{} }
-
-// String is the protobuf text form.
-func (m *AgentAdded) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*AgentAdded) ProtoMessage() {}
-
-// Reset empties the message.
-func (m *FrameworkChanged) Reset() { *m = FrameworkChanged{} }
-
-// String is the protobuf text form.
-func (m *FrameworkChanged) String() string { return proto.CompactTextString(m) }
-
-// ProtoMessage marks a message.
-func (*FrameworkChanged) ProtoMessage() {}
