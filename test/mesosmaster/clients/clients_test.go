@@ -61,7 +61,7 @@ func TestExampleScheduler(t *testing.T) {
 			e := emulate(t, 1, append([]string{"--agents=2"}, tc.emulator...)...)
 			host, port, _ := strings.Cut(e.masters[0], ":")
 			watched, watchEnds := client(ctx, t, "mwatch", "-master="+host, "-port="+port)
-			until(t, "the operator's stream", watched, func() bool { return strings.Contains(e.log.String(), "listening") })
+			until(t, "the operator's stream", watched, func() bool { return e.metric(t, "master/operator_event_stream_subscribers") == 1 })
 			log, wait := client(ctx, t, "example-scheduler", append([]string{
 				"-url=" + e.url(0) + "/api/v1/scheduler", "-executor=" + filepath.Join(bin, "example-executor"), "-exec.image=",
 				"-tasks=6", "-metrics.port=0", "-verbose",

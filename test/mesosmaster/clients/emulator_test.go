@@ -19,6 +19,7 @@ package clients
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -123,6 +124,21 @@ func (e *emulator) do(t *testing.T, deed string) {
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", deed, resp.Status)
 	}
+}
+
+// metric reads one of the first master's metrics.
+func (e *emulator) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	resp, err := http.Get(e.url(0) + "/metrics/snapshot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics := map[string]float64{}
+	if err := json.NewDecoder(resp.Body).Decode(&metrics); err != nil {
+		t.Fatal(err)
+	}
+	return metrics[name]
 }
 
 // emulate runs the emulator until the end of the test.

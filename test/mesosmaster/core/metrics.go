@@ -30,7 +30,8 @@ import (
 func (m *Master) Metrics() map[string]float64 {
 	out := map[string]float64{
 		"master/elected": 1, "master/uptime_secs": m.now.Sub(m.begun).Seconds(), "master/outstanding_offers": float64(len(m.offers)),
-		"registrar/log/recovered": 1,
+		"master/operator_event_stream_subscribers": float64(len(m.watchers)),
+		"registrar/log/recovered":                  1,
 	}
 	m.alloc.Metrics(out)
 	for role, h := range m.knownRoles() {
