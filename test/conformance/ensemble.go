@@ -31,7 +31,8 @@ import (
 
 // What masters that are elected by a ZooKeeper took their time for.
 const (
-	joinTime             = 100 * time.Millisecond
+	ensembleBootTime     = 60 * time.Millisecond
+	joinTime             = 35 * time.Millisecond
 	detectTime           = 3 * time.Millisecond
 	exitTime             = 15 * time.Millisecond
 	ensembleRecoveryTime = 40 * time.Millisecond
@@ -63,7 +64,7 @@ func (r *replay) ensembleConfig(l *line, c *cluster) mesosmaster.EnsembleConfig 
 		Config: c.cfg, JoinTime: joinTime, DetectTime: detectTime, ExitTime: exitTime,
 		IdleOf: func(i int) time.Duration { return lastHeard[names[i]] },
 	}
-	cfg.RecoveryTime = ensembleRecoveryTime
+	cfg.BootTime, cfg.RecoveryTime = ensembleBootTime, ensembleRecoveryTime
 	numbers := map[int]int{}
 	leader := 0
 	for _, next := range r.lines[l.pos+1:] {

@@ -35,7 +35,7 @@ func (r *replay) note(l *line) {
 	}
 	name, ok := strings.CutPrefix(l.Text, "client ")
 	if name, ok = strings.CutSuffix(name, " closes its subscription socket"); !ok || r.conns[name] == nil {
-		if r.watch(l) {
+		if r.watch(l) || r.facts(l) {
 			return
 		}
 		r.report.LeftOut["the recorder's notes"]++
