@@ -146,6 +146,11 @@ func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
 	if st.live {
 		lasted = time.Since(st.since)
 	}
+	if errors.Is(err, errSilent) {
+		// A master that was stopped takes the next SUBSCRIBE and says nothing again,
+		// for as long: the others may know a new leader.
+		s.next = (s.next + 1) % len(s.masters)
+	}
 	return lasted, err
 }
 
