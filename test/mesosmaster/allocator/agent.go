@@ -17,6 +17,8 @@ limitations under the License.
 package allocator
 
 import (
+	"slices"
+
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
@@ -98,17 +100,30 @@ func unshared(rs resource.Resources) resource.Resources {
 // take books resources with roles as held by a framework, release gives them
 // back.
 func (a *agent) take(f *framework, rs resource.Resources) {
+	whole := a.plain && !a.stale && sameAmounts(rs, a.free)
 	if have := a.held[f]; have == nil {
 		a.held[f] = rs
 	} else {
 		a.held[f] = have.Add(rs)
 	}
-	if len(a.taken) == 0 {
-		a.taken = rs.WithAlloc("")
-	} else {
-		a.taken = a.taken.Add(unshared(rs).WithAlloc(""))
+	if whole { // the usual case: all that was free was offered
+		a.taken, a.free = a.Total, nil
+		return
 	}
+	if len(a.shared) > 0 {
+		rs = unshared(rs)
+	}
+	a.taken = a.taken.Add(rs.WithAlloc(""))
 	a.stale = true
+}
+
+// sameAmounts tells whether two lists are equal, entry by entry, but for their
+// roles.
+func sameAmounts(a, b resource.Resources) bool {
+	return slices.EqualFunc(a, b, func(x, y resource.Resource) bool {
+		return x.Name == y.Name && x.Kind == y.Kind && x.Flavor.Key() == y.Flavor.Key() && x.Milli == y.Milli &&
+			slices.Equal(x.Ranges, y.Ranges) && slices.Equal(x.Items, y.Items)
+	})
 }
 
 func (a *agent) release(f *framework, rs resource.Resources) {

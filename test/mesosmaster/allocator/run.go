@@ -46,6 +46,9 @@ type run struct {
 	// required is what must stay free so that all guarantees can be met later,
 	// available what is free: of unreserved, not revocable scalars.
 	required, available Quantities
+	// cuts is what the role that is being served would be offered, by what its
+	// frameworks understand.
+	cuts [8]cut
 	// shared are the shared resources offered in this run: each only once.
 	shared map[*agent]resource.Resources
 
@@ -125,15 +128,13 @@ func (r *run) serve(on *agent, st stage) {
 			continue
 		}
 		var free cut
-		// What frameworks are offered differs only by what they understand.
-		var cuts [8]*cut
-		fresh := false
+		known, fresh := [8]bool{}, false
 		for _, f := range role.sorter.sort() {
 			if f.Constraints.Excludes(role.path, &on.AgentInfo) {
 				continue
 			}
 			if !fresh {
-				free, cuts, fresh = cut{offer: r.allocatableTo(on, role)}, [8]*cut{}, true
+				free, known, fresh = cut{offer: r.allocatableTo(on, role)}, [8]bool{}, true
 				free.enough = enough(free.offer, r.MinAllocatable)
 			}
 			if len(free.offer) == 0 {
@@ -143,12 +144,12 @@ func (r *run) serve(on *agent, st stage) {
 				continue
 			}
 			kind := f.understanding(on)
-			if cuts[kind] == nil {
-				c := st.decide(role, understood(free.offer, f, on))
+			c := &r.cuts[kind]
+			if !known[kind] {
+				*c, known[kind] = st.decide(role, understood(free.offer, f, on)), true
 				c.enough = enough(c.offer, r.MinAllocatable)
-				cuts[kind] = &c
 			}
-			if c := cuts[kind]; f.contentWith(role.path, c) && !f.filtered(role.path, on.ID, c.offer) {
+			if f.contentWith(role.path, c) && !f.filtered(role.path, on.ID, c.offer) {
 				r.consume(role, c)
 				r.offer(on, role, f, c.offer)
 				fresh = false
@@ -214,12 +215,14 @@ func (r *run) offer(on *agent, role *role, f *framework, rs resource.Resources) 
 			}
 		}
 	}
-	key := offerKey{f, role, on}
-	if at, ok := r.offers[key]; ok {
-		r.made[at].Resources = r.made[at].Resources.Add(rs)
-		return
+	if r.guarantees > 0 { // else there was no first stage
+		key := offerKey{f, role, on}
+		if at, ok := r.offers[key]; ok {
+			r.made[at].Resources = r.made[at].Resources.Add(rs)
+			return
+		}
+		r.offers[key] = len(r.made)
 	}
-	r.offers[key] = len(r.made)
 	r.made = append(r.made, Offer{f.ID, role.path, on.ID, rs})
 }
 

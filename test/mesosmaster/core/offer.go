@@ -41,7 +41,7 @@ type offer struct {
 
 // newOffer makes an offer of resources that the allocator has charged already.
 func (m *Master) newOffer(f *framework, a *agent, role string, res resource.Resources) *offer {
-	o := &offer{id: fmt.Sprintf("%s-O%d", m.id, m.offerSeq), seq: m.offerSeq, fw: f, agent: a, role: role, res: res.WithAlloc(role), at: m.now}
+	o := &offer{id: fmt.Sprintf("%s-O%d", m.id, m.offerSeq), seq: m.offerSeq, fw: f, agent: a, role: role, res: res, at: m.now}
 	m.offerSeq++
 	m.offers[o.id] = o
 	f.offers[o.id] = o

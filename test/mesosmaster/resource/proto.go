@@ -214,8 +214,16 @@ type WireForm struct {
 // ToProto renders rs for the wire.
 func (rs Resources) ToProto(form WireForm) []mesos.Resource {
 	out := make([]mesos.Resource, len(rs))
+	scalars := make([]mesos.Value_Scalar, len(rs))
+	var info *mesos.Resource_AllocationInfo
 	for i := range rs {
-		rs[i].fill(&out[i], form)
+		if role := rs[i].Alloc; form.Allocation && role != "" {
+			if info.GetRole() != role {
+				info = &mesos.Resource_AllocationInfo{Role: &role}
+			}
+			out[i].AllocationInfo = info
+		}
+		rs[i].fill(&out[i], &scalars[i], form)
 	}
 	return out
 }
@@ -227,12 +235,13 @@ var (
 	starRole   = "*"
 )
 
-func (r *Resource) fill(out *mesos.Resource, form WireForm) {
+func (r *Resource) fill(out *mesos.Resource, scalar *mesos.Value_Scalar, form WireForm) {
 	out.Name = r.Name
 	switch r.Kind {
 	case Scalar:
 		out.Type = &scalarType
-		out.Scalar = &mesos.Value_Scalar{Value: float64(r.Milli) / 1000}
+		scalar.Value = float64(r.Milli) / 1000
+		out.Scalar = scalar
 	case RangeSet:
 		out.Type = &rangesType
 		out.Ranges = &mesos.Value_Ranges{Range: make([]mesos.Value_Range, len(r.Ranges))}
@@ -242,10 +251,6 @@ func (r *Resource) fill(out *mesos.Resource, form WireForm) {
 	default:
 		out.Type = &setType
 		out.Set = &mesos.Value_Set{Item: r.Items}
-	}
-	if form.Allocation && r.Alloc != "" {
-		role := r.Alloc
-		out.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
 	}
 	if t := r.Flavor.tmpl; t != nil {
 		out.Disk, out.Revocable, out.ProviderID, out.Shared = t.Disk, t.Revocable, t.ProviderID, t.Shared
