@@ -91,8 +91,11 @@ func TestLeaderIsKilled(t *testing.T) {
 		e.Kill(1)
 		// Until its ZooKeeper session ends, the others redirect to the dead one.
 		after(5 * time.Second)
-		if got := i.Status(); got.State != mesos.StateBackoff || len(i.cache.offers) != 0 {
-			t.Errorf("the session is %+v with %d offers", got, len(i.cache.offers))
+		i.cache.mu.Lock()
+		offers := len(i.cache.offers)
+		i.cache.mu.Unlock()
+		if got := i.Status(); got.State != mesos.StateBackoff || offers != 0 {
+			t.Errorf("the session is %+v with %d offers", got, offers)
 		}
 		after(10 * time.Second)
 		found(t, e, i, id)
@@ -111,6 +114,8 @@ func TestLeaderIsStopped(t *testing.T) {
 		e.Continue(1)
 		after(5 * time.Second)
 		found(t, e, i, id)
+		i.cache.mu.Lock()
+		defer i.cache.mu.Unlock()
 		if got := len(i.cache.subscriptions); got != 2 {
 			t.Errorf("%d subscriptions, want 2", got)
 		}
