@@ -73,6 +73,10 @@ func (a *Agent) Apply(fw string, op *mesos.Offer_Operation, c resource.Conversio
 	o := &Operation{FrameworkID: fw, Info: *op, UUID: id[:], Status: mesos.OperationStatus{
 		OperationID: op.ID, State: mesos.OPERATION_FINISHED, UUID: &mesos.UUID{Value: status[:]}, AgentID: &mesos.AgentID{Value: a.id},
 	}}
+	switch op.Type {
+	case mesos.Offer_Operation_GROW_VOLUME, mesos.Offer_Operation_SHRINK_VOLUME:
+		o.Status.ConvertedResources = c.Converted.ToProto(resource.WireForm{Refined: true})
+	}
 	a.operations = append(a.operations, o)
 	a.world.After(0, func() { a.forwardOperation(o) })
 	return o

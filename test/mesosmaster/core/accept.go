@@ -161,6 +161,8 @@ func (r *acceptance) operation(op *mesos.Offer_Operation) {
 		}
 	case mesos.Offer_Operation_RESERVE, mesos.Offer_Operation_UNRESERVE, mesos.Offer_Operation_CREATE, mesos.Offer_Operation_DESTROY:
 		r.convert(op)
+	case mesos.Offer_Operation_GROW_VOLUME, mesos.Offer_Operation_SHRINK_VOLUME:
+		r.resize(op)
 	case mesos.Offer_Operation_UNKNOWN:
 	default:
 		if op.ID != nil {

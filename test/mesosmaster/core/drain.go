@@ -78,7 +78,7 @@ func (m *Master) drainHost(a *agent) {
 	}
 	var grace *time.Duration
 	if p := d.config.MaxGracePeriod; p != nil {
-		grace = ptr(time.Duration(p.Nanoseconds))
+		grace = ptr(max(0, time.Duration(p.Nanoseconds)))
 	}
 	a.host.Drain(grace, d.config.GetMarkGone())
 }

@@ -162,7 +162,7 @@ func TestOperationRefusals(t *testing.T) {
 			"Persistent volumes not found" + on},
 		{mesos.Offer_Operation{Type: mesos.Offer_Operation_UNRESERVE, ID: &mesos.OperationID{Value: "op"}, Unreserve: &mesos.Offer_Operation_Unreserve{Resources: reserved(t, "cpus:7", "dyn", "dyn")}},
 			"ports(allocated: dyn):[31000-32000]; cpus(allocated: dyn):16; mem(allocated: dyn):32768; disk(allocated: dyn):100000 does not contain cpus(allocated: dyn)(reservations: [(DYNAMIC,dyn)]):7"},
-		{mesos.Offer_Operation{Type: mesos.Offer_Operation_GROW_VOLUME, ID: &mesos.OperationID{Value: "op"}}, "GROW_VOLUME operations are not emulated"},
+		{mesos.Offer_Operation{Type: mesos.Offer_Operation_CREATE_DISK, ID: &mesos.OperationID{Value: "op"}}, "CREATE_DISK operations are not emulated"},
 	} {
 		c.pass(time.Second)
 		s.must(accepting(s.oneOffer(), 0, tc.op))

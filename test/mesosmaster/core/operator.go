@@ -102,6 +102,12 @@ var operatorCalls = map[master.Call_Type]operatorCall{
 	master.Call_DESTROY_VOLUMES: {
 		"destroy_volumes", func(c *master.Call) bool { return c.DestroyVolumes != nil }, (*Master).operatorConvert,
 	},
+	master.Call_GROW_VOLUME: {
+		"grow_volume", func(c *master.Call) bool { return c.GrowVolume != nil }, (*Master).operatorResize,
+	},
+	master.Call_SHRINK_VOLUME: {
+		"shrink_volume", func(c *master.Call) bool { return c.ShrinkVolume != nil }, (*Master).operatorResize,
+	},
 	master.Call_TEARDOWN: {
 		"teardown", func(c *master.Call) bool { return c.Teardown != nil },
 		func(m *Master, c *master.Call) Response { return m.operatorTeardown(c.Teardown.FrameworkID.Value) },

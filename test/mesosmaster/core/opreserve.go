@@ -69,7 +69,12 @@ func (m *Master) operatorConvert(c *master.Call) Response {
 	if err := v.validate(op, list); err != nil {
 		return badRequest("Invalid " + op.Type.String() + " operation on agent " + a.String() + ": " + err.Error())
 	}
-	conversion := withSource(op, resource.FromProtos(list))
+	return m.convertFree(a, op, withSource(op, resource.FromProtos(list)))
+}
+
+// convertFree does an operation on resources nobody holds, once offers have been
+// rescinded for it.
+func (m *Master) convertFree(a *agent, op *mesos.Offer_Operation, conversion resource.Conversion) Response {
 	m.rescindFor(a, conversion)
 	_, err := a.total.Sub(m.alloc.Held(a.id)).Apply(conversion)
 	if err == nil {
