@@ -254,6 +254,8 @@ func TestControl(t *testing.T) {
 			want int
 		}{
 			{"/agents/node-000/kill", 200}, {"/agents/node-000/return", 200}, {"/agents/nobody/kill", 409}, {"/agents/node-000/nope", 404},
+			{"/agents/node-000/estimate?resources=cpus:2", 200}, {"/agents/node-000/estimate?resources=cpus", 409},
+			{"/agents/node-000/load?value=2.5", 200}, {"/agents/node-000/load?value=x", 409},
 			{"/tasks/none/finish", 409}, {"/tasks/none/fail", 409}, {"/tasks/none/preempt", 409}, {"/tasks/none/nope", 404},
 			{"/zookeeper/kill", several}, {"/zookeeper/start", several}, {"/zookeeper/nope", 404},
 			{"/masters/0/stop", several}, {"/masters/0/continue", several}, {"/masters/0/nope", 404}, {"/masters/7/kill", 404}, {"/masters/x/kill", 404},

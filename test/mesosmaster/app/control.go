@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(parts) == 2 && parts[0] == "zookeeper":
 		err = c.zooKeeper(parts[1])
 	case len(parts) == 3 && parts[0] == "agents":
-		err = c.agent(parts[1], parts[2])
+		err = c.agent(parts[1], parts[2], r.URL.Query())
 	case len(parts) == 3 && parts[0] == "tasks":
 		err = c.task(parts[1], parts[2])
 	}
@@ -136,8 +137,19 @@ func (c *control) zooKeeper(deed string) error {
 	return nil
 }
 
-// agent disturbs an agent or its machine.
-func (c *control) agent(host, deed string) error {
+// agent disturbs an agent or its machine; or sets what its estimator and its QoS
+// controller see: /estimate?resources=cpus:4, /load?value=7.5.
+func (c *control) agent(host, deed string, q url.Values) error {
+	switch deed {
+	case "estimate":
+		return c.m.SetEstimate(host, q.Get("resources"))
+	case "load":
+		load, err := strconv.ParseFloat(q.Get("value"), 64)
+		if err != nil {
+			return fmt.Errorf("load: %w", err)
+		}
+		return c.m.SetLoad(host, load)
+	}
 	deeds := map[string]func(string) error{
 		"kill": c.m.KillAgent, "shutdown": c.m.ShutdownAgent, "crash": c.m.CrashHost, "partition": c.m.PartitionAgent,
 		"return": c.m.ReturnAgent, "restart": c.m.RestartAgent, "unreachable": c.m.MarkUnreachable,

@@ -36,6 +36,9 @@ type agentEntry struct {
 	Zone       string            `json:"zone"`
 	IP         string            `json:"ip"`
 	Port       int               `json:"port"`
+	// LoadThreshold makes a QoS controller kill what runs on revocable resources
+	// above that load.
+	LoadThreshold float64 `json:"load_threshold"`
 }
 
 // readJSON reads a file strictly: members it does not know are mistakes.
@@ -62,7 +65,7 @@ func (o *Options) agents() ([]mesosmaster.AgentConfig, error) {
 	}
 	var entries []agentEntry
 	if err := readJSON(o.AgentsFromFile, &entries); err != nil {
-		return nil, fmt.Errorf("--agents-from-file %s: want a JSON list of {hostname, resources, attributes, region, zone, ip, port}: %w", o.AgentsFromFile, err)
+		return nil, fmt.Errorf("--agents-from-file %s: want a JSON list of {hostname, resources, attributes, region, zone, ip, port, load_threshold}: %w", o.AgentsFromFile, err)
 	}
 	for _, e := range entries {
 		if e.Resources == "" {
@@ -70,6 +73,7 @@ func (o *Options) agents() ([]mesosmaster.AgentConfig, error) {
 		}
 		out = append(out, mesosmaster.AgentConfig{
 			Hostname: e.Hostname, Resources: e.Resources, Attributes: e.Attributes, Region: e.Region, Zone: e.Zone, IP: e.IP, Port: e.Port,
+			LoadThreshold: e.LoadThreshold,
 		})
 	}
 	return out, nil

@@ -82,7 +82,7 @@ func (o *Options) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.AgentHostnameFormat, "agent-hostname-format", "node-%03d", "host names of the agents, numbered from 0")
 	fs.StringVar(&o.AgentResources, "agent-resources", "cpus:4;mem:16384;disk:100000;ports:[31000-32000]",
 		"resources of each agent, in the form of the Mesos agent's --resources; (role) reserves, {REV} makes revocable")
-	fs.StringVar(&o.AgentsFromFile, "agents-from-file", "", "JSON list of agents to use instead of --agents: hostname, resources, attributes, region, zone, ip, port")
+	fs.StringVar(&o.AgentsFromFile, "agents-from-file", "", "JSON list of agents to use instead of --agents: hostname, resources, attributes, region, zone, ip, port, load_threshold")
 	fs.StringSliceVar(&o.Users, "users", currentUser(), "users of the agents' machines, besides root, nobody and the like; tasks of others are dropped")
 	fs.StringVar(&o.RunExecutors, "run-executors", "", "directory for sandboxes: run the commands of custom executors as processes of this machine and let them use the executor API; only for frameworks you trust")
 
