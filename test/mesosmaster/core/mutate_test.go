@@ -69,6 +69,8 @@ func operatorSeeds(t testing.TB, c *cluster, s *sched) []*master.Call {
 		{Type: master.Call_UNRESERVE_RESOURCES, UnreserveResources: &master.Call_UnreserveResources{AgentID: id, Resources: cpus}},
 		{Type: master.Call_CREATE_VOLUMES, CreateVolumes: &master.Call_CreateVolumes{AgentID: id, Volumes: disk}},
 		{Type: master.Call_DESTROY_VOLUMES, DestroyVolumes: &master.Call_DestroyVolumes{AgentID: id, Volumes: disk}},
+		{Type: master.Call_GROW_VOLUME, GrowVolume: &master.Call_GrowVolume{AgentID: &id, Volume: disk[0], Addition: reserved(t, "disk:5", "a", "")[0]}},
+		{Type: master.Call_SHRINK_VOLUME, ShrinkVolume: &master.Call_ShrinkVolume{AgentID: &id, Volume: disk[0], Subtract: mesos.Value_Scalar{Value: 2}}},
 		{Type: master.Call_UPDATE_WEIGHTS, UpdateWeights: &master.Call_UpdateWeights{WeightInfos: []mesos.WeightInfo{{Role: ptrTo("a"), Weight: 2}}}},
 		{Type: master.Call_UPDATE_QUOTA, UpdateQuota: &master.Call_UpdateQuota{QuotaConfigs: []quota.QuotaConfig{{Role: "a", Limits: map[string]mesos.Value_Scalar{"cpus": {Value: 3}}}}}},
 		{Type: master.Call_TEARDOWN, Teardown: &master.Call_Teardown{FrameworkID: mesos.FrameworkID{Value: s.id}}},
@@ -92,8 +94,11 @@ func schedulerSeeds(t testing.TB, c *cluster, s *sched, o *mesos.Offer) []*sched
 			Executor: mesos.ExecutorInfo{ExecutorID: mesos.ExecutorID{Value: "e"}, FrameworkID: fw}, TaskGroup: mesos.TaskGroupInfo{Tasks: []mesos.TaskInfo{group}},
 		}},
 	}
+	more, volume := reserved(t, "disk:5", "a", "a"), volumeOf(disk, "v")[0]
 	return []*scheduler.Call{
 		accepting(*o, 1, ops...),
+		accepting(*o, 1, reserveOp("", disk), reserveOp("", more), ops[2], growOp(volume, more[0])),
+		accepting(*o, 1, reserveOp("", disk), ops[2], shrinkOp(volume, 2)),
 		{Type: scheduler.Call_DECLINE, Decline: &scheduler.Call_Decline{OfferIDs: []mesos.OfferID{o.ID}}},
 		{Type: scheduler.Call_ACCEPT_INVERSE_OFFERS, AcceptInverseOffers: &scheduler.Call_AcceptInverseOffers{InverseOfferIDs: []mesos.OfferID{o.ID}}},
 		{Type: scheduler.Call_KILL, Kill: &scheduler.Call_Kill{TaskID: mesos.TaskID{Value: "t"}, AgentID: &o.AgentID}},
