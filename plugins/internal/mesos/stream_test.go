@@ -20,10 +20,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -288,37 +286,6 @@ func TestSilentMasterIsGivenUp(t *testing.T) {
 		}
 		r.stop()
 	})
-}
-
-// TestWhatWaitsToBeReadIsRead: a process that was stopped finds the watchdog's
-// timer run out and a full socket at once. It must read the news, here that another
-// instance took over, and not subscribe again.
-func TestWhatWaitsToBeReadIsRead(t *testing.T) {
-	for range 50 {
-		bubble(t, func(t *testing.T, _ *memNet) {
-			in, out := io.Pipe()
-			silent := make(chan struct{})
-			w := watch(in, 45*time.Second, func() { close(silent); _ = in.Close() })
-			var wrote sync.WaitGroup
-			wrote.Go(func() {
-				time.Sleep(44 * time.Second) // the very moment of the timer
-				_, _ = out.Write([]byte("news"))
-			})
-			b := make([]byte, 16)
-			if n, err := w.Read(b); err != nil || string(b[:n]) != "news" {
-				t.Errorf("read %q, %v", b[:n], err)
-			}
-			began := time.Now()
-			if _, err := w.Read(b); err == nil {
-				t.Error("read from a silent stream")
-			}
-			<-silent
-			if got := time.Since(began); got != 45*time.Second {
-				t.Errorf("given up after %v, want 45 s", got)
-			}
-			wrote.Wait()
-		})
-	}
 }
 
 func TestHeartbeatIntervalOfTheMasterCounts(t *testing.T) {
