@@ -223,6 +223,9 @@ func isStream(resp *http.Response, body []byte) bool {
 	if resp.StatusCode != http.StatusOK {
 		return false
 	}
+	if resp.Header.Get("Mesos-Stream-Id") != "" {
+		return true
+	}
 	var call struct {
 		Type string `json:"type"`
 	}

@@ -169,7 +169,7 @@ func (l *line) eventType() string { return memberText(l.event, "type") }
 // drives tells whether the line is something the replay has to do.
 func (l *line) drives() bool {
 	switch l.Kind {
-	case "call":
+	case "call", "raw_call":
 		return true
 	case "admin":
 		return l.Action != "operator response" && l.Action != "znode"

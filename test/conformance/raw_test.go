@@ -253,13 +253,15 @@ func (s *rawSession) note(l *recordings.Line) {
 	}
 }
 
-// The ends of streams, byte for byte: failed over, torn down, refused, a request
-// behind a stream, a half-close, the death of the master.
-func TestRawStreamEnds(t *testing.T) {
-	playRaw(t, "08b-stream-end-raw", func(string) bool { return true })
-}
-
-// The first bytes of a stream in protobuf: headers, chunks, records, messages.
-func TestRawProtobuf(t *testing.T) {
-	playRaw(t, "01p-protobuf", func(conn string) bool { return conn == "RAW" })
+// TestRaw compares bytes.
+func TestRaw(t *testing.T) {
+	// The ends of streams: failed over, torn down, refused, a request behind a
+	// stream, a half-close, the death of the master.
+	t.Run("08b-stream-end-raw", func(t *testing.T) {
+		playRaw(t, "08b-stream-end-raw", func(string) bool { return true })
+	})
+	// A stream in protobuf: headers, chunks, records, messages.
+	t.Run("01p-protobuf", func(t *testing.T) {
+		playRaw(t, "01p-protobuf", func(conn string) bool { return conn == "RAW" })
+	})
 }

@@ -142,11 +142,12 @@ func (r *replay) step(i int, l *line) error {
 	switch l.Kind {
 	case "call":
 		if l.Method == "" {
-			r.report.LeftOut["raw calls, see the raw tests"]++
-			return nil
+			return r.raw(l)
 		}
 		r.report.Driven["calls"]++
 		r.call(l)
+	case "raw_call", "raw_stream":
+		return r.raw(l)
 	case "response":
 		r.compareResponse(l)
 	case "event":
