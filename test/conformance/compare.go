@@ -69,7 +69,7 @@ func (c *comparison) tree(path, key string, recorded, live any) {
 			c.addf(path, "recorded %s, emulated %s", brief(recorded), brief(live))
 			return
 		}
-		c.text(path, key, r, l)
+		c.text(path, r, l)
 	case float64:
 		l, ok := live.(float64)
 		if !ok {
@@ -292,7 +292,7 @@ func (c *comparison) moment(path string, r, l float64) {
 	}
 }
 
-func (c *comparison) text(path, key, r, l string) {
+func (c *comparison) text(path, r, l string) {
 	if d := c.ids.pairText(r, l); d != "" {
 		c.addf(path, "%s", d)
 	}

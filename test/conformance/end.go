@@ -32,7 +32,7 @@ func (r *replay) expectEnd(l *line) {
 	if ended, _ := c.hasEnded(); c.operator && !ended {
 		c.cut() // a master ends such a stream only by dying: the reader closed it
 	}
-	deadline := r.moment(l).Add(tolSeconds)
+	deadline := r.moment(l).Add(tolOther)
 	for {
 		synctest.Wait()
 		if r.dropEnded(l.Conn) {

@@ -64,14 +64,6 @@ func (b *bijection) compatible(space, recorded, live string) bool {
 	return !taken
 }
 
-// forget lets an id be learnt anew: after a fail-over the same name may be
-// another thing.
-func (b *bijection) forget(space, recorded string) {
-	r := space + ":" + recorded
-	delete(b.back, b.live[r])
-	delete(b.live, r)
-}
-
 // translate replaces every known recorded id in s by the live one.
 func (b *bijection) translate(s string) string {
 	return idPattern.ReplaceAllStringFunc(s, func(id string) string {

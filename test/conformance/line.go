@@ -94,24 +94,20 @@ func doneAt(lines []*line) time.Duration {
 	if l.Kind == "admin" && l.Action == "signal" {
 		return noticedAt(lines)
 	}
-	done := l.At()
+	done := l.At() // the first of the events that follow each other since
 	for _, x := range lines[1:] {
 		switch {
 		case x.call == l && x.At()-done > pause:
 			return x.At() - sending
-		case x.call == l && done > l.At():
-			return done
-		case x.call == l:
+		case x.call == l && done == l.At():
 			return max(l.At(), x.At()-sending)
-		case x.drives():
+		case x.call == l || x.drives():
 			return done
-		case x.Kind == "event" || x.Kind == "eof":
-			if x.At()-l.At() > time.Second {
-				return done
-			}
-			if done == l.At() || x.At()-done > pause {
-				done = x.At()
-			}
+		case x.Kind != "event" && x.Kind != "eof":
+		case x.At()-l.At() > time.Second:
+			return done
+		case done == l.At() || x.At()-done > pause:
+			done = x.At()
 		}
 	}
 	return done

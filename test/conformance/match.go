@@ -40,12 +40,12 @@ const (
 	tolAtOnce    = 60 * time.Millisecond
 	tolTick      = 30 * time.Millisecond
 	tolHeartbeat = 20 * time.Millisecond
-	tolSeconds   = 200 * time.Millisecond
+	tolOther     = 200 * time.Millisecond
 )
 
 // expect notes a recorded event as the next to come on its connection.
 func (r *replay) expect(l *line) {
-	e := &expected{l: l, conn: r.conns[l.Conn], kind: l.eventType(), due: r.moment(l), tolerance: tolSeconds, cause: r.driver.Number}
+	e := &expected{l: l, conn: r.conns[l.Conn], kind: l.eventType(), due: r.moment(l), tolerance: tolOther, cause: r.driver.Number}
 	sinceCause := l.At() - r.driver.done
 	switch {
 	case l.executor != nil: // written down when the process had the time to read it
@@ -100,48 +100,54 @@ func (r *replay) findLike(e *expected) *liveEvent {
 	return nil
 }
 
+// identity names the members that make an event of a kind this event and no other.
+type identity struct {
+	texts, ids [][]string
+}
+
+func paths(all ...string) [][]string {
+	out := make([][]string, len(all))
+	for i, p := range all {
+		out[i] = strings.Split(p, ".")
+	}
+	return out
+}
+
+var identities = map[string]identity{
+	"UPDATE": {
+		texts: paths("update.status.task_id.value", "update.status.state", "update.status.reason", "update.status.source"),
+		ids:   paths("update.status.uuid"),
+	},
+	"RESCIND":               {ids: paths("rescind.offer_id.value")},
+	"RESCIND_INVERSE_OFFER": {ids: paths("rescind_inverse_offer.inverse_offer_id.value")},
+	"FAILURE":               {texts: paths("failure.executor_id.value"), ids: paths("failure.agent_id.value")},
+	"UPDATE_OPERATION_STATUS": {
+		texts: paths("update_operation_status.status.operation_id.value", "update_operation_status.status.state"),
+		ids:   paths("update_operation_status.status.uuid.value"),
+	},
+	"ACKNOWLEDGED": {texts: paths("acknowledged.task_id.value"), ids: paths("acknowledged.uuid")},
+	"LAUNCH":       {texts: paths("launch.task.task_id.value")},
+	"KILL":         {texts: paths("kill.task_id.value")},
+	"MESSAGE":      {texts: paths("message.data")},
+	"TASK_ADDED":   {texts: paths("task_added.task.task_id.value")},
+	"TASK_UPDATED": {texts: paths("task_updated.status.task_id.value", "task_updated.state")},
+}
+
 // same tells whether two events of one kind are the same event, by what
 // identifies it and the ids known so far.
 func (r *replay) same(kind string, recorded, live any) bool {
-	switch kind {
-	case "UPDATE":
-		a, b := member(recorded, "update", "status"), member(live, "update", "status")
-		for _, k := range []string{"state", "reason", "source"} {
-			if memberText(a, k) != memberText(b, k) {
-				return false
-			}
+	if list := map[string]string{"OFFERS": "offers", "INVERSE_OFFERS": "inverse_offers"}[kind]; list != "" {
+		return offersText(recorded, list, list) == offersText(live, list, list)
+	}
+	for _, p := range identities[kind].texts {
+		if memberText(recorded, p...) != memberText(live, p...) {
+			return false
 		}
-		return memberText(a, "task_id", "value") == memberText(b, "task_id", "value") && r.sameID(memberText(a, "uuid"), memberText(b, "uuid"))
-	case "OFFERS":
-		return offersText(recorded, "offers", "offers") == offersText(live, "offers", "offers")
-	case "INVERSE_OFFERS":
-		return offersText(recorded, "inverse_offers", "inverse_offers") == offersText(live, "inverse_offers", "inverse_offers")
-	case "RESCIND":
-		return r.sameID(memberText(recorded, "rescind", "offer_id", "value"), memberText(live, "rescind", "offer_id", "value"))
-	case "RESCIND_INVERSE_OFFER":
-		k := "rescind_inverse_offer"
-		return r.sameID(memberText(recorded, k, "inverse_offer_id", "value"), memberText(live, k, "inverse_offer_id", "value"))
-	case "FAILURE":
-		return r.sameID(memberText(recorded, "failure", "agent_id", "value"), memberText(live, "failure", "agent_id", "value")) &&
-			memberText(recorded, "failure", "executor_id", "value") == memberText(live, "failure", "executor_id", "value")
-	case "UPDATE_OPERATION_STATUS":
-		a, b := member(recorded, "update_operation_status", "status"), member(live, "update_operation_status", "status")
-		return memberText(a, "operation_id", "value") == memberText(b, "operation_id", "value") && memberText(a, "state") == memberText(b, "state") &&
-			r.sameID(memberText(a, "uuid", "value"), memberText(b, "uuid", "value"))
-	case "ACKNOWLEDGED":
-		return memberText(recorded, "acknowledged", "task_id", "value") == memberText(live, "acknowledged", "task_id", "value") &&
-			r.sameID(memberText(recorded, "acknowledged", "uuid"), memberText(live, "acknowledged", "uuid"))
-	case "LAUNCH":
-		return memberText(recorded, "launch", "task", "task_id", "value") == memberText(live, "launch", "task", "task_id", "value")
-	case "KILL":
-		return memberText(recorded, "kill", "task_id", "value") == memberText(live, "kill", "task_id", "value")
-	case "MESSAGE":
-		return memberText(recorded, "message", "data") == memberText(live, "message", "data")
-	case "TASK_ADDED":
-		return memberText(recorded, "task_added", "task", "task_id", "value") == memberText(live, "task_added", "task", "task_id", "value")
-	case "TASK_UPDATED":
-		return memberText(recorded, "task_updated", "status", "task_id", "value") == memberText(live, "task_updated", "status", "task_id", "value") &&
-			memberText(recorded, "task_updated", "state") == memberText(live, "task_updated", "state")
+	}
+	for _, p := range identities[kind].ids {
+		if !r.sameID(memberText(recorded, p...), memberText(live, p...)) {
+			return false
+		}
 	}
 	return true
 }

@@ -18,7 +18,6 @@ package conformance
 
 import (
 	"regexp"
-	"strings"
 	"testing/synctest"
 	"time"
 )
@@ -27,14 +26,17 @@ import (
 // resources with which the recorder started an agent again.
 var changedEstimate = regexp.MustCompile(`restarting the agent with revocable (\S+) `)
 
+// closesSocket matches the note of a reader that closes its stream.
+var closesSocket = regexp.MustCompile(`^client (\S+) closes its subscription socket$`)
+
 // note does what a note of the recorder says it did, which is only closing the
 // sockets of subscriptions.
 func (r *replay) note(l *line) {
 	if m := changedEstimate.FindStringSubmatch(l.Text); m != nil {
 		r.estimate = m[1]
 	}
-	name, ok := strings.CutPrefix(l.Text, "client ")
-	if name, ok = strings.CutSuffix(name, " closes its subscription socket"); !ok || r.conns[name] == nil {
+	m := closesSocket.FindStringSubmatch(l.Text)
+	if m == nil || r.conns[m[1]] == nil {
 		if r.watch(l) || r.facts(l) {
 			return
 		}
@@ -46,6 +48,6 @@ func (r *replay) note(l *line) {
 	r.until(r.moment(l))
 	r.await()
 	r.driver, r.driven = l, time.Now()
-	r.conns[name].cut()
+	r.conns[m[1]].cut()
 	synctest.Wait()
 }

@@ -53,7 +53,6 @@ type replay struct {
 	tasks    map[string]bool // all that recorded updates name
 	hostByID map[string]string
 	visits   map[int]string // of this recording
-	crashed  bool
 	ticks    []time.Time
 	interval time.Duration
 	// estimates and corrections are the intervals at which agents look at their

@@ -92,7 +92,7 @@ func checkCoverage(t *testing.T, reports map[string]*Report) {
 		b.WriteString(CoverageRow(reports[name], len(lines)))
 	}
 	if *update {
-		if err := os.WriteFile("coverage.md", []byte(b.String()), 0o644); err != nil { //nolint:gosec // documentation
+		if err := os.WriteFile("coverage.md", []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

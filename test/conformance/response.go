@@ -46,25 +46,35 @@ func (r *replay) compareResponse(l *line) {
 	}
 	what := "response to " + strings.TrimSpace(l.call.Method+" "+l.call.Path+" "+l.call.callType())
 	add := func(format string, args ...any) { r.report.add(l.Number, what, format, args...) }
+	if !answered(l, a, add) {
+		return
+	}
+	r.compareHeaders(l, a, add)
+	if !a.stream {
+		r.compareBody(l, a, add)
+	}
+}
+
+// answered compares whether there was an answer, and its status. It reports
+// whether there is more to compare.
+func answered(l *line, a *answer, add func(string, ...any)) bool {
 	failed := member(parseBody(l.Raw), "error") != nil
 	switch {
 	case failed && a.err == nil:
 		add("recorded no answer, emulated %d %q", a.status, a.body)
-		return
 	case failed:
-		return
 	case a.err != nil:
 		add("recorded %d, emulated %v", l.Status, a.err)
-		return
-	}
-	if a.status != l.Status {
+	case a.status != l.Status:
 		add("status: recorded %d %s, emulated %d %.300q", l.Status, brief(l.body), a.status, a.body)
-		return
+	default:
+		return true
 	}
-	r.compareHeaders(l, a, add)
-	if a.stream {
-		return
-	}
+	return false
+}
+
+// compareBody compares bodies: JSON as trees, others as texts.
+func (r *replay) compareBody(l *line, a *answer, add func(string, ...any)) {
 	if tree := jsonBody(l); tree != nil {
 		var live any
 		if err := json.Unmarshal(a.body, &live); err != nil {

@@ -33,6 +33,9 @@ type cluster struct {
 	masters int
 	auth    bool
 	knobs   knobs
+	// pings and ping are how often and how long a master waits for agents.
+	pings int
+	ping  time.Duration
 }
 
 // knobs are the recorder's own settings, from which it made the agents' flags.
@@ -86,115 +89,79 @@ func parseCluster(l *recordings.Line) (*cluster, error) {
 	return c, nil
 }
 
-// masterFlags reads the flags of the master that change what it says.
+// masterFlag are the flags of the master that change what it says.
+var masterFlag = map[string]func(c *cluster, value string) error{
+	"allocation_interval":     func(c *cluster, v string) error { return duration(&c.cfg.AllocationInterval, v) },
+	"agent_ping_timeout":      func(c *cluster, v string) error { return duration(&c.ping, v) },
+	"max_agent_ping_timeouts": func(c *cluster, v string) error { return number(&c.pings, v) },
+	"offer_timeout":           func(c *cluster, v string) error { return duration(&c.cfg.OfferTimeout, v) },
+	"port":                    func(c *cluster, v string) error { return number(&c.cfg.Port, v) },
+	"roles":                   func(c *cluster, v string) error { c.cfg.Roles = strings.Split(v, ","); return nil },
+	"no-root_submissions":     func(c *cluster, _ string) error { c.cfg.NoRootSubmissions = true; return nil },
+	"filter_gpu_resources":    func(c *cluster, v string) error { c.cfg.KeepGPUsForAll = v == "false"; return nil },
+	"cluster":                 func(c *cluster, v string) error { c.cfg.Cluster = v; return nil },
+	"ip":                      func(c *cluster, v string) error { c.cfg.IP = v; return nil },
+	"hostname":                func(c *cluster, v string) error { c.cfg.Hostname = v; return nil },
+	"domain": func(c *cluster, v string) (err error) {
+		c.cfg.Region, c.cfg.Zone, err = parseDomain(v)
+		return err
+	},
+	"authenticate_http_frameworks": func(c *cluster, _ string) error { c.cfg.Authentication.Frameworks = true; return nil },
+	"authenticate_http_readwrite":  func(c *cluster, _ string) error { c.cfg.Authentication.Readwrite = true; return nil },
+	"authenticate_http_readonly":   func(c *cluster, _ string) error { c.cfg.Authentication.Readonly = true; return nil },
+	"credentials": func(c *cluster, _ string) error {
+		c.cfg.Authentication.Credentials = recordedCredentials
+		return nil
+	},
+	// The only way to authenticate is the emulator's.
+	"http_framework_authenticators": func(*cluster, string) error { return nil },
+}
+
+// toldFlag are the flags that a master only tells.
+var toldFlag = map[string]bool{"work_dir": true, "webui_dir": true, "log_dir": true, "zk": true, "quorum": true}
+
+// masterFlags reads the flags of a master.
 func (c *cluster) masterFlags(args []string) error {
-	pings, ping := 5, 15*time.Second
+	c.pings, c.ping, c.cfg.Flags = 5, 15*time.Second, map[string]string{}
 	for _, arg := range args {
 		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-		var err error
-		switch name {
-		case "allocation_interval":
-			c.cfg.AllocationInterval, err = parseDuration(value)
-		case "agent_ping_timeout":
-			ping, err = parseDuration(value)
-		case "max_agent_ping_timeouts":
-			pings, err = strconv.Atoi(value)
-		case "offer_timeout":
-			c.cfg.OfferTimeout, err = parseDuration(value)
-		case "roles":
-			c.cfg.Roles = strings.Split(value, ",")
-		case "no-root_submissions":
-			c.cfg.NoRootSubmissions = true
-		case "filter_gpu_resources":
-			c.cfg.KeepGPUsForAll = value == "false"
-		case "domain":
-			c.cfg.Region, c.cfg.Zone, err = parseDomain(value)
-		case "cluster":
-			c.cfg.Cluster = value
-		case "ip":
-			c.cfg.IP = value
-		case "hostname":
-			c.cfg.Hostname = value
-		case "port":
-			c.cfg.Port, err = strconv.Atoi(value)
-		case "work_dir", "webui_dir", "log_dir", "zk", "quorum":
-			if c.cfg.Flags == nil {
-				c.cfg.Flags = map[string]string{}
-			}
+		if toldFlag[name] {
 			c.cfg.Flags[name] = value
-		case
-			"http_framework_authenticators", "no-authenticate_agents", "authenticate_agents":
-		case "authenticate_http_frameworks":
-			c.cfg.Authentication.Frameworks = true
-		case "authenticate_http_readwrite":
-			c.cfg.Authentication.Readwrite = true
-		case "authenticate_http_readonly":
-			c.cfg.Authentication.Readonly = true
-		case "credentials":
-			c.cfg.Authentication.Credentials = recordedCredentials
-		default:
-			err = fmt.Errorf("master flag %s is not understood", name)
+			continue
 		}
-		if err != nil {
-			return err
+		set, ok := masterFlag[name]
+		if !ok {
+			return fmt.Errorf("master flag %s is not understood", name)
+		}
+		if err := set(c, value); err != nil {
+			return fmt.Errorf("master flag %s: %w", arg, err)
 		}
 	}
-	c.cfg.AgentPingTimeout, c.cfg.AgentPings = ping*time.Duration(pings), pings
+	c.cfg.AgentPingTimeout, c.cfg.AgentPings = c.ping*time.Duration(c.pings), c.pings
 	return nil
+}
+
+func duration(to *time.Duration, value string) (err error) {
+	*to, err = parseDuration(value)
+	return err
+}
+
+func number(to *int, value string) (err error) {
+	*to, err = strconv.Atoi(value)
+	return err
 }
 
 // agentConfig builds the configuration of agent n, from 1. The line holds the
 // flags of the first agent only; the knobs tell what was different for others.
 func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error) {
-	a := mesosmaster.AgentConfig{Hostname: "node-" + strconv.Itoa(n)}
-	for _, arg := range args {
-		if value, ok := strings.CutPrefix(arg, "--port="); ok {
-			port, err := strconv.Atoi(value)
-			if err != nil {
-				return a, fmt.Errorf("agent flag %s: %w", arg, err)
-			}
-			a.Port = port + n - 1
-		}
-		if value, ok := strings.CutPrefix(arg, "--ip="); ok {
-			a.IP = value
-		}
-	}
-	res, ok := k.perAgent("RESOURCES", n)
-	if !ok {
-		res = "cpus:16;mem:32768;disk:100000;ports:[31000-32000]"
-	}
-	if !strings.HasPrefix(res, "[") {
-		if !strings.Contains(res, "mem") {
-			res += ";mem:" + machineMem
-		}
-		if !strings.Contains(res, "disk") {
-			res += ";disk:" + machineDisk
-		}
-		if !strings.Contains(res, "ports") {
-			res += ";ports:[31000-32000]"
-		}
-		if r, ok := k["RESERVE"]; ok {
-			p := strings.Split(r, ":")
-			res += fmt.Sprintf(";cpus(%s):%s;mem(%s):%s", p[0], p[1], p[0], p[2])
-		}
-		r, ok := k["REVOCABLE"]
-		if !ok && strings.Contains(k["AGENT_FLAGS"], "FixedResourceEstimator") {
-			r, ok = recordedEstimate, true
-		}
-		if ok {
-			for _, x := range strings.Split(r, ";") {
-				name, value, _ := strings.Cut(x, ":")
-				res += fmt.Sprintf(";%s{REV}:%s", name, value)
-			}
-		}
-	}
-	a.Resources = res
 	attributes, ok := k.perAgent("ATTRIBUTES", n)
 	if !ok {
 		attributes = fmt.Sprintf("rack:r%d;zone:z%d;node:node-%d", (n+1)%2+1, n, n)
 	}
-	a.AttributeText = attributes
-	a.WorkDir = fmt.Sprintf("<workdir>/agent%d/work", n)
+	a := mesosmaster.AgentConfig{
+		Hostname: "node-" + strconv.Itoa(n), Resources: agentResources(k, n), AttributeText: attributes,
+		WorkDir: fmt.Sprintf("<workdir>/agent%d/work", n), Port: n - 1,
+	}
 	for _, arg := range args {
 		if err := agentFlag(&a, arg); err != nil {
 			return a, err
@@ -203,10 +170,49 @@ func agentConfig(k knobs, args []string, n int) (mesosmaster.AgentConfig, error)
 	return a, nil
 }
 
+// agentResources are the resources of agent n: its --resources, what it found on
+// its machine, and what the recorder added.
+func agentResources(k knobs, n int) string {
+	res, ok := k.perAgent("RESOURCES", n)
+	if !ok {
+		res = "cpus:16;mem:32768;disk:100000;ports:[31000-32000]"
+	}
+	if strings.HasPrefix(res, "[") {
+		return res // JSON tells all
+	}
+	for _, found := range []struct{ name, value string }{{"mem", machineMem}, {"disk", machineDisk}, {"ports", "[31000-32000]"}} {
+		if !strings.Contains(res, found.name) {
+			res += ";" + found.name + ":" + found.value
+		}
+	}
+	if r, ok := k["RESERVE"]; ok {
+		p := strings.Split(r, ":")
+		res += fmt.Sprintf(";cpus(%s):%s;mem(%s):%s", p[0], p[1], p[0], p[2])
+	}
+	estimate := k["REVOCABLE"]
+	if estimate == "" && strings.Contains(k["AGENT_FLAGS"], "FixedResourceEstimator") {
+		estimate = recordedEstimate
+	}
+	if estimate == "" {
+		return res
+	}
+	for _, x := range strings.Split(estimate, ";") {
+		name, value, _ := strings.Cut(x, ":")
+		res += fmt.Sprintf(";%s{REV}:%s", name, value)
+	}
+	return res
+}
+
 // agentFlag reads a flag of agents that changes what is said of them.
 func agentFlag(a *mesosmaster.AgentConfig, arg string) (err error) {
 	name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 	switch name {
+	case "port": // of the first agent; the others' follow
+		var first int
+		first, err = strconv.Atoi(value)
+		a.Port += first
+	case "ip":
+		a.IP = value
 	case "domain":
 		a.Region, a.Zone, err = parseDomain(value)
 	case "executor_registration_timeout":

@@ -17,8 +17,8 @@ limitations under the License.
 package conformance
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -36,24 +36,22 @@ var visits = map[string]map[int]string{
 	"10-roles":     {14: "node-2 node-1 node-3", 63: "node-1 node-3 node-2"},
 }
 
-// shuffle puts host names into the order in which the recorded master visited
-// them in the run that happens now.
-func (r *replay) shuffle(names []string) {
-	now := time.Now()
-	type grant struct {
-		role, conn, host string
-		nth, line        int // of the role's offers
-	}
+// grant is one recorded offer of a run.
+type grant struct {
+	role, conn, host string
+	nth, line        int // of the role's offers
+}
+
+// grantsAt collects the recorded offers of a run, first those of the role that
+// comes first by name.
+func (r *replay) grantsAt(now time.Time) []grant {
 	var grants []grant
 	for _, l := range r.lines {
 		at := r.moment(l)
-		if at.Before(now.Add(-10 * time.Millisecond)) {
-			continue
-		}
 		if at.After(now.Add(tolTick)) {
 			break
 		}
-		if l.Kind != "event" || l.eventType() != "OFFERS" {
+		if at.Before(now.Add(-10*time.Millisecond)) || l.Kind != "event" || l.eventType() != "OFFERS" {
 			continue
 		}
 		for _, o := range offerList(l.event) {
@@ -66,13 +64,16 @@ func (r *replay) shuffle(names []string) {
 			grants = append(grants, g)
 		}
 	}
-	sort.SliceStable(grants, func(i, j int) bool {
-		a, b := grants[i], grants[j]
-		if a.nth != b.nth {
-			return a.nth < b.nth
-		}
-		return a.role < b.role || a.role == b.role && a.conn < b.conn
+	slices.SortStableFunc(grants, func(a, b grant) int {
+		return cmp.Or(cmp.Compare(a.nth, b.nth), cmp.Compare(a.role, b.role), cmp.Compare(a.conn, b.conn))
 	})
+	return grants
+}
+
+// shuffle puts host names into the order in which the recorded master visited
+// them in the run that happens now.
+func (r *replay) shuffle(names []string) {
+	grants := r.grantsAt(time.Now())
 	rank, first := map[string]int{}, 0
 	for i, g := range grants {
 		if _, ok := rank[g.host]; !ok {
@@ -88,5 +89,5 @@ func (r *replay) shuffle(names []string) {
 		}
 	}
 	slices.Sort(names)
-	sort.SliceStable(names, func(i, j int) bool { return rank[names[i]] < rank[names[j]] })
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank[a], rank[b]) })
 }

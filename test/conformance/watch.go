@@ -52,43 +52,55 @@ func (r *replay) watch(l *line) bool {
 	if r.ensemble == nil || m == nil || json.Unmarshal(l.Raw, &w) != nil || w.Status == nil || w.Millis == nil {
 		return false
 	}
+	call := r.watchCall(l, m)
+	if call == nil {
+		return false
+	}
 	const answering = time.Millisecond
 	r.until(r.start.Add(l.At() - answering))
 	r.report.Driven["watching calls"]++
-	call := &line{Line: &recordings.Line{Number: l.Number, Kind: "call", Conn: m[1], Method: m[2], Path: m[3]}, pos: l.pos}
-	switch {
-	case m[4] != "":
-		revive := r.lastStreamCall(l)
-		if revive == nil {
-			return false
-		}
-		call.Method, call.Path, call.Headers = http.MethodPost, "/api/v1/scheduler", revive.Headers
-		call.Body, _ = json.Marshal(map[string]any{"type": "REVIVE", "framework_id": member(revive.body, "framework_id")})
-	case m[2] == http.MethodPost:
-		call.Headers, call.Body = jsonHeaders, []byte(`{"type":"SUBSCRIBE"}`)
-	}
 	r.call(call)
-	resp := &line{Line: &recordings.Line{
-		Number: l.Number, Kind: "response", Conn: m[1], Status: *w.Status, Headers: w.Headers, Raw: []byte("{}"),
-	}, call: call, body: w.Body}
-	if a := r.answers[call]; len(w.Body) == noteCut && len(a.body) > noteCut {
-		whole := *a
-		whole.header, whole.body = a.header.Clone(), a.body[:noteCut]
-		whole.header.Set("Content-Length", strconv.Itoa(noteCut))
-		r.answers[call] = &whole
-	}
-	if *w.Status == 0 {
-		resp.Raw = []byte(`{"error":"refused"}`)
-	}
-	if isJSON := w.Headers["Content-Type"] == "application/json"; isJSON && w.Body == "" {
+	if w.Headers["Content-Type"] == "application/json" && w.Body == "" {
 		r.report.Compared["responses, but for the body"]++
 		if a := r.answers[call]; a.err != nil || a.status != *w.Status {
 			r.report.add(l.Number, "note", "recorded %d, emulated %d %v", *w.Status, a.status, a.err)
 		}
 		return true
 	}
+	if a := r.answers[call]; len(w.Body) == noteCut && len(a.body) > noteCut {
+		whole := *a
+		whole.header, whole.body = a.header.Clone(), a.body[:noteCut]
+		whole.header.Set("Content-Length", strconv.Itoa(noteCut))
+		r.answers[call] = &whole
+	}
+	resp := &line{Line: &recordings.Line{
+		Number: l.Number, Kind: "response", Conn: m[1], Status: *w.Status, Headers: w.Headers, Raw: []byte("{}"),
+	}, call: call, body: w.Body}
+	if *w.Status == 0 {
+		resp.Raw = []byte(`{"error":"refused"}`)
+	}
 	r.compareResponse(resp)
 	return true
+}
+
+// watchCall is the call that a note tells the answer of, nil if it cannot be made.
+func (r *replay) watchCall(l *line, m []string) *line {
+	call := &line{Line: &recordings.Line{Number: l.Number, Kind: "call", Conn: m[1], Method: m[2], Path: m[3]}, pos: l.pos}
+	switch {
+	case m[4] != "":
+		revive := r.lastStreamCall(l)
+		if revive == nil {
+			return nil
+		}
+		body, err := json.Marshal(map[string]any{"type": "REVIVE", "framework_id": member(revive.body, "framework_id")})
+		if err != nil {
+			return nil
+		}
+		call.Method, call.Path, call.Headers, call.Body = http.MethodPost, "/api/v1/scheduler", revive.Headers, body
+	case m[2] == http.MethodPost:
+		call.Headers, call.Body = jsonHeaders, []byte(`{"type":"SUBSCRIBE"}`)
+	}
+	return call
 }
 
 // lastStreamCall is the last call that names a stream before the death of the
