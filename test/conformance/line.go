@@ -86,14 +86,19 @@ func readLines(name string) ([]*line, error) {
 // events that lead up to its response without a pause, or just before the response
 // if there is none.
 func doneAt(lines []*line) time.Duration {
-	const sending, pause = 200 * time.Microsecond, 20 * time.Millisecond
 	l := lines[0]
-	if !l.drives() {
+	switch {
+	case !l.drives():
 		return l.At()
-	}
-	if l.Kind == "admin" && l.Action == "signal" {
+	case l.Kind == "admin" && l.Action == "signal":
 		return noticedAt(lines)
 	}
+	return answeredAt(lines)
+}
+
+func answeredAt(lines []*line) time.Duration {
+	const sending, pause = 200 * time.Microsecond, 20 * time.Millisecond
+	l := lines[0]
 	done := l.At() // the first of the events that follow each other since
 	for _, x := range lines[1:] {
 		switch {
