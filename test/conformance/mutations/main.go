@@ -139,7 +139,12 @@ func replay(root, overlay string) (noticed []string, err error) {
 		return nil, nil
 	}
 	for _, match := range failed.FindAllStringSubmatch(string(out), -1) {
-		if name := match[2]; name != "" && !slices.Contains(noticed, name) {
+		name := match[2]
+		if name == "" && match[1] != "TestReplay" {
+			// Bytes of 08b and 01p are compared by tests of their own.
+			name = match[1]
+		}
+		if name != "" && !slices.Contains(noticed, name) {
 			noticed = append(noticed, name)
 		}
 	}

@@ -72,8 +72,12 @@ var Mutations = []Mutation{
 		Old: "m.after(m.cfg.HeartbeatInterval, func() { m.heartbeat(f, stream) })", New: "m.after(m.cfg.HeartbeatInterval-1e9, func() { m.heartbeat(f, stream) })",
 	},
 	{
-		Name: "labels are left out of reservations", File: "resource/proto.go",
-		Old: "Principal: r.Reservation.Principal, Labels: r.Reservation.Labels,", New: "Principal: r.Reservation.Principal,",
+		Name: "agents with GPUs are offered to everybody", File: "allocator/framework.go",
+		Old: "if on.gpus && !a.OfferGPUsToAll && !f.gpus {", New: "if on.gpus && !a.OfferGPUsToAll && !f.gpus && false {",
+	},
+	{
+		Name: "statuses of operations do not name the agent", File: "agent/operations.go",
+		Old: "UUID: &mesos.UUID{Value: status[:]}, AgentID: &mesos.AgentID{Value: a.id},", New: "UUID: &mesos.UUID{Value: status[:]},",
 	},
 	{
 		Name: "streams end without their closing chunk", File: "wire/response.go",
