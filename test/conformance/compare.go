@@ -100,11 +100,23 @@ func (c *comparison) object(path string, r, l map[string]any) {
 	}
 }
 
-// ordered names the lists whose order tells something; all others are sets.
-var ordered = map[string]bool{"statuses": true, "ranges": true, "range": true, "groups": true, "ip_addresses": true}
+// sets names the lists whose order is that of a hash map, or of agents visited at
+// random, in a master; all others are compared in order.
+var sets = map[string]bool{
+	"offers": true, "inverse_offers": true, "agents": true, "recovered_agents": true, "slaves": true, "recovered_slaves": true,
+	"frameworks": true, "completed_frameworks": true, "tasks": true, "completed_tasks": true, "unreachable_tasks": true,
+	"pending_tasks": true, "orphan_tasks": true, "executors": true, "completed_executors": true, "roles": true,
+	"executor_ids": true,
+}
+
+// isSet tells whether the order of a list tells nothing. Resources are sets: their
+// entries come in the order of a master's sums.
+func isSet(key string) bool {
+	return key == "" || sets[key] || strings.HasSuffix(key, "resources") || strings.HasSuffix(key, "resources_full")
+}
 
 func (c *comparison) array(path, key string, r, l []any) {
-	if !ordered[key] {
+	if isSet(key) {
 		r, l = sortSet(r), sortSet(l)
 		r, l = alignKeys(r, l)
 	}
@@ -229,7 +241,7 @@ func masked(key string, v any) any {
 		for i := range v {
 			out[i] = masked(key, v[i])
 		}
-		if !ordered[key] {
+		if isSet(key) {
 			out = sortByText(out)
 		}
 		return out
