@@ -29,7 +29,7 @@ import (
 // offers of a run tell what the order was. The replay guesses it: the first agent
 // of each role in the order of the roles' names, then their second agents. Where
 // that is wrong, visits names the order, by the line of the run's first recorded
-// offers; TestReplay -search finds it.
+// offers; TestVisits -search finds it.
 var visits = map[string]map[int]string{
 	"01-subscribe": {37: "node-1 node-2"},
 	"17-quota":     {82: "node-2 node-1"},
