@@ -105,8 +105,14 @@ func plan(node *v1.Node, attributes, topology map[string]string) change {
 			c.labels[key] = value
 		}
 	}
+	c.note(node, c.planTopology(node, topology))
+	return c
+}
+
+// planTopology plans the topology labels and returns those that are ours then.
+func (c *change) planTopology(node *v1.Node, topology map[string]string) (ours map[string]string) {
 	set := setByUs(node)
-	ours := map[string]string{}
+	ours = map[string]string{}
 	for _, key := range []string{v1.LabelTopologyRegion, v1.LabelTopologyZone} {
 		want, wanted := topology[key]
 		now, there := node.Labels[key]
@@ -122,14 +128,21 @@ func plan(node *v1.Node, attributes, topology map[string]string) change {
 			c.labels[key] = nil
 		}
 	}
-	if text, there := node.Annotations[TopologyAnnotation]; len(ours) == 0 {
+	return ours
+}
+
+// note plans the annotation that says which topology labels are ours.
+func (c *change) note(node *v1.Node, ours map[string]string) {
+	text, there := node.Annotations[TopologyAnnotation]
+	if len(ours) == 0 {
 		if there {
 			c.annotations[TopologyAnnotation] = nil
 		}
-	} else if should, _ := json.Marshal(ours); text != string(should) { // strings cannot fail
+		return
+	}
+	if should, _ := json.Marshal(ours); text != string(should) { // strings cannot fail
 		c.annotations[TopologyAnnotation] = string(should)
 	}
-	return c
 }
 
 // setByUs reads which topology labels we set; an annotation that does not parse

@@ -74,13 +74,13 @@ func TestBrieflyMissesNothing(t *testing.T) {
 			}
 			cols.put(i, state, &free)
 		}
-		word, any, enough := twice(briefly(&need)), false, 0
+		word, some, enough := twice(briefly(&need)), false, 0
 		for i := range 2 * stride {
 			_, short := cols.short(int32(i), &need)
 			left := cols.left(i, word)
 			fits := fits(left) != 0
 			if i < stride {
-				any, enough = any || fits, enough+int(left>>31)
+				some, enough = some || fits, enough+int(left>>31)
 			}
 			if !short && !fits {
 				t.Fatalf("%s fits %s, but not briefly", need, cols.freeOf(i))
@@ -95,8 +95,8 @@ func TestBrieflyMissesNothing(t *testing.T) {
 			}
 		}
 		a, b, c, d := compare((*[words]atomic.Uint64)(cols.brief), word)
-		if fitsAny(a, b, c, d) != 0 != any || enoughCPU(a, b, c, d) != enough {
-			t.Fatalf("need %s: a stride has %d with the CPU, one by one it is %d; whether one fits: %t", need, enoughCPU(a, b, c, d), enough, any)
+		if fitsAny(a, b, c, d) != 0 != some || enoughCPU(a, b, c, d) != enough {
+			t.Fatalf("need %s: a stride has %d with the CPU, one by one it is %d; whether one fits: %t", need, enoughCPU(a, b, c, d), enough, some)
 		}
 	}
 	// Looking again must be the exception.

@@ -156,13 +156,19 @@ func (a *Agent) ExecutorCall(q *ExecutorRequest) ExecutorResponse {
 	case call.Type == executor.Call_UPDATE:
 		r.receive(call.Update.Status)
 	case call.Type == executor.Call_MESSAGE:
-		if a.Reachable() {
-			a.master.ExecutorToFramework(a, e.FrameworkID, e.ID, call.Message.Data)
-		}
+		a.forwardMessage(e, call.Message.Data)
 	default:
 		return ExecutorResponse{501, ""}
 	}
 	return ExecutorResponse{Status: 202}
+}
+
+// forwardMessage passes an executor's message on to its framework; like any that
+// finds no master it is lost.
+func (a *Agent) forwardMessage(e *Executor, data []byte) {
+	if a.Reachable() {
+		a.master.ExecutorToFramework(a, e.FrameworkID, e.ID, data)
+	}
 }
 
 // subscribe is the registration of the executor, or its return (Mesos slave.cpp

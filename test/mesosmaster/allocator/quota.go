@@ -106,10 +106,8 @@ func (r *run) withinByName(role *role, may resource.Resources) (resource.Resourc
 		x := &may[i]
 		left := x.Milli
 		if counts(x) {
-			for j := range may[:i] {
-				if may[j].Name == x.Name && counts(&may[j]) {
-					return nil, false
-				}
+			if anyCounts(may[:i], x.Name) {
+				return nil, false
 			}
 			if limit, ok := role.quota.Limits.Of(x.Name); ok {
 				left = min(left, max(0, limit-consumed.Of(x.Name)))
@@ -131,6 +129,16 @@ func (r *run) withinByName(role *role, may resource.Resources) (resource.Resourc
 		}
 	}
 	return out, true
+}
+
+// anyCounts tells whether a resource of the name counts.
+func anyCounts(rs resource.Resources, name string) bool {
+	for i := range rs {
+		if rs[i].Name == name && counts(&rs[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // within cuts scalars down to the limits of a role that has consumed so much,

@@ -19,8 +19,6 @@ package allocator
 import (
 	"testing"
 	"time"
-
-	"github.com/kube-mesos/kube-mesos/test/mesosmaster/resource"
 )
 
 // A limit chops offers name by name; reservations, revocable resources and ports
@@ -34,7 +32,7 @@ func TestLimit(t *testing.T) {
 	first := w.run().Offers
 	w.want("chopped, the rest of b is too little", first, "f/lim@a cpus:3; mem:1024; ports:[1-9]")
 	w.want("at the limit", w.pass(3*time.Second))
-	w.Recover("f", "a", resource.Resources(first[0].Resources).Sub(parse(t, "cpus:1;mem:512").WithAlloc("lim")), 0)
+	w.Recover("f", "a", first[0].Resources.Sub(parse(t, "cpus:1;mem:512").WithAlloc("lim")), 0)
 	w.want("what is used counts", w.pass(time.Second), "f/lim@a cpus:2; mem:512; ports:[1-9]")
 	w.quota("lim", "", "")
 	if got := brief(w.pass(time.Second)); len(got) != 2 {

@@ -75,14 +75,6 @@ func newSorter[C any](total *Quantities, weights map[string]float64, excluded ma
 	}
 }
 
-// clientPath is the path of the client a leaf stands for.
-func (n *node[C]) clientPath() string {
-	if n.name == virtual {
-		return n.parent.path
-	}
-	return n.path
-}
-
 func (n *node[C]) child(name string) *node[C] {
 	for _, c := range n.children {
 		if c.name == name {

@@ -122,7 +122,8 @@ func (m *Master) Call(now time.Time, r *Request) Response {
 	return m.dispatch(f, r)
 }
 
-func (m *Master) dispatch(f *framework, r *Request) Response {
+// dispatch hands a valid call of a subscribed framework to whoever handles it.
+func (m *Master) dispatch(f *framework, r *Request) Response { //nolint:gocyclo // a table: one line per type of call
 	call := r.Call
 	switch call.Type {
 	case scheduler.Call_TEARDOWN:
@@ -158,10 +159,7 @@ func (m *Master) dispatch(f *framework, r *Request) Response {
 	case scheduler.Call_UPDATE_FRAMEWORK:
 		return m.updateFramework(f, call.UpdateFramework, r.Constraints)
 	}
-	// REQUEST, the inverse offer calls and the acknowledgement of
-	// operations change nothing here: built-in executors read no messages, the
-	// built-in allocator of Mesos ignores requests, and neither maintenance nor
-	// operations with feedback exist.
+	// REQUEST changes nothing: the built-in allocator of Mesos ignores it.
 	return accepted
 }
 

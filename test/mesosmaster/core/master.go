@@ -196,9 +196,9 @@ func (m *Master) enter(now time.Time) {
 }
 
 // after runs do later, unless the master fails over before.
-func (m *Master) after(d time.Duration, do func()) *timer {
+func (m *Master) after(d time.Duration, do func()) {
 	epoch := m.epoch
-	return m.timers.add(m.now.Add(d), func() {
+	m.timers.add(m.now.Add(d), func() {
 		if m.epoch == epoch {
 			do()
 		}

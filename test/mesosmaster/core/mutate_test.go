@@ -79,7 +79,7 @@ func operatorSeeds(t testing.TB, c *cluster, s *sched) []*master.Call {
 }
 
 // schedulerSeeds are well-formed calls of a framework that holds an offer.
-func schedulerSeeds(t testing.TB, c *cluster, s *sched, o *mesos.Offer) []*scheduler.Call {
+func schedulerSeeds(t testing.TB, s *sched, o *mesos.Offer) []*scheduler.Call {
 	fw := &mesos.FrameworkID{Value: s.id}
 	group := sleep("g", o, "cpus:1;mem:32")
 	disk := reserved(t, "disk:5", "a", "a")
@@ -131,7 +131,7 @@ func TestMutatedCalls(t *testing.T) {
 		for _, call := range operatorSeeds(t, c, s) {
 			operators = append(operators, marshal(t, call))
 		}
-		for _, call := range schedulerSeeds(t, c, s, o) {
+		for _, call := range schedulerSeeds(t, s, o) {
 			call.FrameworkID = &mesos.FrameworkID{Value: s.id}
 			schedulers = append(schedulers, marshal(t, call))
 		}

@@ -127,24 +127,7 @@ func (m *Master) knownRoles() map[string]*roleHoldings {
 		upwards(role, nothing)
 	}
 	for _, id := range sortedKeys(m.frameworks) {
-		f := m.frameworks[id]
-		for _, role := range sortedKeys(f.roles) {
-			upwards(role, nothing)
-			by[role].join(id)
-		}
-		for _, t := range f.tasks {
-			if t.charged {
-				upwards(t.role, func(h *roleHoldings) { h.used = h.used.Add(t.res) })
-				by[t.role].join(id)
-			}
-		}
-		for _, e := range f.executors {
-			upwards(e.role, func(h *roleHoldings) { h.used = h.used.Add(e.res) })
-			by[e.role].join(id)
-		}
-		for _, o := range f.offers {
-			upwards(o.role, func(h *roleHoldings) { h.offered = h.offered.Add(o.res) })
-		}
+		m.frameworks[id].holdings(by, upwards)
 	}
 	for _, a := range m.order {
 		for i := range a.total {
@@ -193,4 +176,25 @@ func (m *Master) weightOf(role string) float64 {
 		return w
 	}
 	return 1
+}
+
+// holdings adds what a framework has to its roles and, by upwards, to those above.
+func (f *framework) holdings(by map[string]*roleHoldings, upwards func(role string, do func(*roleHoldings))) {
+	for _, role := range sortedKeys(f.roles) {
+		upwards(role, func(*roleHoldings) {})
+		by[role].join(f.id)
+	}
+	for _, t := range f.tasks {
+		if t.charged {
+			upwards(t.role, func(h *roleHoldings) { h.used = h.used.Add(t.res) })
+			by[t.role].join(f.id)
+		}
+	}
+	for _, e := range f.executors {
+		upwards(e.role, func(h *roleHoldings) { h.used = h.used.Add(e.res) })
+		by[e.role].join(f.id)
+	}
+	for _, o := range f.offers {
+		upwards(o.role, func(h *roleHoldings) { h.offered = h.offered.Add(o.res) })
+	}
 }

@@ -232,7 +232,7 @@ func (a *agent) frameworksWithExecutors() []string { return sortedKeys(a.executo
 
 // info is the agent's AgentInfo, as it registered.
 func (a *agent) info() *AgentInfo {
-	port := int32(a.url.Address.Port)
+	port := a.url.Address.Port
 	return &AgentInfo{
 		Hostname: ptr(a.hostname), Port: &port, Resources: a.declared.ToProto(plainForm), Attributes: a.attributes,
 		ID: &mesos.AgentID{Value: a.id}, Checkpoint: ptr(true), Domain: a.domain,

@@ -71,12 +71,12 @@ func (m *Master) unwatch(stream string) {
 	}
 }
 
-// tell sends an event to all operators; make is called only if there are any.
-func (m *Master) tell(make func() *OperatorEvent) {
+// tell sends an event to all operators; event is called only if there are any.
+func (m *Master) tell(event func() *OperatorEvent) {
 	if len(m.watchers) == 0 {
 		return
 	}
-	e := make()
+	e := event()
 	for _, w := range m.watchers {
 		m.out = append(m.out, Output{Stream: w, Operator: e})
 	}

@@ -169,11 +169,11 @@ func (v *opValidator) create(list []mesos.Resource) error {
 	}
 	return each(list, func(r resource.Resource) error {
 		id := r.Flavor.PersistenceID()
-		if key := [2]string{r.Flavor.Role(), id}; seen[key] {
+		key := [2]string{r.Flavor.Role(), id}
+		if seen[key] {
 			return fmt.Errorf("Persistence ID '%s' is not unique", id)
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 		of := r.Flavor.Disk().GetPersistence().Principal
 		switch {
 		case v.principal == nil:

@@ -26,7 +26,7 @@ import (
 func FuzzReadRequest(f *testing.F) {
 	for _, s := range []string{
 		"GET / HTTP/1.1\r\n\r\n", "POST /x HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", "POST /x HTTP/1.1\nTransfer-Encoding: chunked\n\n1\r\na\r\n0\r\n\r\n",
-		"\r\n\r\nGET", "GET http://h/p?q HTTP/1.1\r\nA:\r\nA: b \r\n\r\n", "A B C\r\n",
+		"\r\n\r\nGET", "GET http://h/p?q HTTP/1.1\r\nA:\r\nB: b \r\n\r\n", "A B C\r\n",
 	} {
 		f.Add(s)
 	}
