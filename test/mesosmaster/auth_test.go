@@ -134,6 +134,7 @@ func TestPrincipalOfCalls(t *testing.T) {
 		_, resp := send(t, m.Transport(), "POST", m.URL()+"/api/v1/scheduler", "framework:framework-secret", "", subscribeJSON)
 		defer resp.Body.Close()
 		stream := resp.Header.Get("Mesos-Stream-Id")
+		synctest.Wait() // the header may come before the framework is on the books
 		revive := `{"type":"REVIVE","framework_id":{"value":"` + m.Frameworks()[0].ID + `"}}`
 		for user, want := range map[string]refusal{
 			"":                           {401, `"mesos-master-scheduler"`, "401 Unauthorized."},
