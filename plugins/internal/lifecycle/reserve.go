@@ -98,17 +98,17 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 		m.ledger.Cancel(id, now)
 		return "", err
 	}
-	m.batchGrew(now)
+	m.batchGrew(slot, now)
 	return id, nil
 }
 
 // batchGrew sees to it that the loop looks at the open batches in time, and does
 // not wake it when it will anyway: it would take the mutex from the next pod's
 // cycle. The mutex is held.
-func (m *Manager) batchGrew(now time.Time) {
+func (m *Manager) batchGrew(slot int32, now time.Time) {
 	quietAt := time.Unix(0, m.lastCycle.Load()).Add(m.cfg.Linger)
-	switch {
-	case m.drained():
+	switch policy := m.flushPolicy(); {
+	case policy.Drained, m.cache.Complete(slot, policy):
 		m.wakeAt = now
 	case quietAt.Before(m.wakeAt):
 		m.wakeAt = quietAt

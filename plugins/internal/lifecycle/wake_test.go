@@ -17,7 +17,6 @@ limitations under the License.
 package lifecycle
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -285,54 +284,6 @@ func TestAgentsOfNodesAreShown(t *testing.T) {
 		want := []map[string]mesos.Agent{{"n1": list[0]}}
 		if diff := cmp.Diff(want, shown); diff != "" {
 			t.Errorf("shown (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestWaitersAreForgotten(t *testing.T) {
-	check := func(t *testing.T, r *rig) {
-		t.Helper()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if len(r.waiters) != 0 || len(r.outcomes) != 0 {
-			t.Errorf("%d waiters and %d outcomes are left", len(r.waiters), len(r.outcomes))
-		}
-	}
-	for name, end := range map[string]func(r *rig){
-		"awaited":               func(r *rig) { r.Bound(r.held(testPod("p"), "n1")) },
-		"awaited and cancelled": func(r *rig) { r.Cancel(r.held(testPod("p"), "n1")) },
-		"cancelled at once":     func(r *rig) { r.Cancel(r.reserved(testPod("p"), "n1")) },
-		"cancelled while launching": func(r *rig) {
-			id := r.reserved(testPod("p"), "n1")
-			r.pass(time.Second)
-			r.Cancel(id)
-		},
-		"given up waiting": func(r *rig) {
-			id := r.reserved(testPod("p"), "n1")
-			ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
-			defer cancel()
-			if _, err := r.Await(ctx, id); err == nil {
-				r.t.Error("nothing came and Await returned")
-			}
-			r.Cancel(id)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(r *rig) {
-				end(r)
-				check(t, r)
-			})
-		})
-	}
-}
-
-func TestOutcomeComesBeforeAwait(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		id := r.reserved(testPod("p"), "n1")
-		r.pass(time.Second)
-		r.Updated(claims.TaskStatus{TaskID: id, AgentID: "a-n1", State: claims.TaskRunning})
-		if outcome, err := r.Await(r.t.Context(), id); err != nil || !outcome.OK {
-			t.Errorf("Await = %+v, %v", outcome, err)
 		}
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	v1 "k8s.io/api/core/v1"
@@ -37,6 +38,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/klog/v2"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -191,6 +193,40 @@ func TestFailuresAreRepeated(t *testing.T) {
 		r.wants(v1.ConditionTrue)
 		if got := r.patches.Load(); got != 4 {
 			t.Errorf("%d patches, want 4", got)
+		}
+	})
+}
+
+func TestMetricHasBothNumbers(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		shows := func(want int) {
+			t.Helper()
+			if got := testutil.CollectAndCount(metrics.NodeOvercommitted); got != want {
+				t.Errorf("%d amounts are shown, want %d", got, want)
+			}
+		}
+		r.advertise(5)
+		r.wants(v1.ConditionTrue)
+		shows(2)
+		for amount, want := range map[string]float64{"advertised": 5, "free": 4} {
+			if got := testutil.ToFloat64(metrics.NodeOvercommitted.WithLabelValues("n", "cpus", amount)); got != want {
+				t.Errorf("%s is %v, want %v", amount, got, want)
+			}
+		}
+		r.advertise(3)
+		r.wants(v1.ConditionFalse)
+		shows(0)
+		r.advertise(5)
+		r.wants(v1.ConditionTrue)
+		if err := r.api.CoreV1().Nodes().Delete(r.t.Context(), "n", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Minute)
+		shows(0)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.books.Of("n").Known {
+			t.Error("a node that is gone is still on the books")
 		}
 	})
 }

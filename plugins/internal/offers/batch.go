@@ -66,7 +66,7 @@ func (c *Cache) Flush(now, quietSince time.Time, p FlushPolicy) (due []Batch, ne
 	for _, i := range c.open {
 		s := c.slots[i]
 		fullAt := s.openedAt.Add(p.MaxLinger)
-		if quiet || !now.Before(fullAt) || len(s.members) >= p.MaxTasks || !p.Smallest.Fits(s.free()) {
+		if quiet || !now.Before(fullAt) || s.complete(&p) {
 			due = append(due, c.spend(i))
 			continue
 		}
@@ -82,6 +82,23 @@ func (c *Cache) Flush(now, quietSince time.Time, p FlushPolicy) (due []Batch, ne
 	clear(c.open[len(keep):])
 	c.open = keep
 	return due, next
+}
+
+// complete tells that no pod can join the batch.
+func (s *slot) complete(p *FlushPolicy) bool {
+	return len(s.members) >= p.MaxTasks || !p.Smallest.Fits(s.free())
+}
+
+// Complete tells that the slot has an open batch which no pod can join: Flush would
+// send it at once.
+func (c *Cache) Complete(slot int32, p FlushPolicy) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slot < 0 || int(slot) >= len(c.slots) || c.slots[slot] == nil {
+		return false
+	}
+	s := c.slots[slot]
+	return len(s.members) > 0 && s.complete(&p)
 }
 
 // spend turns slot i's open batch into a Batch and its offers into nothing. The
