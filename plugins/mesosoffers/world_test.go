@@ -212,7 +212,7 @@ func (w *world) addNodes(n int, free func(i int) resources.Vector) {
 
 func (w *world) offer(node string, free resources.Vector) offers.Offer {
 	w.offers++
-	return offers.Offer{ID: fmt.Sprintf("o%d", w.offers), AgentID: "a-" + node, Hostname: node, Role: "*", Free: free}
+	return offers.Offer{ID: fmt.Sprintf("o%d", w.offers), AgentID: "a-" + node, Hostname: node, Role: "*", Unreserved: resources.Bundle{Vector: free}}
 }
 
 // addPod tells of a pod of ours.

@@ -212,7 +212,7 @@ var podNeed = resources.Vector{resources.CPU: 1000, resources.Memory: 64000}
 func offer(id, node string, pods int64) offers.Offer {
 	return offers.Offer{
 		ID: id, AgentID: "a-" + node, Hostname: node, Role: "web",
-		Free: resources.Vector{resources.CPU: pods * podNeed[resources.CPU], resources.Memory: pods * podNeed[resources.Memory]},
+		Unreserved: resources.Bundle{Vector: resources.Vector{resources.CPU: pods * podNeed[resources.CPU], resources.Memory: pods * podNeed[resources.Memory]}},
 	}
 }
 

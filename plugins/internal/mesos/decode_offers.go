@@ -181,7 +181,7 @@ func (d *offerDecoder) field(o *offers.Offer, ids *rawIDs, num protowire.Number,
 	case fieldOfferHostname:
 		o.Hostname = d.names.intern(value)
 	case fieldOfferResources:
-		err = addResource(&o.Free, value)
+		err = addResource(&o.Unreserved.Vector, value)
 	case fieldOfferExecutorIDs:
 		var executor string
 		executor, err = d.interned(value)

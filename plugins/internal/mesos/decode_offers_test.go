@@ -60,10 +60,10 @@ func reference(o *mesosv1.Offer) (offers.Offer, bool) {
 			continue
 		}
 		amount, ok := resources.FromMesosScalar(r.Scalar.Value)
-		if !ok || amount > math.MaxInt64-out.Free[kind] {
+		if !ok || amount > math.MaxInt64-out.Unreserved.Vector[kind] {
 			return out, false
 		}
-		out.Free[kind] += amount
+		out.Unreserved.Vector[kind] += amount
 	}
 	usable := out.ID != "" && out.AgentID != "" && out.Hostname != "" && out.Role != "" && o.FrameworkID.Value != ""
 	return out, usable

@@ -236,7 +236,7 @@ func TestTaskLifeAtTheEmulator(t *testing.T) {
 			t.Fatalf("offers are %v", i.cache.offers)
 		}
 		want := resources.Vector{resources.CPU: 4000, resources.Memory: 8_192_000, resources.Disk: 10_000_000}
-		if one[0].Free != want || one[0].Role != "k8s" {
+		if one[0].Unreserved.Vector != want || one[0].Role != "k8s" {
 			t.Errorf("offer is %+v", one[0])
 		}
 		i.launch(t, "node-1", "uid.1")
@@ -248,7 +248,7 @@ func TestTaskLifeAtTheEmulator(t *testing.T) {
 			t.Errorf("the master holds %+v", got)
 		}
 		rest := i.cache.on("node-1")
-		if len(rest) == 0 || rest[len(rest)-1].Free[resources.CPU] != 2500 {
+		if len(rest) == 0 || rest[len(rest)-1].Unreserved.Vector[resources.CPU] != 2500 {
 			t.Errorf("the rest was not offered again: %v", rest)
 		}
 		if err := i.Kill(t.Context(), mesos.TaskRef{TaskID: "uid.1", AgentID: one[0].AgentID}); err != nil {

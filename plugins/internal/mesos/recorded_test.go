@@ -153,7 +153,7 @@ func (o *recordedOffer) domain(t testing.TB) (offers.Offer, bool) {
 		if err := json.Unmarshal(r["scalar"], &scalar); err != nil {
 			t.Fatal(err)
 		}
-		out.Free[kind] += int64(math.Round(scalar.Value * 1000))
+		out.Unreserved.Vector[kind] += int64(math.Round(scalar.Value * 1000))
 	}
 	return out, out.Role != ""
 }

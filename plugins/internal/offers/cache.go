@@ -137,14 +137,14 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	}
 	i := c.slotOf(o.AgentID, o.Hostname)
 	s := c.slots[i]
-	s.offers = append(s.offers, held{id: o.ID, free: o.Free, since: now, unavailable: o.UnavailableAt})
-	s.offered = s.offered.Add(o.Free)
+	s.offers = append(s.offers, held{id: o.ID, free: o.Unreserved.Vector, since: now, unavailable: o.UnavailableAt})
+	s.offered = s.offered.Add(o.Unreserved.Vector)
 	s.inFlight, s.declined = false, resources.Vector{}
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
 	}
 	c.byOffer[o.ID] = i
-	c.total = c.total.Add(o.Free)
+	c.total = c.total.Add(o.Unreserved.Vector)
 	c.publish(i)
 	c.version.Add(1)
 	return i, true

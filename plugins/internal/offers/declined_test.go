@@ -26,7 +26,7 @@ import (
 func TestDeclinedShort(t *testing.T) {
 	c, now := NewCache("web"), time.Unix(1000, 0)
 	add := func(id, agent string, cpu int64) {
-		c.Add(&Offer{ID: id, AgentID: agent, Role: "web", Free: resources.Vector{resources.CPU: cpu, resources.Memory: 1000}}, now)
+		c.Add(&Offer{ID: id, AgentID: agent, Role: "web", Unreserved: resources.Bundle{Vector: resources.Vector{resources.CPU: cpu, resources.Memory: 1000}}}, now)
 		c.SetNode(agent, "node-"+agent)
 	}
 	need := resources.Vector{resources.CPU: 2000, resources.Memory: 500}

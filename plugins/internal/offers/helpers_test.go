@@ -35,7 +35,7 @@ func cm(cpu, memory int64) resources.Vector {
 
 // offerOf returns an offer of an agent whose host has the agent's name.
 func offerOf(id, agent string, free resources.Vector) *Offer {
-	return &Offer{ID: id, AgentID: agent, Hostname: agent + ".example", Role: "web", Free: free}
+	return &Offer{ID: id, AgentID: agent, Hostname: agent + ".example", Role: "web", Unreserved: resources.Bundle{Vector: free}}
 }
 
 // nodeOf names the node of an agent, as tests call them.

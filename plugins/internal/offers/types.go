@@ -36,9 +36,11 @@ type Offer struct {
 	// Role is the allocation role. Offers of different roles never share an
 	// ACCEPT (master validation of offers).
 	Role string
-	// Free is the sum of the unreserved, non-revocable scalars that any task may
-	// use, in the units of resources.Vector; never negative.
-	Free resources.Vector
+	// Unreserved is what any task may use: neither reserved nor revocable; never
+	// negative.
+	Unreserved resources.Bundle
+	// Special is the rest, one portion for each flavour; nil for most offers.
+	Special []resources.Portion
 	// UnavailableAt is the start of the agent's next maintenance window, zero
 	// if none is scheduled.
 	UnavailableAt time.Time
