@@ -62,8 +62,13 @@ type Claim struct {
 	Node    string
 	AgentID string
 	Role    string
-	Need    resources.Vector
-	Phase   Phase
+	Need    resources.Bundle
+	// Parts is Need in the exact flavours that the agent offered, nil while they
+	// are not known: before SetParts, and after a restart.
+	Parts []resources.Portion
+	// Revocable tells that Mesos may take back any of Parts at any time.
+	Revocable bool
+	Phase     Phase
 	// Since is when the phase began.
 	Since time.Time
 	// Status is the last status Mesos sent, zero before the first.

@@ -30,7 +30,7 @@ func check(t *testing.T, l *Ledger) {
 	for id, c := range l.byTask {
 		counts[c.Phase]++
 		if c.Phase.holds() {
-			held = held.Add(c.Need)
+			held = held.Add(c.Need.Vector)
 		}
 		lives := l.byPod[c.Pod.UID] == c
 		if c.TaskID != id || l.orphans[id] != nil {

@@ -19,6 +19,7 @@ package claims
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -103,7 +104,7 @@ func (l *Ledger) Effects() []Effect {
 
 // Open makes a claim in phase Reserved and returns its task id. It fails if the
 // pod already has a claim that is not being released, or one its binding names.
-func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Vector, now time.Time) (string, error) {
+func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Bundle, now time.Time) (string, error) {
 	if old := l.byPod[pod.UID]; old != nil && (old.Phase != Releasing || old.Bound) {
 		return "", fmt.Errorf("pod %s/%s has claim %s in phase %s already", pod.Namespace, pod.Name, old.TaskID, old.Phase)
 	}
@@ -113,6 +114,17 @@ func (l *Ledger) Open(pod Pod, node, agentID, role string, need resources.Vector
 	}
 	l.insert(c)
 	return c.TaskID, nil
+}
+
+// SetParts notes the exact flavours that the claim's need was split into, once
+// they are known. A claim that is gone meanwhile is left alone.
+func (l *Ledger) SetParts(taskID string, parts []resources.Portion) {
+	c := l.byTask[taskID]
+	if c == nil {
+		return
+	}
+	c.Parts = parts
+	c.Revocable = slices.ContainsFunc(parts, func(p resources.Portion) bool { return p.Flavour.IsRevocable() })
 }
 
 // newTaskID never returns an id twice, in this process or in any other: the
@@ -231,7 +243,7 @@ func (l *Ledger) insert(c *Claim) {
 	l.byPod[c.Pod.UID] = c
 	l.counts[c.Phase]++
 	if c.Phase.holds() {
-		l.held = l.held.Add(c.Need)
+		l.held = l.held.Add(c.Need.Vector)
 	}
 }
 
@@ -242,7 +254,7 @@ func (l *Ledger) remove(c *Claim) {
 	}
 	l.counts[c.Phase]--
 	if c.Phase.holds() {
-		l.held = l.held.Sub(c.Need)
+		l.held = l.held.Sub(c.Need.Vector)
 	}
 }
 
@@ -250,9 +262,9 @@ func (l *Ledger) enter(c *Claim, p Phase, now time.Time) {
 	l.counts[c.Phase]--
 	l.counts[p]++
 	if was, is := c.Phase.holds(), p.holds(); was && !is {
-		l.held = l.held.Sub(c.Need)
+		l.held = l.held.Sub(c.Need.Vector)
 	} else if !was && is {
-		l.held = l.held.Add(c.Need)
+		l.held = l.held.Add(c.Need.Vector)
 	}
 	c.Phase, c.Since = p, now
 	c.kills, c.asks, c.awaiting, c.next, c.probed = 0, 0, false, time.Time{}, false

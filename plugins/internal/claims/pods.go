@@ -49,7 +49,7 @@ func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
 // name. It is told of every bound pod of ours, again and again. A pod that names
 // the task of another pod changes nothing: it must not take over what the other
 // one holds.
-func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Vector, now time.Time) {
+func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Bundle, now time.Time) {
 	uid, attempt, ours := ParseTaskID(taskID)
 	if ours && uid != pod.UID {
 		return
@@ -86,9 +86,9 @@ func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need reso
 }
 
 // describe completes a claim of which only the task was known.
-func (l *Ledger) describe(c *Claim, pod Pod, node, role string, need resources.Vector) {
+func (l *Ledger) describe(c *Claim, pod Pod, node, role string, need resources.Bundle) {
 	if c.Phase.holds() {
-		l.held = l.held.Sub(c.Need).Add(need)
+		l.held = l.held.Sub(c.Need.Vector).Add(need.Vector)
 	}
 	c.Pod, c.Node, c.Role, c.Need = pod, node, role, need
 }

@@ -28,7 +28,7 @@ import (
 var (
 	start   = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	pod     = Pod{Namespace: "ns", Name: "p", UID: "uid"}
-	one     = resources.Vector{resources.CPU: 1000, resources.Memory: 64000}
+	one     = resources.Bundle{Vector: resources.Vector{resources.CPU: 1000, resources.Memory: 64000}}
 	testCfg = atItsWord(DefaultConfig(30 * time.Second))
 )
 

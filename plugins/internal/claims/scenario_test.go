@@ -36,7 +36,7 @@ func TestLifeOfAClaim(t *testing.T) {
 	if list := r.Launching([]string{id, "other"}, r.now); len(list) != 1 || list[0].TaskID != id {
 		t.Fatalf("to be launched are %v", list)
 	}
-	if r.Claimed() != one {
+	if r.Claimed() != one.Vector {
 		t.Errorf("claimed is %v", r.Claimed())
 	}
 	r.Sent([]string{id}, r.now)
@@ -169,7 +169,7 @@ func TestOrphans(t *testing.T) {
 		r.Disown(task, r.now)
 		r.want("Kill")
 		r.bind(task)
-		if r.Claimed() != one {
+		if r.Claimed() != one.Vector {
 			t.Errorf("claimed is %v", r.Claimed())
 		}
 		check(t, r.Ledger)

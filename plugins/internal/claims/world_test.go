@@ -156,7 +156,7 @@ func (w *world) newPod() {
 	if w.pods[uid] != "" {
 		return
 	}
-	id, err := w.l.Open(Pod{"ns", uid, uid}, "n", "a", "r", resources.Vector{int64(1 + w.byte(5))}, w.now)
+	id, err := w.l.Open(Pod{"ns", uid, uid}, "n", "a", "r", resources.Bundle{Vector: resources.Vector{int64(1 + w.byte(5))}}, w.now)
 	if err != nil {
 		return
 	}
@@ -274,7 +274,7 @@ func (w *world) bind(id string) {
 
 func (w *world) seen(uid string) {
 	if id := w.pods[uid]; id != "" {
-		w.l.PodBound(Pod{"ns", uid, uid}, "n", id, "a", "r", resources.Vector{1}, w.now)
+		w.l.PodBound(Pod{"ns", uid, uid}, "n", id, "a", "r", resources.Bundle{Vector: resources.Vector{1}}, w.now)
 	}
 }
 

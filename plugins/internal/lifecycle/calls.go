@@ -275,7 +275,7 @@ func (m *Manager) accepted(b offers.Batch, ids []string, err error, start time.T
 
 func (m *Manager) task(c *claims.Claim) mesos.Task {
 	return mesos.Task{
-		ID: c.TaskID, Name: c.Pod.Name, Need: c.Need, Command: m.cfg.Command,
+		ID: c.TaskID, Name: c.Pod.Name, Need: c.Need.Vector, Command: m.cfg.Command,
 		Labels: []mesos.Label{
 			{Key: LabelNamespace, Value: c.Pod.Namespace},
 			{Key: LabelName, Value: c.Pod.Name},

@@ -181,7 +181,7 @@ func (m *Manager) examine(ctx context.Context, d duty) error {
 		pod.Status.Phase != v1.PodSucceeded && pod.Status.Phase != v1.PodFailed {
 		need, _ := resources.ForPod(pod, m.cfg.Defaults)
 		m.logger.Info("Adopting a Mesos task", "task", d.taskID, "pod", pod.Namespace+"/"+pod.Name)
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], need, now)
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], resources.Bundle{Vector: need}, now)
 	} else {
 		m.logger.Info("Killing a Mesos task that no pod is bound by", "task", d.taskID)
 		m.ledger.Disown(d.taskID, now)

@@ -95,7 +95,7 @@ func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
 		pending: err == nil && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0,
 	}
 	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], need, now)
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], resources.Bundle{Vector: need}, now)
 	}
 	m.refreshDemand(uid, now)
 	m.carryOut()

@@ -90,7 +90,7 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 	if agent == "" || of != node {
 		return "", offers.ErrNoOffer
 	}
-	id, err := m.ledger.Open(podOf(pod), node, agent, m.cfg.Role, need, now)
+	id, err := m.ledger.Open(podOf(pod), node, agent, m.cfg.Role, resources.Bundle{Vector: need}, now)
 	if err != nil {
 		return "", err
 	}
