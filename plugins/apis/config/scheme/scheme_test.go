@@ -42,7 +42,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
 )
 
-// fullArgs sets every field, none to its default.
+// fullArgs sets every field, none to its default but quota.push, which its
+// neighbour excludes.
 const fullArgs = `
       masters: ["mesos-1.example.com:5050", "https://mesos-2.example.com:5050"]
       framework:
@@ -77,6 +78,30 @@ const fullArgs = `
       nodeLabels:
         attributes: true
         faultDomain: false
+      roles:
+        annotation: false
+        rules:
+        - namespaceSelector: {matchLabels: {team: ads}}
+          roles: ["eng/ads/{namespace}", eng/ads]
+        - namespaceSelector: {matchExpressions: [{key: tier, operator: In, values: [web]}]}
+          roles: [web]
+        - roles: ["k8s/{namespace}"]
+        fallbackAfter: 0s
+        updatePeriod: 5s
+        keepUnused: 1h
+      reservations: {policy: UnreservedFirst, sticky: false}
+      revocable:
+        enabled: true
+        priorityClasses:
+        - {name: batch-low, use: Required}
+        - {name: batch, use: Allowed}
+      resources:
+        hostPorts: Ignore
+        extended:
+        - {kubernetes: example.com/fpga, mesos: fpgas}
+        gpus: {resourceName: amd.com/gpu, agents: ForGPUPods}
+      quota: {pollPeriod: 1m, enforce: false, status: false, resourceQuota: true, push: false}
+      balance: {cap: true}
 `
 
 func fullInternalArgs() *config.MesosOffersArgs {
@@ -102,6 +127,33 @@ func fullInternalArgs() *config.MesosOffersArgs {
 		},
 		Placeholder: config.Placeholder{Command: []string{"/bin/cat"}},
 		NodeLabels:  config.NodeLabels{Attributes: true},
+		Roles: config.Roles{
+			Rules: []config.RoleRule{
+				{
+					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ads"}},
+					Roles:             []string{"eng/ads/{namespace}", "eng/ads"},
+				},
+				{
+					NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+						{Key: "tier", Operator: metav1.LabelSelectorOpIn, Values: []string{"web"}},
+					}},
+					Roles: []string{"web"},
+				},
+				{Roles: []string{"k8s/{namespace}"}},
+			},
+			UpdatePeriod: d(5 * time.Second), KeepUnused: d(time.Hour),
+		},
+		Reservations: config.Reservations{Policy: config.ReservationPolicyUnreservedFirst},
+		Revocable: config.Revocable{Enabled: true, PriorityClasses: []config.RevocableRule{
+			{Name: "batch-low", Use: config.RevocableUseRequired}, {Name: "batch", Use: config.RevocableUseAllowed},
+		}},
+		Resources: config.Resources{
+			HostPorts: config.HostPortsIgnore,
+			Extended:  []config.ExtendedResource{{Kubernetes: "example.com/fpga", Mesos: "fpgas"}},
+			GPUs:      config.GPUs{ResourceName: "amd.com/gpu", Agents: config.GPUAgentsForGPUPods},
+		},
+		Quota:   config.Quota{PollPeriod: d(time.Minute), ResourceQuota: true},
+		Balance: config.Balance{Cap: true},
 	}
 }
 
@@ -193,6 +245,8 @@ func TestDecodeIsStrict(t *testing.T) {
 	}{
 		{"unknown field", "      mastres: [\"a:5050\"]\n", `unknown field "mastres"`},
 		{"unknown nested field", "      offers: {maxhold: 1s}\n", `unknown field "offers.maxhold"`},
+		{"unknown field of a rule", "      roles: {rules: [{role: web}]}\n", `unknown field "roles.rules[0].role"`},
+		{"unknown field of a selector", "      roles: {rules: [{namespaceSelector: {labels: {}}}]}\n", `unknown field "roles.rules[0].namespaceSelector.labels"`},
 		{"duplicate field", "      launchTimeout: 1s\n      launchTimeout: 2s\n", `key "launchTimeout" already set in map`},
 		{"wrong type", "      offers: {maxTasksPerAccept: many}\n", "cannot unmarshal string into Go struct field"},
 		{"no duration", "      launchTimeout: 30 seconds\n", "unknown unit"},

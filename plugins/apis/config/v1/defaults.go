@@ -40,6 +40,13 @@ func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
 	}
 	setDefault(&args.NodeLabels.Attributes, true)
 	setDefault(&args.NodeLabels.FaultDomain, true)
+	setRolesDefaults(&args.Roles)
+	setEnumDefault(&args.Reservations.Policy, ReservationPolicyReservedFirst)
+	setDefault(&args.Reservations.Sticky, true)
+	setDefault(&args.Revocable.Enabled, false)
+	setResourcesDefaults(&args.Resources)
+	setQuotaDefaults(&args.Quota)
+	setDefault(&args.Balance.Cap, false)
 }
 
 // setDefaultRequests uses kube-scheduler's own assumptions for pods without
@@ -76,9 +83,7 @@ func setOffersDefaults(offers *Offers) {
 }
 
 func setSessionDefaults(session *Session) {
-	if session.Start == "" {
-		session.Start = SessionStartLeading
-	}
+	setEnumDefault(&session.Start, SessionStartLeading)
 	setDefault(&session.CallTimeout, duration(10*time.Second))
 	setDefault(&session.HeartbeatMisses, 3)
 	setDefault(&session.MaxRecordBytes, 256<<20)
@@ -86,9 +91,37 @@ func setSessionDefaults(session *Session) {
 	setDefault(&session.BackoffMax, duration(15*time.Second))
 }
 
+func setRolesDefaults(roles *Roles) {
+	setDefault(&roles.Annotation, true)
+	setDefault(&roles.FallbackAfter, duration(3*time.Second))
+	setDefault(&roles.UpdatePeriod, duration(10*time.Second))
+	setDefault(&roles.KeepUnused, duration(10*time.Minute))
+}
+
+func setResourcesDefaults(resources *Resources) {
+	setEnumDefault(&resources.HostPorts, HostPortsClaim)
+	setDefault(&resources.GPUs.ResourceName, "nvidia.com/gpu")
+	setEnumDefault(&resources.GPUs.Agents, GPUAgentsUnused)
+}
+
+func setQuotaDefaults(quota *Quota) {
+	setDefault(&quota.PollPeriod, duration(10*time.Second))
+	setDefault(&quota.Enforce, true)
+	setDefault(&quota.Status, true)
+	setDefault(&quota.ResourceQuota, false)
+	setDefault(&quota.Push, false)
+}
+
 func setDefault[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
+	}
+}
+
+// setEnumDefault sets a field whose empty value means that it was left out.
+func setEnumDefault[T ~string](field *T, value T) {
+	if *field == "" {
+		*field = value
 	}
 }
 

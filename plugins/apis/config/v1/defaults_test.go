@@ -54,6 +54,20 @@ func defaulted() *configv1.MesosOffersArgs {
 		},
 		Placeholder: configv1.Placeholder{Command: []string{"sleep", "infinity"}},
 		NodeLabels:  configv1.NodeLabels{Attributes: ptr.To(true), FaultDomain: ptr.To(true)},
+		Roles: configv1.Roles{
+			Annotation: ptr.To(true), FallbackAfter: duration(3 * time.Second), UpdatePeriod: duration(10 * time.Second),
+			KeepUnused: duration(10 * time.Minute),
+		},
+		Reservations: configv1.Reservations{Policy: "ReservedFirst", Sticky: ptr.To(true)},
+		Revocable:    configv1.Revocable{Enabled: ptr.To(false)},
+		Resources: configv1.Resources{
+			HostPorts: "Claim", GPUs: configv1.GPUs{ResourceName: ptr.To("nvidia.com/gpu"), Agents: "Unused"},
+		},
+		Quota: configv1.Quota{
+			PollPeriod: duration(10 * time.Second), Enforce: ptr.To(true), Status: ptr.To(true),
+			ResourceQuota: ptr.To(false), Push: ptr.To(false),
+		},
+		Balance: configv1.Balance{Cap: ptr.To(false)},
 	}
 }
 
@@ -73,6 +87,19 @@ func TestDefaults(t *testing.T) {
 		},
 		Placeholder: configv1.Placeholder{Command: []string{}},
 		NodeLabels:  configv1.NodeLabels{Attributes: ptr.To(false), FaultDomain: ptr.To(false)},
+		Roles: configv1.Roles{
+			Annotation: ptr.To(false), Rules: []configv1.RoleRule{{}}, FallbackAfter: duration(0), UpdatePeriod: duration(0),
+			KeepUnused: duration(0),
+		},
+		Reservations: configv1.Reservations{Policy: "x", Sticky: ptr.To(false)},
+		Revocable:    configv1.Revocable{Enabled: ptr.To(true), PriorityClasses: []configv1.RevocableRule{{}}},
+		Resources: configv1.Resources{
+			HostPorts: "x", Extended: []configv1.ExtendedResource{{}}, GPUs: configv1.GPUs{ResourceName: ptr.To(""), Agents: "x"},
+		},
+		Quota: configv1.Quota{
+			PollPeriod: duration(0), Enforce: ptr.To(false), Status: ptr.To(false), ResourceQuota: ptr.To(true), Push: ptr.To(true),
+		},
+		Balance: configv1.Balance{Cap: ptr.To(true)},
 	}
 	onlyCPU := defaulted()
 	onlyCPU.DefaultRequests[corev1.ResourceCPU] = resource.MustParse("1")

@@ -73,6 +73,18 @@ type MesosOffersArgs struct {
 	Placeholder Placeholder `json:"placeholder,omitempty"`
 	// NodeLabels says what of a node's agent its labels show.
 	NodeLabels NodeLabels `json:"nodeLabels,omitempty"`
+	// Roles says which Mesos roles the pods of a namespace use.
+	Roles Roles `json:"roles,omitempty"`
+	// Reservations says how reserved resources are used.
+	Reservations Reservations `json:"reservations,omitempty"`
+	// Revocable says which pods ride on revocable resources.
+	Revocable Revocable `json:"revocable,omitempty"`
+	// Resources says what of a pod's needs is claimed, and under which Mesos names.
+	Resources Resources `json:"resources,omitempty"`
+	// Quota says what the Mesos quotas of our roles do in Kubernetes.
+	Quota Quota `json:"quota,omitempty"`
+	// Balance says what is done where an agent offers more than its node has.
+	Balance Balance `json:"balance,omitempty"`
 }
 
 // Framework is what we register as in Mesos (FrameworkInfo).
@@ -82,7 +94,8 @@ type Framework struct {
 	// User is the operating system user of the placeholder tasks on the agents.
 	// Not empty, default "root".
 	User *string `json:"user,omitempty"`
-	// Role is the Mesos role whose offers we take, for example "batch" or
+	// Role is the Mesos role of pods whose namespace names none, be it by
+	// annotation or by a rule of Roles, for example "batch" or
 	// "engineering/batch". Mesos' rules for role names apply. Default "*", the
 	// default role.
 	Role *string `json:"role,omitempty"`
@@ -183,4 +196,193 @@ type NodeLabels struct {
 	// topology.kubernetes.io/region and zone, where the node has none. Default
 	// true.
 	FaultDomain *bool `json:"faultDomain,omitempty"`
+}
+
+// Roles says which Mesos roles the pods of a namespace use, and when we
+// subscribe to them. Framework.Role is for namespaces without annotation or
+// matching rule.
+type Roles struct {
+	// Annotation lets the annotation kube-mesos.io/roles of a Namespace name
+	// its roles, parted by commas; it goes before the rules. Default true.
+	Annotation *bool `json:"annotation,omitempty"`
+	// Rules give roles to namespaces by their labels. The first that matches
+	// counts. Default: none.
+	// +listType=atomic
+	Rules []RoleRule `json:"rules,omitempty"`
+	// FallbackAfter is how long a pod waits for offers in the first of its
+	// roles before the next role is asked too; 0 asks all at once. 0s to 10m,
+	// default 3s.
+	FallbackAfter *metav1.Duration `json:"fallbackAfter,omitempty"`
+	// UpdatePeriod is the time in which the roles of our framework change once
+	// at most, since Mesos tells every change to all agents. The first change
+	// goes at once. 1s to 10m, default 10s.
+	UpdatePeriod *metav1.Duration `json:"updatePeriod,omitempty"`
+	// KeepUnused is how long we stay subscribed to a role that no pod uses. 0s
+	// to 24h, default 10m.
+	KeepUnused *metav1.Duration `json:"keepUnused,omitempty"`
+}
+
+// RoleRule gives roles to the namespaces that match a label selector.
+type RoleRule struct {
+	// NamespaceSelector selects namespaces by their labels. Left out, or empty:
+	// all of them.
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// Roles are the roles of such a namespace, in order of preference.
+	// {namespace} in them stands for its name, as in "k8s/{namespace}". At
+	// least one is required.
+	// +listType=atomic
+	Roles []string `json:"roles,omitempty"`
+}
+
+// ReservationPolicy says whether pods use reserved or unreserved resources.
+type ReservationPolicy string
+
+const (
+	// ReservationPolicyReservedFirst uses reserved resources before unreserved
+	// ones.
+	ReservationPolicyReservedFirst ReservationPolicy = "ReservedFirst"
+	// ReservationPolicyUnreservedFirst uses reserved resources where the
+	// unreserved ones do not suffice.
+	ReservationPolicyUnreservedFirst ReservationPolicy = "UnreservedFirst"
+	// ReservationPolicyReservedOnly uses nothing but reserved resources.
+	ReservationPolicyReservedOnly ReservationPolicy = "ReservedOnly"
+)
+
+// Reservations says how resources that are reserved for our roles are used.
+type Reservations struct {
+	// Policy is for pods without the annotation
+	// kube-mesos.io/reservation-policy. "ReservedFirst" (default),
+	// "UnreservedFirst" or "ReservedOnly".
+	Policy ReservationPolicy `json:"policy,omitempty"`
+	// Sticky lets pods of StatefulSets ask, by the annotation
+	// kube-mesos.io/reserve, for reservations of their own, which outlive them.
+	// Default true.
+	Sticky *bool `json:"sticky,omitempty"`
+}
+
+// RevocableUse says whether a pod rides on revocable resources.
+type RevocableUse string
+
+const (
+	// RevocableUseNever keeps a pod on regular resources.
+	RevocableUseNever RevocableUse = "Never"
+	// RevocableUseAllowed lets a pod use revocable or regular resources.
+	RevocableUseAllowed RevocableUse = "Allowed"
+	// RevocableUseRequired keeps a pod pending until revocable cpus are
+	// offered.
+	RevocableUseRequired RevocableUse = "Required"
+)
+
+// Revocable says which pods ride on revocable resources: what Mesos lends
+// until its owner wants it back, and then kills the pod that rides on it.
+type Revocable struct {
+	// Enabled asks Mesos for offers of revocable resources (the capability
+	// REVOCABLE_RESOURCES). Default false.
+	Enabled *bool `json:"enabled,omitempty"`
+	// PriorityClasses lets pods ride by their priority class; a pod's
+	// annotation kube-mesos.io/revocable goes before. Only allowed with
+	// Enabled. Default: none.
+	// +listType=map
+	// +listMapKey=name
+	PriorityClasses []RevocableRule `json:"priorityClasses,omitempty"`
+}
+
+// RevocableRule says whether the pods of a priority class ride on revocable
+// resources.
+type RevocableRule struct {
+	// Name of the PriorityClass. No two rules may name the same.
+	Name string `json:"name"`
+	// Use is "Never", "Allowed" or "Required".
+	Use RevocableUse `json:"use"`
+}
+
+// HostPorts says whether the host ports of pods are claimed.
+type HostPorts string
+
+const (
+	// HostPortsClaim claims a pod's host ports as Mesos ports: a pod is placed
+	// only where they are offered.
+	HostPortsClaim HostPorts = "Claim"
+	// HostPortsIgnore leaves host ports to Kubernetes alone.
+	HostPortsIgnore HostPorts = "Ignore"
+)
+
+// GPUAgents says which pods may be placed on agents with GPUs.
+type GPUAgents string
+
+const (
+	// GPUAgentsUnused claims no GPUs. Agents with GPUs offer us nothing,
+	// because we lack the capability GPU_RESOURCES (unless the master runs with
+	// --filter_gpu_resources=false).
+	GPUAgentsUnused GPUAgents = "Unused"
+	// GPUAgentsForGPUPods places only pods that need GPUs on agents with GPUs.
+	GPUAgentsForGPUPods GPUAgents = "ForGPUPods"
+	// GPUAgentsForAllPods places pods of all kinds on agents with GPUs.
+	GPUAgentsForAllPods GPUAgents = "ForAllPods"
+)
+
+// Resources says what of a pod's needs is claimed beside cpu, memory and
+// ephemeral-storage, and under which names.
+type Resources struct {
+	// HostPorts says whether the host ports of pods are claimed. "Claim"
+	// (default) or "Ignore".
+	HostPorts HostPorts `json:"hostPorts,omitempty"`
+	// Extended maps extended resources of Kubernetes to scalar resources of
+	// Mesos. No two entries may have the same name on either side. Default:
+	// none.
+	// +listType=map
+	// +listMapKey=kubernetes
+	Extended []ExtendedResource `json:"extended,omitempty"`
+	// GPUs says what of GPUs is claimed.
+	GPUs GPUs `json:"gpus,omitempty"`
+}
+
+// ExtendedResource is a resource that has a name of its own in Kubernetes and
+// in Mesos, and the same unit in both.
+type ExtendedResource struct {
+	// Kubernetes is the name of an extended resource, for example
+	// "example.com/fpga".
+	Kubernetes string `json:"kubernetes"`
+	// Mesos is the name of a scalar resource of the agents, for example
+	// "fpgas". Not cpus, mem, disk, gpus or ports.
+	Mesos string `json:"mesos"`
+}
+
+// GPUs says what of GPUs is claimed.
+type GPUs struct {
+	// ResourceName is the extended resource that is claimed as the Mesos
+	// resource gpus. Default "nvidia.com/gpu".
+	ResourceName *string `json:"resourceName,omitempty"`
+	// Agents says which pods may be placed on agents with GPUs. "Unused"
+	// (default: none, such agents offer us nothing), "ForGPUPods" or
+	// "ForAllPods".
+	Agents GPUAgents `json:"agents,omitempty"`
+}
+
+// Quota says what the Mesos quotas of our roles do in Kubernetes.
+type Quota struct {
+	// PollPeriod is the pause between two readings of the quotas. 1s to 10m,
+	// default 10s.
+	PollPeriod *metav1.Duration `json:"pollPeriod,omitempty"`
+	// Enforce makes the limits of a top-level role hold for what we use in its
+	// sub-roles too, which Mesos itself does not. Default true.
+	Enforce *bool `json:"enforce,omitempty"`
+	// Status shows the quota of a namespace's role, and what is used of it, in
+	// an annotation of the namespace. Default true.
+	Status *bool `json:"status,omitempty"`
+	// ResourceQuota keeps a ResourceQuota in each namespace that follows the
+	// Mesos quota of its role. Default false.
+	ResourceQuota *bool `json:"resourceQuota,omitempty"`
+	// Push makes the Mesos quota of a namespace's role follow the ResourceQuota
+	// that is labelled kube-mesos.io/push=true. Not together with
+	// ResourceQuota. Default false.
+	Push *bool `json:"push,omitempty"`
+}
+
+// Balance says what is done where an agent offers more than its node has free
+// of pods that are not ours.
+type Balance struct {
+	// Cap uses of an agent's offers no more than what the kubelet can allocate
+	// minus what pods of other schedulers request on the node. Default false.
+	Cap *bool `json:"cap,omitempty"`
 }

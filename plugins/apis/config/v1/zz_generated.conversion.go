@@ -38,6 +38,16 @@ func init() {
 // RegisterConversions adds conversion functions to the given scheme.
 // Public to allow building arbitrary schemes.
 func RegisterConversions(s *runtime.Scheme) error {
+	if err := s.AddGeneratedConversionFunc((*Balance)(nil), (*config.Balance)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Balance_To_config_Balance(a.(*Balance), b.(*config.Balance), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Balance)(nil), (*Balance)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Balance_To_v1_Balance(a.(*config.Balance), b.(*Balance), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*ConfigMapReference)(nil), (*config.ConfigMapReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_ConfigMapReference_To_config_ConfigMapReference(a.(*ConfigMapReference), b.(*config.ConfigMapReference), scope)
 	}); err != nil {
@@ -48,6 +58,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*ExtendedResource)(nil), (*config.ExtendedResource)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ExtendedResource_To_config_ExtendedResource(a.(*ExtendedResource), b.(*config.ExtendedResource), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.ExtendedResource)(nil), (*ExtendedResource)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_ExtendedResource_To_v1_ExtendedResource(a.(*config.ExtendedResource), b.(*ExtendedResource), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*Framework)(nil), (*config.Framework)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_Framework_To_config_Framework(a.(*Framework), b.(*config.Framework), scope)
 	}); err != nil {
@@ -55,6 +75,16 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}
 	if err := s.AddGeneratedConversionFunc((*config.Framework)(nil), (*Framework)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_config_Framework_To_v1_Framework(a.(*config.Framework), b.(*Framework), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*GPUs)(nil), (*config.GPUs)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_GPUs_To_config_GPUs(a.(*GPUs), b.(*config.GPUs), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.GPUs)(nil), (*GPUs)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_GPUs_To_v1_GPUs(a.(*config.GPUs), b.(*GPUs), scope)
 	}); err != nil {
 		return err
 	}
@@ -98,6 +128,76 @@ func RegisterConversions(s *runtime.Scheme) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.AddGeneratedConversionFunc((*Quota)(nil), (*config.Quota)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Quota_To_config_Quota(a.(*Quota), b.(*config.Quota), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Quota)(nil), (*Quota)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Quota_To_v1_Quota(a.(*config.Quota), b.(*Quota), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*Reservations)(nil), (*config.Reservations)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Reservations_To_config_Reservations(a.(*Reservations), b.(*config.Reservations), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Reservations)(nil), (*Reservations)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Reservations_To_v1_Reservations(a.(*config.Reservations), b.(*Reservations), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*Resources)(nil), (*config.Resources)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Resources_To_config_Resources(a.(*Resources), b.(*config.Resources), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Resources)(nil), (*Resources)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Resources_To_v1_Resources(a.(*config.Resources), b.(*Resources), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*Revocable)(nil), (*config.Revocable)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Revocable_To_config_Revocable(a.(*Revocable), b.(*config.Revocable), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Revocable)(nil), (*Revocable)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Revocable_To_v1_Revocable(a.(*config.Revocable), b.(*Revocable), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*RevocableRule)(nil), (*config.RevocableRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_RevocableRule_To_config_RevocableRule(a.(*RevocableRule), b.(*config.RevocableRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.RevocableRule)(nil), (*RevocableRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_RevocableRule_To_v1_RevocableRule(a.(*config.RevocableRule), b.(*RevocableRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*RoleRule)(nil), (*config.RoleRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_RoleRule_To_config_RoleRule(a.(*RoleRule), b.(*config.RoleRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.RoleRule)(nil), (*RoleRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_RoleRule_To_v1_RoleRule(a.(*config.RoleRule), b.(*RoleRule), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*Roles)(nil), (*config.Roles)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Roles_To_config_Roles(a.(*Roles), b.(*config.Roles), scope)
+	}); err != nil {
+		return err
+	}
+	if err := s.AddGeneratedConversionFunc((*config.Roles)(nil), (*Roles)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_config_Roles_To_v1_Roles(a.(*config.Roles), b.(*Roles), scope)
+	}); err != nil {
+		return err
+	}
 	if err := s.AddGeneratedConversionFunc((*Session)(nil), (*config.Session)(nil), func(a, b interface{}, scope conversion.Scope) error {
 		return Convert_v1_Session_To_config_Session(a.(*Session), b.(*config.Session), scope)
 	}); err != nil {
@@ -109,6 +209,30 @@ func RegisterConversions(s *runtime.Scheme) error {
 		return err
 	}
 	return nil
+}
+
+func autoConvert_v1_Balance_To_config_Balance(in *Balance, out *config.Balance, s conversion.Scope) error {
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Cap, &out.Cap, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_Balance_To_config_Balance is an autogenerated conversion function.
+func Convert_v1_Balance_To_config_Balance(in *Balance, out *config.Balance, s conversion.Scope) error {
+	return autoConvert_v1_Balance_To_config_Balance(in, out, s)
+}
+
+func autoConvert_config_Balance_To_v1_Balance(in *config.Balance, out *Balance, s conversion.Scope) error {
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Cap, &out.Cap, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_config_Balance_To_v1_Balance is an autogenerated conversion function.
+func Convert_config_Balance_To_v1_Balance(in *config.Balance, out *Balance, s conversion.Scope) error {
+	return autoConvert_config_Balance_To_v1_Balance(in, out, s)
 }
 
 func autoConvert_v1_ConfigMapReference_To_config_ConfigMapReference(in *ConfigMapReference, out *config.ConfigMapReference, s conversion.Scope) error {
@@ -139,6 +263,28 @@ func autoConvert_config_ConfigMapReference_To_v1_ConfigMapReference(in *config.C
 // Convert_config_ConfigMapReference_To_v1_ConfigMapReference is an autogenerated conversion function.
 func Convert_config_ConfigMapReference_To_v1_ConfigMapReference(in *config.ConfigMapReference, out *ConfigMapReference, s conversion.Scope) error {
 	return autoConvert_config_ConfigMapReference_To_v1_ConfigMapReference(in, out, s)
+}
+
+func autoConvert_v1_ExtendedResource_To_config_ExtendedResource(in *ExtendedResource, out *config.ExtendedResource, s conversion.Scope) error {
+	out.Kubernetes = in.Kubernetes
+	out.Mesos = in.Mesos
+	return nil
+}
+
+// Convert_v1_ExtendedResource_To_config_ExtendedResource is an autogenerated conversion function.
+func Convert_v1_ExtendedResource_To_config_ExtendedResource(in *ExtendedResource, out *config.ExtendedResource, s conversion.Scope) error {
+	return autoConvert_v1_ExtendedResource_To_config_ExtendedResource(in, out, s)
+}
+
+func autoConvert_config_ExtendedResource_To_v1_ExtendedResource(in *config.ExtendedResource, out *ExtendedResource, s conversion.Scope) error {
+	out.Kubernetes = in.Kubernetes
+	out.Mesos = in.Mesos
+	return nil
+}
+
+// Convert_config_ExtendedResource_To_v1_ExtendedResource is an autogenerated conversion function.
+func Convert_config_ExtendedResource_To_v1_ExtendedResource(in *config.ExtendedResource, out *ExtendedResource, s conversion.Scope) error {
+	return autoConvert_config_ExtendedResource_To_v1_ExtendedResource(in, out, s)
 }
 
 func autoConvert_v1_Framework_To_config_Framework(in *Framework, out *config.Framework, s conversion.Scope) error {
@@ -189,6 +335,32 @@ func Convert_config_Framework_To_v1_Framework(in *config.Framework, out *Framewo
 	return autoConvert_config_Framework_To_v1_Framework(in, out, s)
 }
 
+func autoConvert_v1_GPUs_To_config_GPUs(in *GPUs, out *config.GPUs, s conversion.Scope) error {
+	if err := metav1.Convert_Pointer_string_To_string(&in.ResourceName, &out.ResourceName, s); err != nil {
+		return err
+	}
+	out.Agents = config.GPUAgents(in.Agents)
+	return nil
+}
+
+// Convert_v1_GPUs_To_config_GPUs is an autogenerated conversion function.
+func Convert_v1_GPUs_To_config_GPUs(in *GPUs, out *config.GPUs, s conversion.Scope) error {
+	return autoConvert_v1_GPUs_To_config_GPUs(in, out, s)
+}
+
+func autoConvert_config_GPUs_To_v1_GPUs(in *config.GPUs, out *GPUs, s conversion.Scope) error {
+	if err := metav1.Convert_string_To_Pointer_string(&in.ResourceName, &out.ResourceName, s); err != nil {
+		return err
+	}
+	out.Agents = GPUAgents(in.Agents)
+	return nil
+}
+
+// Convert_config_GPUs_To_v1_GPUs is an autogenerated conversion function.
+func Convert_config_GPUs_To_v1_GPUs(in *config.GPUs, out *GPUs, s conversion.Scope) error {
+	return autoConvert_config_GPUs_To_v1_GPUs(in, out, s)
+}
+
 func autoConvert_v1_MesosOffersArgs_To_config_MesosOffersArgs(in *MesosOffersArgs, out *config.MesosOffersArgs, s conversion.Scope) error {
 	out.Masters = *(*[]string)(unsafe.Pointer(&in.Masters))
 	if err := Convert_v1_Framework_To_config_Framework(&in.Framework, &out.Framework, s); err != nil {
@@ -211,6 +383,24 @@ func autoConvert_v1_MesosOffersArgs_To_config_MesosOffersArgs(in *MesosOffersArg
 		return err
 	}
 	if err := Convert_v1_NodeLabels_To_config_NodeLabels(&in.NodeLabels, &out.NodeLabels, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Roles_To_config_Roles(&in.Roles, &out.Roles, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Reservations_To_config_Reservations(&in.Reservations, &out.Reservations, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Revocable_To_config_Revocable(&in.Revocable, &out.Revocable, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Resources_To_config_Resources(&in.Resources, &out.Resources, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Quota_To_config_Quota(&in.Quota, &out.Quota, s); err != nil {
+		return err
+	}
+	if err := Convert_v1_Balance_To_config_Balance(&in.Balance, &out.Balance, s); err != nil {
 		return err
 	}
 	return nil
@@ -243,6 +433,24 @@ func autoConvert_config_MesosOffersArgs_To_v1_MesosOffersArgs(in *config.MesosOf
 		return err
 	}
 	if err := Convert_config_NodeLabels_To_v1_NodeLabels(&in.NodeLabels, &out.NodeLabels, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Roles_To_v1_Roles(&in.Roles, &out.Roles, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Reservations_To_v1_Reservations(&in.Reservations, &out.Reservations, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Revocable_To_v1_Revocable(&in.Revocable, &out.Revocable, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Resources_To_v1_Resources(&in.Resources, &out.Resources, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Quota_To_v1_Quota(&in.Quota, &out.Quota, s); err != nil {
+		return err
+	}
+	if err := Convert_config_Balance_To_v1_Balance(&in.Balance, &out.Balance, s); err != nil {
 		return err
 	}
 	return nil
@@ -367,6 +575,222 @@ func autoConvert_config_Placeholder_To_v1_Placeholder(in *config.Placeholder, ou
 // Convert_config_Placeholder_To_v1_Placeholder is an autogenerated conversion function.
 func Convert_config_Placeholder_To_v1_Placeholder(in *config.Placeholder, out *Placeholder, s conversion.Scope) error {
 	return autoConvert_config_Placeholder_To_v1_Placeholder(in, out, s)
+}
+
+func autoConvert_v1_Quota_To_config_Quota(in *Quota, out *config.Quota, s conversion.Scope) error {
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.PollPeriod, &out.PollPeriod, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Enforce, &out.Enforce, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Status, &out.Status, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.ResourceQuota, &out.ResourceQuota, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Push, &out.Push, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_Quota_To_config_Quota is an autogenerated conversion function.
+func Convert_v1_Quota_To_config_Quota(in *Quota, out *config.Quota, s conversion.Scope) error {
+	return autoConvert_v1_Quota_To_config_Quota(in, out, s)
+}
+
+func autoConvert_config_Quota_To_v1_Quota(in *config.Quota, out *Quota, s conversion.Scope) error {
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.PollPeriod, &out.PollPeriod, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Enforce, &out.Enforce, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Status, &out.Status, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.ResourceQuota, &out.ResourceQuota, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Push, &out.Push, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_config_Quota_To_v1_Quota is an autogenerated conversion function.
+func Convert_config_Quota_To_v1_Quota(in *config.Quota, out *Quota, s conversion.Scope) error {
+	return autoConvert_config_Quota_To_v1_Quota(in, out, s)
+}
+
+func autoConvert_v1_Reservations_To_config_Reservations(in *Reservations, out *config.Reservations, s conversion.Scope) error {
+	out.Policy = config.ReservationPolicy(in.Policy)
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Sticky, &out.Sticky, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_Reservations_To_config_Reservations is an autogenerated conversion function.
+func Convert_v1_Reservations_To_config_Reservations(in *Reservations, out *config.Reservations, s conversion.Scope) error {
+	return autoConvert_v1_Reservations_To_config_Reservations(in, out, s)
+}
+
+func autoConvert_config_Reservations_To_v1_Reservations(in *config.Reservations, out *Reservations, s conversion.Scope) error {
+	out.Policy = ReservationPolicy(in.Policy)
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Sticky, &out.Sticky, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_config_Reservations_To_v1_Reservations is an autogenerated conversion function.
+func Convert_config_Reservations_To_v1_Reservations(in *config.Reservations, out *Reservations, s conversion.Scope) error {
+	return autoConvert_config_Reservations_To_v1_Reservations(in, out, s)
+}
+
+func autoConvert_v1_Resources_To_config_Resources(in *Resources, out *config.Resources, s conversion.Scope) error {
+	out.HostPorts = config.HostPorts(in.HostPorts)
+	out.Extended = *(*[]config.ExtendedResource)(unsafe.Pointer(&in.Extended))
+	if err := Convert_v1_GPUs_To_config_GPUs(&in.GPUs, &out.GPUs, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_Resources_To_config_Resources is an autogenerated conversion function.
+func Convert_v1_Resources_To_config_Resources(in *Resources, out *config.Resources, s conversion.Scope) error {
+	return autoConvert_v1_Resources_To_config_Resources(in, out, s)
+}
+
+func autoConvert_config_Resources_To_v1_Resources(in *config.Resources, out *Resources, s conversion.Scope) error {
+	out.HostPorts = HostPorts(in.HostPorts)
+	out.Extended = *(*[]ExtendedResource)(unsafe.Pointer(&in.Extended))
+	if err := Convert_config_GPUs_To_v1_GPUs(&in.GPUs, &out.GPUs, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_config_Resources_To_v1_Resources is an autogenerated conversion function.
+func Convert_config_Resources_To_v1_Resources(in *config.Resources, out *Resources, s conversion.Scope) error {
+	return autoConvert_config_Resources_To_v1_Resources(in, out, s)
+}
+
+func autoConvert_v1_Revocable_To_config_Revocable(in *Revocable, out *config.Revocable, s conversion.Scope) error {
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Enabled, &out.Enabled, s); err != nil {
+		return err
+	}
+	out.PriorityClasses = *(*[]config.RevocableRule)(unsafe.Pointer(&in.PriorityClasses))
+	return nil
+}
+
+// Convert_v1_Revocable_To_config_Revocable is an autogenerated conversion function.
+func Convert_v1_Revocable_To_config_Revocable(in *Revocable, out *config.Revocable, s conversion.Scope) error {
+	return autoConvert_v1_Revocable_To_config_Revocable(in, out, s)
+}
+
+func autoConvert_config_Revocable_To_v1_Revocable(in *config.Revocable, out *Revocable, s conversion.Scope) error {
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Enabled, &out.Enabled, s); err != nil {
+		return err
+	}
+	out.PriorityClasses = *(*[]RevocableRule)(unsafe.Pointer(&in.PriorityClasses))
+	return nil
+}
+
+// Convert_config_Revocable_To_v1_Revocable is an autogenerated conversion function.
+func Convert_config_Revocable_To_v1_Revocable(in *config.Revocable, out *Revocable, s conversion.Scope) error {
+	return autoConvert_config_Revocable_To_v1_Revocable(in, out, s)
+}
+
+func autoConvert_v1_RevocableRule_To_config_RevocableRule(in *RevocableRule, out *config.RevocableRule, s conversion.Scope) error {
+	out.Name = in.Name
+	out.Use = config.RevocableUse(in.Use)
+	return nil
+}
+
+// Convert_v1_RevocableRule_To_config_RevocableRule is an autogenerated conversion function.
+func Convert_v1_RevocableRule_To_config_RevocableRule(in *RevocableRule, out *config.RevocableRule, s conversion.Scope) error {
+	return autoConvert_v1_RevocableRule_To_config_RevocableRule(in, out, s)
+}
+
+func autoConvert_config_RevocableRule_To_v1_RevocableRule(in *config.RevocableRule, out *RevocableRule, s conversion.Scope) error {
+	out.Name = in.Name
+	out.Use = RevocableUse(in.Use)
+	return nil
+}
+
+// Convert_config_RevocableRule_To_v1_RevocableRule is an autogenerated conversion function.
+func Convert_config_RevocableRule_To_v1_RevocableRule(in *config.RevocableRule, out *RevocableRule, s conversion.Scope) error {
+	return autoConvert_config_RevocableRule_To_v1_RevocableRule(in, out, s)
+}
+
+func autoConvert_v1_RoleRule_To_config_RoleRule(in *RoleRule, out *config.RoleRule, s conversion.Scope) error {
+	out.NamespaceSelector = (*metav1.LabelSelector)(unsafe.Pointer(in.NamespaceSelector))
+	out.Roles = *(*[]string)(unsafe.Pointer(&in.Roles))
+	return nil
+}
+
+// Convert_v1_RoleRule_To_config_RoleRule is an autogenerated conversion function.
+func Convert_v1_RoleRule_To_config_RoleRule(in *RoleRule, out *config.RoleRule, s conversion.Scope) error {
+	return autoConvert_v1_RoleRule_To_config_RoleRule(in, out, s)
+}
+
+func autoConvert_config_RoleRule_To_v1_RoleRule(in *config.RoleRule, out *RoleRule, s conversion.Scope) error {
+	out.NamespaceSelector = (*metav1.LabelSelector)(unsafe.Pointer(in.NamespaceSelector))
+	out.Roles = *(*[]string)(unsafe.Pointer(&in.Roles))
+	return nil
+}
+
+// Convert_config_RoleRule_To_v1_RoleRule is an autogenerated conversion function.
+func Convert_config_RoleRule_To_v1_RoleRule(in *config.RoleRule, out *RoleRule, s conversion.Scope) error {
+	return autoConvert_config_RoleRule_To_v1_RoleRule(in, out, s)
+}
+
+func autoConvert_v1_Roles_To_config_Roles(in *Roles, out *config.Roles, s conversion.Scope) error {
+	if err := metav1.Convert_Pointer_bool_To_bool(&in.Annotation, &out.Annotation, s); err != nil {
+		return err
+	}
+	out.Rules = *(*[]config.RoleRule)(unsafe.Pointer(&in.Rules))
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.FallbackAfter, &out.FallbackAfter, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.UpdatePeriod, &out.UpdatePeriod, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.KeepUnused, &out.KeepUnused, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_v1_Roles_To_config_Roles is an autogenerated conversion function.
+func Convert_v1_Roles_To_config_Roles(in *Roles, out *config.Roles, s conversion.Scope) error {
+	return autoConvert_v1_Roles_To_config_Roles(in, out, s)
+}
+
+func autoConvert_config_Roles_To_v1_Roles(in *config.Roles, out *Roles, s conversion.Scope) error {
+	if err := metav1.Convert_bool_To_Pointer_bool(&in.Annotation, &out.Annotation, s); err != nil {
+		return err
+	}
+	out.Rules = *(*[]RoleRule)(unsafe.Pointer(&in.Rules))
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.FallbackAfter, &out.FallbackAfter, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.UpdatePeriod, &out.UpdatePeriod, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.KeepUnused, &out.KeepUnused, s); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Convert_config_Roles_To_v1_Roles is an autogenerated conversion function.
+func Convert_config_Roles_To_v1_Roles(in *config.Roles, out *Roles, s conversion.Scope) error {
+	return autoConvert_config_Roles_To_v1_Roles(in, out, s)
 }
 
 func autoConvert_v1_Session_To_config_Session(in *Session, out *config.Session, s conversion.Scope) error {

@@ -26,11 +26,12 @@ import (
 // common/roles.cpp: whitespace and backspace, as it calls them).
 const roleForbiddenBytes = "\x09\x0a\x0b\x0c\x0d\x20\x7f"
 
-// validateRole applies the rules of Mesos (Mesos source, common/roles.cpp,
-// validate): a role is "*" or a path of components parted by single slashes. A
-// master answers a SUBSCRIBE that breaks them with an ERROR event, after the
-// scheduler started and became leader: too late to be noticed with ease.
-func validateRole(path *field.Path, role string) field.ErrorList {
+// ValidateRole returns what is wrong with a Mesos role, nothing if it is legal. It
+// applies the rules of Mesos (Mesos source, common/roles.cpp, validate): a role is
+// "*" or a path of components parted by single slashes. A master answers a
+// SUBSCRIBE that breaks them with an ERROR event, after the scheduler started and
+// became leader: too late to be noticed with ease.
+func ValidateRole(path *field.Path, role string) field.ErrorList {
 	if role == "" {
 		return field.ErrorList{field.Required(path, `a Mesos role, for example "*" or "engineering/batch"`)}
 	}

@@ -61,7 +61,7 @@ func TestRolesAgreeWithARecordedMaster(t *testing.T) {
 			}
 			judged++
 			refused := strings.Contains(event.Error.Message, "contains invalid role")
-			if errs := validateRole(field.NewPath("role"), role); (len(errs) > 0) != refused {
+			if errs := ValidateRole(field.NewPath("role"), role); (len(errs) > 0) != refused {
 				t.Errorf("10:%d: role %q: refused by the master %v (%s), here %v", l.Number, role, refused, event.Error.Message, errs)
 			}
 			role = "\x00"

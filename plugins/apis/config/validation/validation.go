@@ -56,7 +56,7 @@ func validateFramework(path *field.Path, framework *config.Framework) field.Erro
 	if framework.User == "" {
 		errs = append(errs, field.Required(path.Child("user"), "agents run the placeholder tasks as this user, for example root"))
 	}
-	errs = append(errs, validateRole(path.Child("role"), framework.Role)...)
+	errs = append(errs, ValidateRole(path.Child("role"), framework.Role)...)
 	if host := framework.Hostname; host != "" && !isHost(host) {
 		errs = append(errs, field.Invalid(path.Child("hostname"), host, "must be a host name or an IP address"))
 	}
