@@ -32,6 +32,28 @@ type Scalar struct {
 // are never changed, so they may be shared.
 type Scalars []Scalar
 
+// NewScalars returns the given amounts in the order of Scalars. Amounts of one name
+// are added up.
+func NewScalars(list ...Scalar) Scalars {
+	if len(list) == 0 {
+		return nil
+	}
+	sorted := slices.SortedStableFunc(slices.Values(list), func(a, b Scalar) int { return strings.Compare(a.Name, b.Name) })
+	sums := sorted[:0]
+	for _, s := range sorted {
+		if n := len(sums); n > 0 && sums[n-1].Name == s.Name {
+			sums[n-1].Milli = addSaturated(sums[n-1].Milli, s.Milli)
+		} else {
+			sums = append(sums, s)
+		}
+	}
+	sums = slices.DeleteFunc(sums, func(s Scalar) bool { return s.Milli == 0 })
+	if len(sums) == 0 {
+		return nil
+	}
+	return sums
+}
+
 // Of returns the amount of a name, 0 if there is none.
 func (s Scalars) Of(name string) int64 {
 	for i := range s {

@@ -16,7 +16,11 @@ limitations under the License.
 
 package resources
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Label is a key and a value of a reservation.
 type Label struct{ Key, Value string }
@@ -63,15 +67,35 @@ func (f *Flavour) Reserved() *Reservation {
 }
 
 // Equal reports whether both are the same to Mesos. Flavours that came from a
-// master are compared as they came.
+// master are compared as they came, so one that we made up never equals them, be it
+// reserved alike.
 func (f *Flavour) Equal(other *Flavour) bool {
-	if f == nil || other == nil {
-		return f == other
-	}
-	if f == other {
+	switch {
+	case f == other:
 		return true
+	case f.plain() || other.plain():
+		return f.plain() && other.plain()
 	}
-	return f.Revocable == other.Revocable && f.Wire == other.Wire && (f.Wire != "" || f.String() == other.String())
+	return f.Revocable == other.Revocable && f.Wire == other.Wire &&
+		(f.Wire != "" || slices.EqualFunc(f.Reservations, other.Reservations, Reservation.equal))
+}
+
+// plain reports whether f is a way of writing the nil Flavour.
+func (f *Flavour) plain() bool {
+	return f == nil || !f.Revocable && f.Wire == "" && len(f.Reservations) == 0
+}
+
+// equal compares as the master does: labels in any order, each as often (Mesos
+// source, common/type_utils.cpp, operator== of Labels).
+func (r Reservation) equal(other Reservation) bool {
+	if r.Role != other.Role || r.Dynamic != other.Dynamic || r.Principal != other.Principal || len(r.Labels) != len(other.Labels) {
+		return false
+	}
+	return slices.Equal(slices.SortedFunc(slices.Values(r.Labels), compareLabels), slices.SortedFunc(slices.Values(other.Labels), compareLabels))
+}
+
+func compareLabels(a, b Label) int {
+	return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Value, b.Value))
 }
 
 // Label returns the value of a label of the deciding reservation, "" if there is

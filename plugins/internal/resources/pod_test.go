@@ -130,7 +130,8 @@ func TestForPodUnsupported(t *testing.T) {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 	const message = "pod requests resources that cannot be claimed from Mesos: example.com/dongle, " +
-		"hugepages-2Mi, nvidia.com/gpu (supported are cpu, memory and ephemeral-storage)"
+		"hugepages-2Mi, nvidia.com/gpu (supported are cpu, memory and ephemeral-storage; " +
+		"map others to Mesos scalars in the scheduler's args, resources.extended)"
 	if err.Error() != message {
 		t.Errorf("error = %q, want %q", err, message)
 	}

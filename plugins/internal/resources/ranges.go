@@ -17,6 +17,8 @@ limitations under the License.
 package resources
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,21 +35,16 @@ type Ranges []Range
 // NewRanges returns the union of the given ranges. Those with Begin after End are
 // left out.
 func NewRanges(list ...Range) Ranges {
+	if len(list) == 0 {
+		return nil
+	}
 	sorted := make(Ranges, 0, len(list))
 	for _, r := range list {
 		if r.Begin <= r.End {
 			sorted = append(sorted, r)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b Range) int {
-		switch {
-		case a.Begin < b.Begin:
-			return -1
-		case a.Begin > b.Begin:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(sorted, func(a, b Range) int { return cmp.Compare(a.Begin, b.Begin) })
 	merged := sorted[:0]
 	for _, r := range sorted {
 		if n := len(merged); n > 0 && (r.Begin <= merged[n-1].End || r.Begin-merged[n-1].End == 1) {
@@ -81,18 +78,16 @@ func (r Ranges) Sub(other Ranges) Ranges {
 	var rest Ranges
 	for _, whole := range r {
 		begin, gone := whole.Begin, false
-		for _, o := range other {
-			if o.End < begin || gone {
-				continue
-			}
-			if o.Begin > whole.End {
-				break
-			}
+		for len(other) > 0 && !gone && other[0].Begin <= whole.End {
+			o := other[0]
 			if o.Begin > begin {
 				rest = append(rest, Range{begin, o.Begin - 1})
 			}
+			// What ends later may cover some of the next range too. Never beyond the
+			// largest uint64: begin is only moved where whole.End is larger still.
 			if gone = o.End >= whole.End; !gone {
-				begin = o.End + 1
+				begin = max(begin, o.End+1)
+				other = other[1:]
 			}
 		}
 		if !gone {
@@ -104,19 +99,42 @@ func (r Ranges) Sub(other Ranges) Ranges {
 
 // Intersect returns what is in both.
 func (r Ranges) Intersect(other Ranges) Ranges {
-	if len(r) == 0 || len(other) == 0 {
-		return nil
+	var both Ranges
+	for len(r) > 0 && len(other) > 0 {
+		if begin, end := max(r[0].Begin, other[0].Begin), min(r[0].End, other[0].End); begin <= end {
+			both = append(both, Range{begin, end})
+		}
+		if r[0].End < other[0].End {
+			r = r[1:]
+		} else {
+			other = other[1:]
+		}
 	}
-	return r.Sub(r.Sub(other))
+	return both
 }
 
 // Contains reports whether all of other is in r.
-func (r Ranges) Contains(other Ranges) bool { return len(other) == 0 || len(other.Sub(r)) == 0 }
+func (r Ranges) Contains(other Ranges) bool {
+	for _, o := range other {
+		for len(r) > 0 && r[0].End < o.Begin {
+			r = r[1:]
+		}
+		// Ranges never touch, so that only one can hold all of o.
+		if len(r) == 0 || r[0].Begin > o.Begin || r[0].End < o.End {
+			return false
+		}
+	}
+	return true
+}
 
 // Count returns how many integers there are, at most the largest uint64.
 func (r Ranges) Count() (n uint64) {
 	for _, one := range r {
-		n += one.End - one.Begin + 1
+		// Only all of the integers there are exceed it, by one.
+		more := one.End - one.Begin
+		if n += more; n != math.MaxUint64 {
+			n++
+		}
 	}
 	return n
 }
