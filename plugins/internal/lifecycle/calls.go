@@ -27,6 +27,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // callRetry is how long after a failed call it is made again.
@@ -274,8 +275,12 @@ func (m *Manager) accepted(b offers.Batch, ids []string, err error, start time.T
 }
 
 func (m *Manager) task(c *claims.Claim) mesos.Task {
+	parts := c.Parts
+	if parts == nil {
+		parts = []resources.Portion{{Bundle: c.Need}}
+	}
 	return mesos.Task{
-		ID: c.TaskID, Name: c.Pod.Name, Need: c.Need.Vector, Command: m.cfg.Command,
+		ID: c.TaskID, Name: c.Pod.Name, Parts: parts, Command: m.cfg.Command,
 		Labels: []mesos.Label{
 			{Key: LabelNamespace, Value: c.Pod.Namespace},
 			{Key: LabelName, Value: c.Pod.Name},

@@ -19,6 +19,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 func TestCallQueueKeepsOrder(t *testing.T) {
@@ -231,7 +233,7 @@ func TestAcceptSaysWhatItLaunches(t *testing.T) {
 			t.Errorf("ACCEPT of %v, agent %s, role %s, refusing the rest for %s although a pod waits", launch.OfferIDs, launch.AgentID, launch.Role, launch.Refuse)
 		}
 		want := []mesos.Label{{Key: LabelNamespace, Value: "ns"}, {Key: LabelName, Value: "p"}, {Key: LabelUID, Value: "uid-p"}}
-		if len(launch.Tasks) != 1 || launch.Tasks[0].ID != id || launch.Tasks[0].Need != podNeed || !slices.Equal(launch.Tasks[0].Labels, want) {
+		if len(launch.Tasks) != 1 || launch.Tasks[0].ID != id || !reflect.DeepEqual(launch.Tasks[0].Parts, []resources.Portion{{Bundle: resources.Bundle{Vector: podNeed}}}) || !slices.Equal(launch.Tasks[0].Labels, want) {
 			t.Errorf("tasks %+v", launch.Tasks)
 		}
 	})

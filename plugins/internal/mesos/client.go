@@ -35,13 +35,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Accept implements Client: ACCEPT with one LAUNCH. A nil error says that the
+// Accept implements Client: ACCEPT with its reservations and one LAUNCH. A nil error says that the
 // master took the call, not that the tasks run: that, and refusals of offers or
 // tasks, come as updates.
 func (s *Session) Accept(ctx context.Context, launch Launch) error {
 	return s.send(ctx, scheduler.Call_ACCEPT,
 		func(l *lanes) *lane { return l.forAgent(launch.AgentID) },
-		func(id string) ([][]byte, error) { return one(encodeAccept(id, launch)) })
+		func(id string) ([][]byte, error) { return one(encodeAccept(id, s.cfg.Framework.Principal, launch)) })
 }
 
 // Decline implements Client. Ids that the master does not know are ignored by it.

@@ -46,7 +46,7 @@ func live(t *testing.T, n *memNet, change func(*rig, *Config)) (*fakeMaster, *ri
 func launchOf(agent string, tasks ...string) Launch {
 	l := Launch{OfferIDs: []string{"O1"}, AgentID: agent, Role: "k8s"}
 	for _, id := range tasks {
-		l.Tasks = append(l.Tasks, Task{ID: id, Name: id, Need: resources.Vector{resources.CPU: 500}, Command: []string{"sleep", "infinity"}})
+		l.Tasks = append(l.Tasks, Task{ID: id, Name: id, Parts: plain(resources.Vector{resources.CPU: 500}), Command: []string{"sleep", "infinity"}})
 	}
 	return l
 }
@@ -117,8 +117,8 @@ func TestCallsThatCannotBeMade(t *testing.T) {
 			"no tasks":       r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks = nil })),
 			"no id":          r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].ID = "" })),
 			"no command":     r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].Command = nil })),
-			"needs nothing":  r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].Need = resources.Vector{} })),
-			"needs negative": r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].Need[resources.Memory] = -1 })),
+			"needs nothing":  r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].Parts = nil })),
+			"needs negative": r.session.Accept(ctx, bad(func(l *Launch) { l.Tasks[0].Parts[0].Bundle.Vector[resources.Memory] = -1 })),
 		} {
 			var call *CallError
 			if !errors.As(err, &call) || call.Status != 0 || call.OutcomeUnknown() || call.Type == "" {

@@ -183,7 +183,7 @@ func (i *instance) launch(t *testing.T, host, task string) {
 		t.Fatalf("no offer of %s", host)
 	}
 	l := mesos.Launch{AgentID: held[0].AgentID, Role: held[0].Role, Tasks: []mesos.Task{{
-		ID: task, Name: task, Need: resources.Vector{resources.CPU: 1500, resources.Memory: 256_000}, Command: []string{"sleep", "infinity"},
+		ID: task, Name: task, Parts: []resources.Portion{{Bundle: resources.Bundle{Vector: resources.Vector{resources.CPU: 1500, resources.Memory: 256_000}}}}, Command: []string{"sleep", "infinity"},
 		Labels: []mesos.Label{{Key: "pod", Value: task}},
 	}}}
 	for _, o := range held {

@@ -25,8 +25,6 @@ import (
 
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
-
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 const (
@@ -146,30 +144,43 @@ func offerIDs(ids []string) []mesosv1.OfferID {
 	return out
 }
 
-// encodeAccept builds ACCEPT with one LAUNCH of the tasks, in their order: the
-// master serves them in that order from the shrinking rest of the offers.
-func encodeAccept(framework string, l Launch) ([]byte, error) {
+// encodeAccept builds ACCEPT: the reservations, then one LAUNCH of the tasks, in
+// their order: the master serves them in that order from the shrinking rest of the
+// offers. principal is the framework's.
+func encodeAccept(framework, principal string, l Launch) ([]byte, error) {
 	if err := validateLaunch(l); err != nil {
 		return nil, err
 	}
+	operations := make([]mesosv1.Offer_Operation, 0, len(l.Reserve)+1)
+	for _, p := range l.Reserve {
+		entries, err := reserveEntries(p, l.Role, principal)
+		if err != nil {
+			return nil, err
+		}
+		operations = append(operations, mesosv1.Offer_Operation{
+			Type:    mesosv1.Offer_Operation_RESERVE,
+			Reserve: &mesosv1.Offer_Operation_Reserve{Resources: entries},
+		})
+	}
 	infos := make([]mesosv1.TaskInfo, len(l.Tasks))
 	for i, task := range l.Tasks {
-		info, err := taskInfo(task, l.AgentID, l.Role)
+		info, err := taskInfo(task, l.AgentID, l.Role, principal)
 		if err != nil {
 			return nil, err
 		}
 		infos[i] = info
 	}
+	operations = append(operations, mesosv1.Offer_Operation{
+		Type:   mesosv1.Offer_Operation_LAUNCH,
+		Launch: &mesosv1.Offer_Operation_Launch{TaskInfos: infos},
+	})
 	return marshalCall(&scheduler.Call{
 		Type:        scheduler.Call_ACCEPT,
 		FrameworkID: frameworkID(framework),
 		Accept: &scheduler.Call_Accept{
-			OfferIDs: offerIDs(l.OfferIDs),
-			Operations: []mesosv1.Offer_Operation{{
-				Type:   mesosv1.Offer_Operation_LAUNCH,
-				Launch: &mesosv1.Offer_Operation_Launch{TaskInfos: infos},
-			}},
-			Filters: filters(l.Refuse),
+			OfferIDs:   offerIDs(l.OfferIDs),
+			Operations: operations,
+			Filters:    filters(l.Refuse),
 		},
 	})
 }
@@ -199,11 +210,11 @@ func validateLaunch(l Launch) error {
 
 // taskInfo builds a command task in the post-refinement format: no role on the
 // resources, the allocation role in allocation_info.
-func taskInfo(t Task, agent, role string) (mesosv1.TaskInfo, error) {
+func taskInfo(t Task, agent, role, principal string) (mesosv1.TaskInfo, error) {
 	if t.ID == "" || len(t.Command) == 0 {
 		return mesosv1.TaskInfo{}, fmt.Errorf("task %q needs an id and a command", t.ID)
 	}
-	needs, err := taskResources(t, role)
+	needs, err := taskEntries(t, role, principal)
 	if err != nil {
 		return mesosv1.TaskInfo{}, err
 	}
@@ -224,32 +235,6 @@ func taskInfo(t Task, agent, role string) (mesosv1.TaskInfo, error) {
 		}
 	}
 	return info, nil
-}
-
-// taskResources lists the scalars that the task needs, only those above zero.
-func taskResources(t Task, role string) ([]mesosv1.Resource, error) {
-	out := make([]mesosv1.Resource, 0, resources.NumKinds)
-	for k := range resources.NumKinds {
-		need := t.Need[k]
-		if need < 0 {
-			return nil, fmt.Errorf("task %q needs a negative amount of %s", t.ID, k.MesosName())
-		}
-		if need == 0 {
-			continue
-		}
-		scalar := mesosv1.SCALAR
-		allocated := role
-		out = append(out, mesosv1.Resource{
-			Name:           k.MesosName(),
-			Type:           &scalar,
-			Scalar:         &mesosv1.Value_Scalar{Value: resources.ToMesosScalar(need)},
-			AllocationInfo: &mesosv1.Resource_AllocationInfo{Role: &allocated},
-		})
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("task %q needs nothing; the master answers such a task with TASK_ERROR", t.ID)
-	}
-	return out, nil
 }
 
 func encodeDecline(framework string, ids []string, refuse time.Duration) ([]byte, error) {

@@ -70,7 +70,7 @@ func TestEveryCallHasItsType(t *testing.T) {
 	for kind, b := range map[scheduler.Call_Type][]byte{
 		scheduler.Call_SUBSCRIBE:        must(encodeSubscribe(info, "fw", time.Minute, nil)),
 		scheduler.Call_UPDATE_FRAMEWORK: must(encodeUpdateFramework(info, "fw", nil)),
-		scheduler.Call_ACCEPT:           must(encodeAccept("fw", launchOf("S0", "t"))),
+		scheduler.Call_ACCEPT:           must(encodeAccept("fw", "", launchOf("S0", "t"))),
 		scheduler.Call_DECLINE:          must(encodeDecline("fw", []string{"O"}, 0)),
 		scheduler.Call_KILL:             must(encodeKill("fw", TaskRef{TaskID: "t"})),
 		scheduler.Call_REVIVE:           must(encodeRevive("fw", nil)),
@@ -84,12 +84,17 @@ func TestEveryCallHasItsType(t *testing.T) {
 	}
 }
 
+// plain is what a task asks for of unreserved resources.
+func plain(v resources.Vector) []resources.Portion {
+	return []resources.Portion{{Bundle: resources.Bundle{Vector: v}}}
+}
+
 func TestAcceptOnTheWire(t *testing.T) {
-	b, err := encodeAccept("fw", Launch{
+	b, err := encodeAccept("fw", "", Launch{
 		OfferIDs: []string{"O2", "O1"}, AgentID: "S7", Role: "k8s/team-a", Refuse: 1500 * time.Millisecond,
 		Tasks: []Task{{
 			ID: "uid.1", Name: "default/web", Command: []string{"sleep", "infinity"},
-			Need:   resources.Vector{resources.CPU: 250, resources.Memory: 64_123, resources.GPU: 0, resources.Disk: 1},
+			Parts:  plain(resources.Vector{resources.CPU: 250, resources.Memory: 64_123, resources.GPU: 0, resources.Disk: 1}),
 			Labels: []Label{{"b", "2"}, {"a", ""}},
 		}},
 	})

@@ -112,7 +112,8 @@ type Subscription struct {
 type Task struct {
 	// ID is "<pod UID>.<attempt>"; Name is what Mesos' pages show.
 	ID, Name string
-	Need     resources.Vector
+	// Parts is what the task asks for, by the exact flavours that the offers hold.
+	Parts []resources.Portion
 	// Labels go into TaskInfo.labels, in the given order.
 	Labels []Label
 	// Command is the argv of the placeholder, run without a shell.
@@ -122,12 +123,19 @@ type Task struct {
 // Label is one key and value of a task.
 type Label struct{ Key, Value string }
 
-// Launch is one ACCEPT: all offers of one agent and one role, one LAUNCH.
+// Launch is one ACCEPT: all offers of one agent and one role, reservations to make,
+// and one LAUNCH.
 type Launch struct {
 	OfferIDs []string
 	AgentID  string
 	Role     string
-	Tasks    []Task
+	// Reserve is reserved before the tasks are launched, so that their Parts may ask
+	// for it. A flavour's deciding reservation must be a dynamic one for Role; it
+	// gets our principal if it names none. The operations carry no id: the master
+	// drops one that it refuses and goes on with the next, and the tasks that
+	// counted on it become TASK_ERROR.
+	Reserve []resources.Portion
+	Tasks   []Task
 	// Refuse is Filters.refuse_seconds for what the tasks leave over.
 	Refuse time.Duration
 }

@@ -107,6 +107,7 @@ func launchOf(accept protoreflect.Message, role string) (mesos.Launch, bool) {
 			return l, false
 		}
 		l.AgentID = agent
+		var needs resources.Vector
 		for _, r := range wire.List(info, "resources") {
 			kind, known := resources.KindOfMesos(wire.Text(r, "name"))
 			scalar := wire.Sub(r, "scalar")
@@ -118,11 +119,12 @@ func launchOf(accept protoreflect.Message, role string) (mesos.Launch, bool) {
 			if !ok || need <= 0 || wire.Sub(r, "revocable") != nil || len(wire.List(r, "reservations")) > 0 || wire.Sub(r, "disk") != nil {
 				return l, false
 			}
-			task.Need[kind] += need
+			needs[kind] += need
 		}
-		if task.Need == (resources.Vector{}) {
+		if needs.IsZero() {
 			return l, false
 		}
+		task.Parts = []resources.Portion{{Bundle: resources.Bundle{Vector: needs}}}
 		l.Tasks = append(l.Tasks, task)
 	}
 	unique := slices.Compact(slices.Sorted(slices.Values(l.OfferIDs)))

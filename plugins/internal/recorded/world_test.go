@@ -283,10 +283,11 @@ func (w *world) reserve(now process, task mesos.Task, host string) {
 	w.mu.Lock()
 	name := fmt.Sprintf("p%d", len(w.told))
 	w.mu.Unlock()
-	pod := podOf(name, task.Need)
+	need := task.Parts[0].Bundle.Vector
+	pod := podOf(name, need)
 	w.create(pod)
 	now.manager.Begin(pod)
-	id, err := now.manager.Reserve(pod, host, task.Need)
+	id, err := now.manager.Reserve(pod, host, need)
 	if err != nil {
 		w.remove(pod)
 		return
