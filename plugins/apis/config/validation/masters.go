@@ -51,9 +51,7 @@ func validateMasters(path *field.Path, masters []string) field.ErrorList {
 			continue
 		}
 		if j, seen := first[address]; seen {
-			duplicate := field.Duplicate(path.Index(i), entry)
-			duplicate.Detail = fmt.Sprintf("names the same host and port as %s", path.Index(j))
-			errs = append(errs, duplicate)
+			errs = append(errs, duplicate(path.Index(i), entry, fmt.Sprintf("names the same host and port as %s", path.Index(j))))
 			continue
 		}
 		first[address] = i

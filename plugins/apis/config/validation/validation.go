@@ -19,6 +19,7 @@ package validation
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,12 @@ func ValidateMesosOffersArgs(path *field.Path, args *config.MesosOffersArgs) fie
 	errs = append(errs, validateOffers(path.Child("offers"), &args.Offers)...)
 	errs = append(errs, validateSession(path.Child("session"), &args.Session)...)
 	errs = append(errs, validatePlaceholder(path.Child("placeholder"), &args.Placeholder)...)
+	errs = append(errs, validateRoles(path.Child("roles"), &args.Roles)...)
+	errs = append(errs, oneOf(path.Child("reservations", "policy"), args.Reservations.Policy, config.ReservationPolicyReservedFirst,
+		config.ReservationPolicyUnreservedFirst, config.ReservationPolicyReservedOnly)...)
+	errs = append(errs, validateRevocable(path.Child("revocable"), &args.Revocable)...)
+	errs = append(errs, validateResources(path.Child("resources"), &args.Resources)...)
+	errs = append(errs, validateQuota(path.Child("quota"), &args.Quota)...)
 	return errs
 }
 
@@ -146,13 +153,7 @@ func validateOffers(path *field.Path, offers *config.Offers) field.ErrorList {
 const minRecordBytes = 64 << 10
 
 func validateSession(path *field.Path, session *config.Session) field.ErrorList {
-	var errs field.ErrorList
-	switch session.Start {
-	case config.SessionStartLeading, config.SessionStartImmediately:
-	default:
-		errs = append(errs, field.NotSupported(path.Child("start"), session.Start,
-			[]config.SessionStart{config.SessionStartLeading, config.SessionStartImmediately}))
-	}
+	errs := oneOf(path.Child("start"), session.Start, config.SessionStartLeading, config.SessionStartImmediately)
 	errs = append(errs, inRange(path.Child("callTimeout"), session.CallTimeout, 100*time.Millisecond, 10*time.Minute)...)
 	errs = append(errs, intInRange(path.Child("heartbeatMisses"), session.HeartbeatMisses, 1, 20)...)
 	if session.MaxRecordBytes < minRecordBytes {
@@ -174,6 +175,29 @@ func validatePlaceholder(path *field.Path, placeholder *config.Placeholder) fiel
 		return field.ErrorList{field.Invalid(command.Index(0), "", "must be the program to run")}
 	}
 	return nil
+}
+
+func validateQuota(path *field.Path, quota *config.Quota) field.ErrorList {
+	errs := inRange(path.Child("pollPeriod"), quota.PollPeriod, time.Second, 10*time.Minute)
+	if quota.ResourceQuota && quota.Push {
+		errs = append(errs, field.Forbidden(path.Child("push"),
+			fmt.Sprintf("must not be true together with %s: each quota would follow the other", path.Child("resourceQuota"))))
+	}
+	return errs
+}
+
+func oneOf[T ~string](path *field.Path, value T, allowed ...T) field.ErrorList {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(path, value, allowed)}
+}
+
+// duplicate says in detail what the value is the same as.
+func duplicate(path *field.Path, value any, detail string) *field.Error {
+	err := field.Duplicate(path, value)
+	err.Detail = detail
+	return err
 }
 
 func inRange(path *field.Path, value metav1.Duration, low, high time.Duration) field.ErrorList {

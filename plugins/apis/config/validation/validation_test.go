@@ -72,6 +72,10 @@ func durationCases() []durationCase {
 		{"session.callTimeout", func(a *args) *metav1.Duration { return &a.Session.CallTimeout }, 100 * time.Millisecond, 10 * time.Minute},
 		{"session.backoffInitial", func(a *args) *metav1.Duration { return &a.Session.BackoffInitial }, 10 * time.Millisecond, time.Minute},
 		{"session.backoffMax", func(a *args) *metav1.Duration { return &a.Session.BackoffMax }, 10 * time.Millisecond, time.Hour},
+		{"roles.fallbackAfter", func(a *args) *metav1.Duration { return &a.Roles.FallbackAfter }, 0, 10 * time.Minute},
+		{"roles.updatePeriod", func(a *args) *metav1.Duration { return &a.Roles.UpdatePeriod }, time.Second, 10 * time.Minute},
+		{"roles.keepUnused", func(a *args) *metav1.Duration { return &a.Roles.KeepUnused }, 0, 24 * time.Hour},
+		{"quota.pollPeriod", func(a *args) *metav1.Duration { return &a.Quota.PollPeriod }, time.Second, 10 * time.Minute},
 	}
 }
 
@@ -185,21 +189,29 @@ func TestFields(t *testing.T) {
 			"FieldValueInvalid offers.maxTasksPerAccept", "FieldValueNotSupported session.start",
 			"FieldValueInvalid session.callTimeout", "FieldValueInvalid session.heartbeatMisses",
 			"FieldValueInvalid session.maxRecordBytes", "FieldValueInvalid session.backoffInitial",
-			"FieldValueInvalid session.backoffMax", "FieldValueRequired placeholder.command"}},
+			"FieldValueInvalid session.backoffMax", "FieldValueRequired placeholder.command",
+			"FieldValueInvalid roles.updatePeriod", "FieldValueNotSupported reservations.policy",
+			"FieldValueNotSupported resources.hostPorts", "FieldValueRequired resources.gpus.resourceName",
+			"FieldValueNotSupported resources.gpus.agents", "FieldValueInvalid quota.pollPeriod"}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			args := validArgs(t)
-			tt.set(args)
-			before := args.DeepCopy()
-			errs := validation.ValidateMesosOffersArgs(nil, args)
-			if diff := cmp.Diff(tt.want, summary(errs)); diff != "" {
-				t.Errorf("errors (-want +got):\n%s\n%v", diff, errs)
-			}
-			if diff := cmp.Diff(before, args); diff != "" {
-				t.Errorf("validation changed the arguments (-before +after):\n%s", diff)
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { judgeFields(t, tt.set, tt.want) })
+	}
+}
+
+// judgeFields changes valid arguments and compares the errors, and checks that
+// validation leaves them as they are.
+func judgeFields(t *testing.T, set func(*config.MesosOffersArgs), want []string) {
+	t.Helper()
+	args := validArgs(t)
+	set(args)
+	before := args.DeepCopy()
+	errs := validation.ValidateMesosOffersArgs(nil, args)
+	if diff := cmp.Diff(want, summary(errs)); diff != "" {
+		t.Errorf("errors (-want +got):\n%s\n%v", diff, errs)
+	}
+	if diff := cmp.Diff(before, args); diff != "" {
+		t.Errorf("validation changed the arguments (-before +after):\n%s", diff)
 	}
 }
 
