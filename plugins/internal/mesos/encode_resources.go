@@ -29,24 +29,20 @@ import (
 // Every entry is in the post-refinement format: no role, the reservation stack in
 // reservations, the role that the offer was allocated to in allocation_info.
 
-// taskEntries lists what a task asks for.
+// taskEntries lists what a task asks for. What the master would answer with a
+// TASK_ERROR for that task alone, such as a part of a GPU, is its to refuse: an
+// error here fails all tasks of the call.
 func taskEntries(t Task, role, principal string) ([]mesosv1.Resource, error) {
 	var out []mesosv1.Resource
-	var gpus int64
 	for i := range t.Parts {
 		entries, err := portionEntries(out, &t.Parts[i], role, principal)
 		if err != nil {
 			return nil, fmt.Errorf("task %q: %w", t.ID, err)
 		}
 		out = entries
-		gpus += t.Parts[i].Bundle.Vector[resources.GPU]
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("task %q needs nothing; the master answers such a task with TASK_ERROR", t.ID)
-	}
-	if gpus%1000 != 0 {
-		// The master judges the sum of a task's entries, not each.
-		return nil, fmt.Errorf("task %q needs %v gpus; the master takes whole ones only", t.ID, resources.ToMesosScalar(gpus))
 	}
 	return out, nil
 }
