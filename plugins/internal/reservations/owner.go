@@ -1,0 +1,212 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package reservations
+
+import (
+	"fmt"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Annotation on the pods of a StatefulSet, with the value "true", reserves what
+// they get, so that they find it again on the same node.
+const Annotation = "kube-mesos.io/reserve"
+
+// prefix begins the labels that reservations of ours have.
+const prefix = "kube-mesos.io/"
+
+// Labels of a reservation. They are part of its identity (Mesos source,
+// common/resources.cpp, operator== of ReservationInfo), and all that is ever
+// stored about it.
+const (
+	LabelFrameworkID    = prefix + "framework-id"
+	LabelNamespace      = prefix + "namespace"
+	LabelPod            = prefix + "pod"
+	LabelStatefulSet    = prefix + "statefulset"
+	LabelStatefulSetUID = prefix + "statefulset-uid"
+)
+
+// Owner is the pod for whose sake a reservation is there: not one that lives now,
+// but all that ever have its name and are of its StatefulSet.
+type Owner struct {
+	Namespace, Pod, StatefulSet string
+	StatefulSetUID              types.UID
+}
+
+// Key names the owner: no two owners have the same one. Names and UIDs contain no
+// "/".
+func (o Owner) Key() string {
+	return o.Namespace + "/" + o.Pod + "/" + string(o.StatefulSetUID)
+}
+
+// Asked reports whether the pod is to get a reservation of its own. What is neither
+// "true" nor "false" is asked for too, so that OwnerOf tells what is wrong.
+func Asked(pod *v1.Pod) bool {
+	value, ok := pod.Annotations[Annotation]
+	return ok && value != "false"
+}
+
+// OwnerOf returns the owner of the reservation that the pod asks for. The error
+// tells users why there cannot be one.
+func OwnerOf(pod *v1.Pod) (Owner, error) {
+	if value := pod.Annotations[Annotation]; value != "true" {
+		return Owner{}, fmt.Errorf("annotation %s is %q; it must be \"true\" or \"false\"", Annotation, value)
+	}
+	set, ok := statefulSetOf(pod)
+	if !ok {
+		return Owner{}, fmt.Errorf("annotation %s needs a StatefulSet as the pod's controller: other pods have no name to find their reservation by again", Annotation)
+	}
+	return Owner{Namespace: pod.Namespace, Pod: pod.Name, StatefulSet: set.Name, StatefulSetUID: set.UID}, nil
+}
+
+// statefulSetOf returns the StatefulSet that controls the pod.
+func statefulSetOf(pod *v1.Pod) (*metav1.OwnerReference, bool) {
+	ref := metav1.GetControllerOf(pod)
+	if ref == nil || ref.Kind != "StatefulSet" || !strings.HasPrefix(ref.APIVersion, "apps/") {
+		return nil, false
+	}
+	return ref, true
+}
+
+// Flavour returns what to reserve unreserved resources as: dynamically, for the
+// role they are allocated to, by our principal ("" without authentication).
+func Flavour(frameworkID, role, principal string, owner Owner) *resources.Flavour {
+	return &resources.Flavour{Reservations: []resources.Reservation{{
+		Role: role, Dynamic: true, Principal: principal,
+		Labels: []resources.Label{
+			{Key: LabelFrameworkID, Value: frameworkID},
+			{Key: LabelNamespace, Value: owner.Namespace},
+			{Key: LabelPod, Value: owner.Pod},
+			{Key: LabelStatefulSet, Value: owner.StatefulSet},
+			{Key: LabelStatefulSetUID, Value: string(owner.StatefulSetUID)},
+		},
+	}}}
+}
+
+// Parse returns the owner of a reservation of ours: one that Flavour made for the
+// framework, whatever its role, principal and the order of its labels.
+func Parse(f *resources.Flavour, frameworkID string) (Owner, bool) {
+	id := identify(f, frameworkID)
+	return id.owner, id.kind == ours
+}
+
+// Classify tells who may use resources of the flavour. Without labels that is any
+// pod of the role: key is "". A reservation of ours is for the pods with that
+// Owner.Key alone. Other labelled reservations are other people's: not usable.
+func Classify(f *resources.Flavour, frameworkID string) (key string, usable bool) {
+	switch id := identify(f, frameworkID); id.kind {
+	case unlabelled:
+		return "", true
+	case ours:
+		return id.name, true
+	default:
+		return "", false
+	}
+}
+
+// kind tells reservations apart by whom they are for.
+type kind uint8
+
+const (
+	// unlabelled is what no label reserves, and what is not reserved at all.
+	unlabelled kind = iota
+	// ours are the reservations that Flavour made for us.
+	ours
+	// foreign are reservations of another framework of this kind.
+	foreign
+	// unreadable are those with labels like ours that Flavour never makes.
+	unreadable
+	// others have labels that mean nothing to us.
+	others
+)
+
+// identity is what the labels of a flavour say.
+type identity struct {
+	kind  kind
+	owner Owner
+	// name is Owner.Key for ours; different for different identities.
+	name string
+	// framework is whose a foreign one is.
+	framework string
+}
+
+// identify reads the labels of a flavour.
+func identify(f *resources.Flavour, frameworkID string) identity {
+	last := f.Reserved()
+	if last == nil {
+		return identity{}
+	}
+	labelled := false
+	for i := range f.Reservations[:len(f.Reservations)-1] {
+		labelled = labelled || len(f.Reservations[i].Labels) > 0
+	}
+	switch {
+	case len(last.Labels) == 0 && !labelled:
+		return identity{}
+	case !hasOurs(last.Labels):
+		return identity{kind: others}
+	}
+	values, clean := valuesOf(last.Labels)
+	owner := Owner{
+		Namespace: values[LabelNamespace], Pod: values[LabelPod],
+		StatefulSet: values[LabelStatefulSet], StatefulSetUID: types.UID(values[LabelStatefulSetUID]),
+	}
+	id := identity{framework: values[LabelFrameworkID], owner: owner}
+	complete := clean && !labelled && last.Dynamic && owner.Namespace != "" && owner.Pod != "" &&
+		owner.StatefulSet != "" && owner.StatefulSetUID != ""
+	switch {
+	case id.framework != "" && id.framework != frameworkID:
+		id.kind, id.name = foreign, "foreign "+f.String()
+	case id.framework == "" || !complete:
+		id.kind, id.name = unreadable, "unreadable "+f.String()
+	default:
+		id.kind, id.name = ours, owner.Key()
+	}
+	return id
+}
+
+func hasOurs(labels []resources.Label) bool {
+	for _, l := range labels {
+		if strings.HasPrefix(l.Key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// valuesOf returns the labels by key. clean is false if there are others than those
+// that Flavour makes, or one of them twice.
+func valuesOf(labels []resources.Label) (values map[string]string, clean bool) {
+	values, clean = make(map[string]string, len(labels)), true
+	for _, l := range labels {
+		if _, twice := values[l.Key]; twice || strings.Contains(l.Value, "/") {
+			clean = false
+		}
+		switch l.Key {
+		case LabelFrameworkID, LabelNamespace, LabelPod, LabelStatefulSet, LabelStatefulSetUID:
+			values[l.Key] = l.Value
+		default:
+			clean = false
+		}
+	}
+	return values, clean
+}
