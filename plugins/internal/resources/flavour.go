@@ -88,10 +88,8 @@ func (f *Flavour) plain() bool {
 // equal compares as the master does: labels in any order, each as often (Mesos
 // source, common/type_utils.cpp, operator== of Labels).
 func (r Reservation) equal(other Reservation) bool {
-	if r.Role != other.Role || r.Dynamic != other.Dynamic || r.Principal != other.Principal || len(r.Labels) != len(other.Labels) {
-		return false
-	}
-	return slices.Equal(slices.SortedFunc(slices.Values(r.Labels), compareLabels), slices.SortedFunc(slices.Values(other.Labels), compareLabels))
+	return r.Role == other.Role && r.Dynamic == other.Dynamic && r.Principal == other.Principal &&
+		slices.Equal(slices.SortedFunc(slices.Values(r.Labels), compareLabels), slices.SortedFunc(slices.Values(other.Labels), compareLabels))
 }
 
 func compareLabels(a, b Label) int {

@@ -30,7 +30,7 @@ package resources
 // If the pools have too little, there are no parts, and short is the name, as
 // Bundle.FirstShort gives it, of the first resource that is. It is "" otherwise.
 func Split(pools []Portion, need Bundle) (parts []Portion, short string) {
-	rest := need.positive()
+	rest := need
 	for i := range pools {
 		if pools[i].Flavour.IsRevocable() {
 			continue
@@ -59,10 +59,10 @@ func Split(pools []Portion, need Bundle) (parts []Portion, short string) {
 // The revocable part, of RevocableFlavour, is the first of the parts.
 func SplitRiding(revocable Bundle, regular []Portion, need Bundle) (parts []Portion, short string) {
 	need = need.positive()
-	riding := Bundle{Vector: Vector{CPU: need.Vector[CPU]}}
 	if need.Vector[CPU] > max(revocable.Vector[CPU], 0) {
 		return nil, CPU.String()
 	}
+	var riding Bundle
 	for k := range need.Vector {
 		if need.Vector[k] <= revocable.Vector[k] {
 			riding.Vector[k] = need.Vector[k]
@@ -102,7 +102,7 @@ func (b Bundle) positive() Bundle {
 	return b
 }
 
-// upTo returns as much of b, which is nowhere negative, as a pool has.
+// upTo returns as much of b as a pool has, nothing where either has less than that.
 func (b *Bundle) upTo(pool *Bundle) Bundle {
 	taken := Bundle{
 		Vector: b.Vector.Min(pool.Vector).Max(Vector{}),

@@ -187,7 +187,8 @@ func drawCase(choose func(n int) int) (c splitCase) {
 				a.units[i] = int64(choose(largest+2)) - 1
 			}
 		}
-		a.ports = uint8(choose(256) & choose(256))
+		a.ports = uint8(choose(256))
+		a.ports &= uint8(choose(256))
 		return a
 	}
 	for i := range c.scale {

@@ -17,6 +17,7 @@ limitations under the License.
 package resources
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -86,20 +87,24 @@ func NewTable(options Options) *Table {
 			t.put(name, target{scalar: scalar})
 		}
 	}
+	t.nameKinds()
+	return t
+}
+
+// nameKinds adds the kinds by the names that Mesos and FirstShort have for them.
+// GPUs are called as the table maps them, if it does.
+func (t *Table) nameKinds() {
 	for k := range NumKinds {
-		// FirstShort names the kinds as Kubernetes does. GPUs have the name they were
-		// given, if any.
-		for _, name := range []string{k.MesosName(), k.String()} {
-			if _, taken := t.kubernetes[name]; taken {
-				continue
-			}
-			t.kubernetes[name] = k.String()
-			if gpus := t.kubernetes[GPU.MesosName()]; k == GPU && gpus != "" {
-				t.kubernetes[name] = gpus
+		name := k.String()
+		if k == GPU {
+			name = cmp.Or(t.kubernetes[k.MesosName()], name)
+		}
+		for _, mesos := range []string{k.MesosName(), k.String()} {
+			if _, taken := t.kubernetes[mesos]; !taken {
+				t.kubernetes[mesos] = name
 			}
 		}
 	}
-	return t
 }
 
 func (t *Table) put(name v1.ResourceName, to target) {
