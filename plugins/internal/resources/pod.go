@@ -38,7 +38,8 @@ type UnsupportedResourceError struct {
 // Error names the resources, what is supported instead, and how to change that.
 func (e *UnsupportedResourceError) Error() string {
 	return "pod requests resources that cannot be claimed from Mesos: " + joined(e.Names, ", ") +
-		" (supported are " + joined(e.Supported, " and ") + "; map others to Mesos scalars in the scheduler's args, resources.extended)"
+		" (supported are " + joined(e.Supported, " and ") +
+		"; the scheduler's args resources.gpus and resources.extended add GPUs and extended resources)"
 }
 
 // joined lists names, with last before the last.

@@ -131,7 +131,7 @@ func TestForPodUnsupported(t *testing.T) {
 	}
 	const message = "pod requests resources that cannot be claimed from Mesos: example.com/dongle, " +
 		"hugepages-2Mi, nvidia.com/gpu (supported are cpu, memory and ephemeral-storage; " +
-		"map others to Mesos scalars in the scheduler's args, resources.extended)"
+		"the scheduler's args resources.gpus and resources.extended add GPUs and extended resources)"
 	if err.Error() != message {
 		t.Errorf("error = %q, want %q", err, message)
 	}

@@ -126,7 +126,7 @@ func TestTableUnsupported(t *testing.T) {
 	got, err := testTable.ForPod(pod, testDefaults)
 	const message = "pod requests resources that cannot be claimed from Mesos: example.com/dongle, example.com/memory " +
 		"(supported are cpu, memory, ephemeral-storage, nvidia.com/gpu, amd.com/gpu, example.com/asic, example.com/fpga, " +
-		"example.com/old-fpga and hugepages-2Mi; map others to Mesos scalars in the scheduler's args, resources.extended)"
+		"example.com/old-fpga and hugepages-2Mi; the scheduler's args resources.gpus and resources.extended add GPUs and extended resources)"
 	var unsupported *UnsupportedResourceError
 	if !errors.As(err, &unsupported) || err.Error() != message || !got.IsZero() {
 		t.Fatalf("ForPod = %v, %v, want nothing and %s", got, err, message)
