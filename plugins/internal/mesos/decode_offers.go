@@ -19,7 +19,6 @@ package mesos
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -42,22 +41,9 @@ const (
 	fieldOfferUnavailability = 9
 	fieldOfferAllocationInfo = 10
 
-	fieldResourceName         = 1
-	fieldResourceType         = 2
-	fieldResourceScalar       = 3
-	fieldResourceRole         = 6
-	fieldResourceDisk         = 7
-	fieldResourceReservation  = 8
-	fieldResourceRevocable    = 9
-	fieldResourceShared       = 10
-	fieldResourceProviderID   = 12
-	fieldResourceReservations = 13
-
 	// fieldValue is the only field of the id messages, Scalar, AllocationInfo, and
 	// the first of Unavailability (start) and TimeInfo (nanoseconds).
 	fieldValue = 1
-
-	valueTypeScalar = 0
 )
 
 var (
@@ -70,8 +56,10 @@ var (
 // offerDecoder scans OFFERS straight into domain offers. It keeps its result and
 // its strings between events: an allocator brings the same agents over and over.
 type offerDecoder struct {
-	names *interner
-	out   []offers.Offer
+	names    *interner
+	ports    *memo[resources.Ranges]
+	flavours *memo[*resources.Flavour]
+	out      []offers.Offer
 	// role is the role of the last offer.
 	role string
 	// ids collects the offer ids of idBatch offers: one string per batch instead of
@@ -88,7 +76,11 @@ const (
 )
 
 func newOfferDecoder() *offerDecoder {
-	return &offerDecoder{names: newInterner(maxInterned)}
+	return &offerDecoder{
+		names:    newInterner(maxInterned),
+		ports:    newMemo(maxPortSets, parseRanges),
+		flavours: newMemo(maxFlavours, parseFlavour),
+	}
 }
 
 // leftOut are the offers of a record that cannot be used.
@@ -181,7 +173,7 @@ func (d *offerDecoder) field(o *offers.Offer, ids *rawIDs, num protowire.Number,
 	case fieldOfferHostname:
 		o.Hostname = d.names.intern(value)
 	case fieldOfferResources:
-		err = addResource(&o.Unreserved.Vector, value)
+		err = d.resource(o, value)
 	case fieldOfferExecutorIDs:
 		var executor string
 		executor, err = d.interned(value)
@@ -233,76 +225,6 @@ func (d *offerDecoder) roleOf(b []byte) (string, error) {
 	}
 	d.role, err = d.interned(b)
 	return d.role, err
-}
-
-// resourceEntry is one entry of Offer.resources.
-type resourceEntry struct {
-	name                       []byte
-	scalar                     float64
-	typed, isScalar, hasScalar bool
-	// special entries are not for any task: reserved, revocable, shared, on a disk
-	// of its own or of a resource provider.
-	special bool
-}
-
-// addResource adds one entry to free if any task may use it: a scalar of a kind
-// that we know and that is not special.
-func addResource(free *resources.Vector, b []byte) error {
-	var r resourceEntry
-	for len(b) > 0 {
-		num, typ, rest, value, err := consumeField(b)
-		if err != nil {
-			return err
-		}
-		b = rest
-		if err := r.field(num, typ, value); err != nil {
-			return err
-		}
-	}
-	if len(r.name) == 0 || !r.typed || (r.isScalar && !r.hasScalar) {
-		return fmt.Errorf("%w: a resource without name, type or value", errOffer)
-	}
-	kind, known := resources.KindOfMesos(string(r.name))
-	if !known || !r.isScalar || r.special {
-		return nil
-	}
-	amount, ok := resources.FromMesosScalar(r.scalar)
-	if !ok || amount > math.MaxInt64-free[kind] {
-		return fmt.Errorf("%w: %s is %v", errOffer, kind.MesosName(), r.scalar)
-	}
-	free[kind] += amount
-	return nil
-}
-
-// field reads one field of an entry.
-func (r *resourceEntry) field(num protowire.Number, typ protowire.Type, value []byte) (err error) {
-	want := protowire.BytesType
-	switch num {
-	case fieldResourceType:
-		v, n := protowire.ConsumeVarint(value)
-		if typ == protowire.VarintType && n > 0 {
-			r.typed, r.isScalar = true, v == valueTypeScalar
-		}
-		want = protowire.VarintType
-	case fieldResourceName:
-		r.name = value
-	case fieldResourceScalar:
-		r.hasScalar = true
-		if typ == protowire.BytesType {
-			r.scalar, err = consumeDouble(value)
-		}
-	case fieldResourceRole:
-		r.special = r.special || string(value) != "*"
-	case fieldResourceDisk, fieldResourceReservation, fieldResourceRevocable,
-		fieldResourceShared, fieldResourceProviderID, fieldResourceReservations:
-		r.special = true
-	default:
-		return nil
-	}
-	if typ != want {
-		return fmt.Errorf("%w: field %d of a resource has wire type %d", errWire, num, typ)
-	}
-	return err
 }
 
 // unavailableAt reads Unavailability.start.nanoseconds.

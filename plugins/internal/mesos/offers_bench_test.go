@@ -24,6 +24,8 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
+// realisticOffer is what a master sends of one agent of a middling cluster:
+// three scalars, ports, three attributes, a URL, allocation info on everything.
 func realisticOffer(n int) mesosv1.Offer {
 	const master = "d958639b-bded-4e64-9711-a15cf0c8f378"
 	role, host := "kubernetes/production", fmt.Sprintf("node-%05d.cluster.example.com", n)
@@ -56,6 +58,9 @@ func realisticOffer(n int) mesosv1.Offer {
 	}
 }
 
+// BenchmarkDecodeOffers decodes one OFFERS event of 10,000 offers by the scan and
+// by the generated decoder. The repeated case is an allocator's daily life: the
+// same agents with new offer ids.
 func BenchmarkDecodeOffers(b *testing.B) {
 	list := make([]mesosv1.Offer, 10_000)
 	for i := range list {

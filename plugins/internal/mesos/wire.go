@@ -123,6 +123,11 @@ const (
 	maxInterned = 1 << 17
 	// maxInternedBytes is the longest string worth keeping.
 	maxInternedBytes = 255
+	// maxPortSets and maxFlavours bound the memos of ports and of reservations.
+	maxPortSets, maxFlavours = 1 << 15, 1 << 15
+	// maxMemoBytes is the longest encoding worth keeping: some hundred holes in the
+	// ports, or a reservation with many labels.
+	maxMemoBytes = 1 << 10
 )
 
 // interner gives equal bytes the same string. It forgets everything when full:
@@ -149,4 +154,43 @@ func (i *interner) intern(b []byte) string {
 	}
 	i.known[s] = s
 	return s
+}
+
+// memo gives equal encodings the value that parse made of the first: values are
+// shared and never changed. It forgets everything when full, as the interner does.
+type memo[T any] struct {
+	parse func([]byte) (T, error)
+	known map[string]memoized[T]
+	limit int
+	// last most often comes again: agents are much alike.
+	last memoized[T]
+}
+
+type memoized[T any] struct {
+	encoding string
+	value    T
+}
+
+func newMemo[T any](limit int, parse func([]byte) (T, error)) *memo[T] {
+	return &memo[T]{parse: parse, known: map[string]memoized[T]{}, limit: limit}
+}
+
+func (m *memo[T]) get(b []byte) (T, error) {
+	if len(b) > 0 && m.last.encoding == string(b) {
+		return m.last.value, nil
+	}
+	if known, ok := m.known[string(b)]; ok {
+		m.last = known
+		return known.value, nil
+	}
+	value, err := m.parse(b)
+	if err != nil || len(b) == 0 || len(b) > maxMemoBytes {
+		return value, err
+	}
+	if len(m.known) >= m.limit {
+		clear(m.known)
+	}
+	m.last = memoized[T]{string(b), value}
+	m.known[m.last.encoding] = m.last
+	return value, nil
 }
