@@ -184,22 +184,23 @@ func (s *Subscriptions) Retry(role string) {
 }
 
 // retryRefused puts the refused roles whose time has come into a group of their own,
-// and forgets those that nobody wants any more.
+// with those whose time is near, and forgets those that nobody wants any more.
 func (s *Subscriptions) retryRefused(now time.Time) {
 	var due []string
+	late := false
 	for role, r := range s.refused {
 		e := s.entries[role]
-		if e.group != nil || now.Before(r.retry) {
-			continue
-		}
-		if e.wants == 0 {
+		switch {
+		case e.group != nil || r.retry.After(now.Add(retryTogether)):
+		case e.wants > 0:
+			due = append(due, role)
+			late = late || !r.retry.After(now)
+		case !r.retry.After(now):
 			delete(s.refused, role)
 			s.drop(role)
-			continue
 		}
-		due = append(due, role)
 	}
-	if len(due) > 0 {
+	if late {
 		slices.Sort(due)
 		s.group(&group{roles: due, retry: true})
 	}

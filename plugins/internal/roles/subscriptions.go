@@ -58,6 +58,9 @@ const (
 	RetryFirst = 5 * time.Minute
 	// RetryMax is the longest time between two tries of a refused role.
 	RetryMax = time.Hour
+	// retryTogether is how much earlier than its time a refused role is tried to be
+	// tried with another one: if they are good by now, it is one broadcast.
+	retryTogether = RetryFirst / 10
 )
 
 // Options are what the user sets.
