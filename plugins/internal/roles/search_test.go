@@ -139,6 +139,48 @@ func TestNamedIn(t *testing.T) {
 	}
 }
 
+// TestNothingIsAskedTwice: what follows from the answers so far costs no call.
+func TestNothingIsAskedTwice(t *testing.T) {
+	w := newWorld(t, "d")
+	w.connect()
+	w.want("a", "b", "c", "d")
+	w.run(2 * period)
+	// abcd refused, ab accepted, c accepted: so it is d.
+	w.expect("the last", 2, 1, "a", "b", "c")
+	w.expectState("d", Refused)
+
+	w = newWorld(t, "a")
+	w.connect()
+	w.want("a", "b", "c", "d")
+	w.run(time.Second)
+	// abcd and ab refused, cd accepted.
+	w.expect("the first", 1, 2, "c", "d")
+	w.want("e")
+	w.run(period)
+	// e with a refused, e alone accepted: so it is a.
+	w.expect("with a new one", 2, 3, "c", "d", "e")
+	w.expectState("a", Refused)
+	w.expectState("b", Pending)
+	w.run(period)
+	w.expect("the innocent one", 3, 3, "b", "c", "d", "e")
+}
+
+// TestRetriesComeLast: roles that were refused before do not come before those that
+// may be innocent.
+func TestRetriesComeLast(t *testing.T) {
+	var s search
+	for _, g := range []*group{{roles: []string{"a"}, retry: true}, {roles: []string{"b"}}, {roles: []string{"c"}, retry: true}, {roles: []string{"d"}}} {
+		s.push(g)
+	}
+	var got []string
+	for _, g := range s.groups {
+		got = append(got, g.roles...)
+	}
+	if !slices.Equal(got, []string{"b", "d", "a", "c"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestOneCulpritAmongMany: while the master does not say which it is, each broadcast
 // brings in half of the rest at least, and the number of refusals stays small.
 func TestOneCulpritAmongMany(t *testing.T) {

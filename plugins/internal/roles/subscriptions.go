@@ -25,13 +25,13 @@ import (
 type State int
 
 const (
-	// Unsubscribed: nobody wants the role.
+	// Unsubscribed is a role that nobody wants.
 	Unsubscribed State = iota
-	// Pending: the role is wanted, and a change that adds it is due or under way.
+	// Pending is a role that is wanted, and a change that adds it is due or under way.
 	Pending
-	// Subscribed: the master offers us resources for the role.
+	// Subscribed is a role that the master offers us resources for.
 	Subscribed
-	// Refused: the master does not let us have the role. It is tried again.
+	// Refused is a role that the master does not let us have. It is tried again.
 	Refused
 )
 
