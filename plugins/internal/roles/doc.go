@@ -36,5 +36,11 @@ limitations under the License.
 //	                        ▼   │
 //	                       Refused
 //
+// A good role waits for one UpdatePeriod at most, whatever bad roles are tried beside
+// it later. Only where it was first tried together with n others, one of them bad,
+// and the master names no culprit (it names those outside its whitelist, but not
+// those that its authorizer minds), may it take up to log2(n) periods, as each
+// accepted part of the search is a broadcast; half of the roles are in at once.
+//
 // Subscriptions does no I/O, reads no clock and is not safe for concurrent use.
 package roles
