@@ -23,11 +23,20 @@ limitations under the License.
 // what the master says, a Usage what we hold ourselves, and Book.Check asks whether
 // a pod still fits.
 //
-// Charged is what Mesos charges (master.hpp, Role::consumedQuota): all reservations
+// Charged is what Mesos charges (RoleResourceBreakdown::consumedQuota): all reservations
 // in the role and below it, used or not, and all unreserved, non-revocable
 // resources of tasks. A pod on revocable resources, or on resources that were
 // reserved already, needs nothing of a quota. Resources that are reserved for a pod
 // as it starts are new to the quota and are needed of it; whoever makes such a
 // reservation keeps it in the Usage for as long as it lasts, not only while a pod
 // uses it.
+//
+// A Controller tells on namespaces what the quota of their roles is, and keeps
+// quotas of both worlds in step where that is asked for:
+//
+//   - The annotation kube-mesos.io/quota of a namespace; see StatusAnnotation.
+//   - A ResourceQuota kube-mesos in each namespace that follows the quota of Mesos;
+//     see ResourceQuotaName.
+//   - A quota in Mesos that follows the ResourceQuotas labelled PushLabel; see
+//     there, also for whose quota is overwritten.
 package quota

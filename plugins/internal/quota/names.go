@@ -55,6 +55,18 @@ func (n *Names) kubernetes(mesos string) (v1.ResourceName, bool) {
 	return "nvidia.com/gpu", true
 }
 
+// mesos returns all Mesos names that Kubernetes has a name for.
+func (n *Names) mesos() []string {
+	var names []string
+	for k := range resources.NumKinds {
+		names = append(names, k.MesosName())
+	}
+	for name := range n.Extended {
+		names = append(names, name)
+	}
+	return names
+}
+
 // inBytes reports whether a Mesos name counts MiB, which Kubernetes counts in bytes.
 func inBytes(mesos string) bool {
 	return mesos == resources.Memory.MesosName() || mesos == resources.Disk.MesosName()
