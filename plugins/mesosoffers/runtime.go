@@ -158,11 +158,11 @@ func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manage
 		Masters: args.Masters,
 		Framework: mesos.FrameworkInfo{
 			Name: f.Name, User: f.User, Principal: f.Principal, Hostname: hostname, WebUIURL: f.WebUIURL,
-			Roles: []string{f.Role}, FailoverTimeout: f.FailoverTimeout.Duration,
+			FailoverTimeout: f.FailoverTimeout.Duration,
 		},
-		IDs:               lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),
-		StartUnsuppressed: manager.WantsOffers,
-		CallTimeout:       args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
+		Roles:       mesos.StaticRoles(manager.WantsOffers, f.Role),
+		IDs:         lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),
+		CallTimeout: args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
 		MaxRecordBytes: args.Session.MaxRecordBytes, BackoffInitial: args.Session.BackoffInitial.Duration,
 		BackoffMax: args.Session.BackoffMax.Duration, Observer: observer{},
 	}

@@ -142,7 +142,7 @@ func TestDeclineIsNotRepeatedInTheNextSubscription(t *testing.T) {
 		r.Offers([]offers.Offer{foreign})
 		r.wantCalls("DECLINE o1 for 1h0m0s")
 		r.Disconnected(errors.New("gone"))
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Suppressed: true})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
 		r.pass(time.Minute)
 		r.wantCalls("RECONCILE all")
 	})

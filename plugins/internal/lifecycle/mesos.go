@@ -50,7 +50,7 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.generation++
 	m.subscription, m.subscribed = s, true
 	m.void()
-	m.demand.Subscribed(s.Suppressed)
+	m.demand.Subscribed(len(s.SuppressedRoles) > 0)
 	m.ledger.Subscribed(now)
 	m.carryOut()
 	m.kick()

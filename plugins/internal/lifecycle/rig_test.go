@@ -106,6 +106,12 @@ func (f *master) Kill(_ context.Context, task mesos.TaskRef) error {
 }
 func (f *master) Revive(context.Context, ...string) error   { return f.record("REVIVE", "") }
 func (f *master) Suppress(context.Context, ...string) error { return f.record("SUPPRESS", "") }
+func (f *master) UpdateRoles(context.Context, []string, []string) error {
+	return f.record("UPDATE_FRAMEWORK", "")
+}
+func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error {
+	return f.record("UNRESERVE", "")
+}
 func (f *master) Reconcile(_ context.Context, tasks ...mesos.TaskRef) error {
 	for _, task := range tasks {
 		return f.record("RECONCILE", task.TaskID)
@@ -159,7 +165,7 @@ func inBubble(t *testing.T, test func(r *rig), objects ...runtime.Object) {
 			cancel()
 			running.Wait()
 		}()
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Suppressed: true})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
 		synctest.Wait()
 		if got := r.master.take(); !slices.Equal(got, []string{"RECONCILE all"}) {
 			t.Fatalf("calls of a new subscription: %q", got)

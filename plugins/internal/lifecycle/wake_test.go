@@ -212,7 +212,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		list := []mesos.Agent{{ID: "a-n1", Hostname: "n1", Active: true}, {ID: "a-n2", Hostname: "n2"}}
 		old := r.generation
 		r.Disconnected(errors.New("gone"))
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Suppressed: true})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
 		r.agentsListed(old, r.failures, list)
 		if got, want := r.Shortage(podNeed, 0), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)

@@ -102,6 +102,32 @@ func subscriptionLost(status int, body string) error {
 	return nil
 }
 
+// textNotSubscribed is a 403 of the subscription, not of the call (Mesos
+// Master::Http::scheduler).
+const textNotSubscribed = "Framework is not subscribed"
+
+// updateRefused tells whether an answer to UPDATE_FRAMEWORK concerns that call
+// alone: a principal that may not do what it asks for gets a 403, too.
+func updateRefused(status int, body string) bool {
+	if status == http.StatusForbidden {
+		return !strings.Contains(body, textNotSubscribed)
+	}
+	return status == http.StatusBadRequest && subscriptionLost(status, body) == nil
+}
+
+// refusedRoles returns ErrRolesRefused for a refusal that fewer or other roles may
+// turn into an acceptance: names that are illegal (Mesos roles::validate) or not on
+// the master's whitelist, and roles that the principal may not use; else nil.
+// Authorizers judge all roles at once, and their texts are their own.
+func refusedRoles(status int, text string) error {
+	if status == http.StatusForbidden || strings.HasPrefix(text, "Not authorized to ") ||
+		strings.Contains(text, "'FrameworkInfo.roles' contains ") ||
+		strings.HasPrefix(strings.TrimPrefix(text, "FrameworkInfo update is not valid: "), "Roles {") {
+		return ErrRolesRefused
+	}
+	return nil
+}
+
 // Texts of the ERROR event after which we must not subscribe again.
 const (
 	textFailedOver = "Framework failed over"
@@ -116,6 +142,9 @@ func classifyErrorEvent(text string) error {
 		return fmt.Errorf("%w: the master says %q", ErrFailedOver, text)
 	case textRemoved:
 		return fmt.Errorf("%w: the master says %q; all its tasks are gone, a new FrameworkID is an operator's decision", ErrFrameworkRemoved, text)
+	}
+	if refused := refusedRoles(0, text); refused != nil {
+		return fmt.Errorf("%w: %q", refused, text)
 	}
 	return fmt.Errorf("%w: %q", errMasterError, text)
 }

@@ -41,7 +41,16 @@ import (
 func (s *Session) Accept(ctx context.Context, launch Launch) error {
 	return s.send(ctx, scheduler.Call_ACCEPT,
 		func(l *lanes) *lane { return l.forAgent(launch.AgentID) },
-		func(id string) ([][]byte, error) { return one(encodeAccept(id, s.cfg.Framework.Principal, launch)) })
+		func(sub *subscription) ([][]byte, error) {
+			return one(encodeAccept(sub.frameworkID, s.cfg.Framework.Principal, launch))
+		})
+}
+
+// Unreserve implements Client.
+func (s *Session) Unreserve(ctx context.Context, call UnreserveCall) error {
+	return s.send(ctx, scheduler.Call_ACCEPT,
+		func(l *lanes) *lane { return l.forAgent(call.AgentID) },
+		func(sub *subscription) ([][]byte, error) { return one(encodeUnreserve(sub.frameworkID, call)) })
 }
 
 // Decline implements Client. Ids that the master does not know are ignored by it.
@@ -49,44 +58,24 @@ func (s *Session) Decline(ctx context.Context, offerIDs []string, refuse time.Du
 	if len(offerIDs) == 0 {
 		return nil
 	}
-	return s.send(ctx, scheduler.Call_DECLINE, inOrder, func(id string) ([][]byte, error) {
-		return chunked(offerIDs, func(part []string) ([]byte, error) { return encodeDecline(id, part, refuse) })
+	return s.send(ctx, scheduler.Call_DECLINE, inOrder, func(sub *subscription) ([][]byte, error) {
+		return chunked(offerIDs, func(part []string) ([]byte, error) { return encodeDecline(sub.frameworkID, part, refuse) })
 	})
 }
 
 // Kill implements Client. The master answers a kill of an unknown task with a
 // reconciliation update.
 func (s *Session) Kill(ctx context.Context, task TaskRef) error {
-	return s.send(ctx, scheduler.Call_KILL, inOrder, func(id string) ([][]byte, error) { return one(encodeKill(id, task)) })
-}
-
-// Revive implements Client.
-func (s *Session) Revive(ctx context.Context, roles ...string) error {
-	return s.send(ctx, scheduler.Call_REVIVE, inOrder, func(id string) ([][]byte, error) {
-		if err := validateRoles(s.cfg.Framework.Roles, roles); err != nil {
-			return nil, err
-		}
-		return one(encodeRevive(id, roles))
-	})
-}
-
-// Suppress implements Client.
-func (s *Session) Suppress(ctx context.Context, roles ...string) error {
-	return s.send(ctx, scheduler.Call_SUPPRESS, inOrder, func(id string) ([][]byte, error) {
-		if err := validateRoles(s.cfg.Framework.Roles, roles); err != nil {
-			return nil, err
-		}
-		return one(encodeSuppress(id, roles))
-	})
+	return s.send(ctx, scheduler.Call_KILL, inOrder, func(sub *subscription) ([][]byte, error) { return one(encodeKill(sub.frameworkID, task)) })
 }
 
 // Reconcile implements Client.
 func (s *Session) Reconcile(ctx context.Context, tasks ...TaskRef) error {
-	return s.send(ctx, scheduler.Call_RECONCILE, inOrder, func(id string) ([][]byte, error) {
+	return s.send(ctx, scheduler.Call_RECONCILE, inOrder, func(sub *subscription) ([][]byte, error) {
 		if len(tasks) == 0 {
-			return one(encodeReconcile(id, nil))
+			return one(encodeReconcile(sub.frameworkID, nil))
 		}
-		return chunked(tasks, func(part []TaskRef) ([]byte, error) { return encodeReconcile(id, part) })
+		return chunked(tasks, func(part []TaskRef) ([]byte, error) { return encodeReconcile(sub.frameworkID, part) })
 	})
 }
 
@@ -110,27 +99,36 @@ func chunked[T any](items []T, encode func([]T) ([]byte, error)) ([][]byte, erro
 // send makes calls of one type through a lane, one after the other, up to the
 // first that fails.
 func (s *Session) send(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) *lane,
-	encode func(frameworkID string) ([][]byte, error),
+	encode func(*subscription) ([][]byte, error),
+) error {
+	return s.sendThen(ctx, kind, pick, encode, func(*subscription) {})
+}
+
+// sendThen is send that calls then once all calls were accepted, still in the lane.
+func (s *Session) sendThen(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) *lane,
+	encode func(*subscription) ([][]byte, error), then func(*subscription),
 ) error {
 	sub, err := s.begin()
 	if err != nil {
 		return err
 	}
 	defer s.inflight.Done()
-	bodies, err := encode(sub.frameworkID)
-	if err != nil {
-		return &CallError{Type: kind.String(), Err: err}
-	}
 	l := pick(sub.lanes)
 	if !l.acquire(ctx, sub.ctx) {
 		return notSent(ctx, sub)
 	}
 	defer l.release()
+	// Not before our turn: a call before this one may change our roles.
+	bodies, err := encode(sub)
+	if err != nil {
+		return &CallError{Type: kind.String(), Err: err}
+	}
 	for _, body := range bodies {
 		if err := s.call(ctx, sub, kind, body); err != nil {
 			return err
 		}
 	}
+	then(sub)
 	return nil
 }
 
@@ -159,7 +157,9 @@ func (s *Session) call(ctx context.Context, sub *subscription, kind scheduler.Ca
 			return nil
 		}
 		refusal := &CallError{Type: kind.String(), Status: x.status, Body: x.text, Sent: true}
-		if why := subscriptionLost(x.status, x.text); why != nil {
+		if kind == scheduler.Call_UPDATE_FRAMEWORK && updateRefused(x.status, x.text) {
+			refusal.Err = refusedRoles(x.status, x.text)
+		} else if why := subscriptionLost(x.status, x.text); why != nil {
 			sub.end(fmt.Errorf("%w: %w", why, refusal))
 		}
 		return refusal
@@ -287,7 +287,7 @@ func (s *Session) acknowledge(sub *subscription, a ack) {
 // If that fails, the subscription ends: the next one, with the id that is stored
 // by now, brings the right value by itself.
 func (s *Session) updateFramework(sub *subscription) {
-	body, err := encodeUpdateFramework(s.cfg.Framework, sub.frameworkID, sub.suppressed)
+	body, err := encodeUpdateFramework(s.cfg.Framework, sub.currentRoles(), sub.frameworkID)
 	if err == nil {
 		err = s.call(sub.ctx, sub, scheduler.Call_UPDATE_FRAMEWORK, body)
 	}

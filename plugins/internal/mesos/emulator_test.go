@@ -143,11 +143,11 @@ type instance struct {
 func run(t *testing.T, m *mesosmaster.Master, store *ids, change func(*mesos.Config)) *instance {
 	t.Helper()
 	cfg := mesos.Config{
-		Masters:           []string{"mesos-master.invalid:5050"},
-		Framework:         mesos.FrameworkInfo{Name: "kubernetes", User: "root", Roles: []string{"k8s"}, FailoverTimeout: time.Hour},
-		IDs:               store,
-		StartUnsuppressed: func() bool { return true },
-		BackoffInitial:    100 * time.Millisecond, BackoffMax: 2 * time.Second,
+		Masters:        []string{"mesos-master.invalid:5050"},
+		Framework:      mesos.FrameworkInfo{Name: "kubernetes", User: "root", FailoverTimeout: time.Hour},
+		Roles:          mesos.StaticRoles(nil, "k8s"),
+		IDs:            store,
+		BackoffInitial: 100 * time.Millisecond, BackoffMax: 2 * time.Second,
 	}
 	if change != nil {
 		change(&cfg)
@@ -277,7 +277,7 @@ func TestTaskLifeAtTheEmulator(t *testing.T) {
 func TestFirstSubscriptionAtTheEmulator(t *testing.T) {
 	emulated(t, func(t *testing.T, m *mesosmaster.Master) {
 		store := &ids{}
-		i := run(t, m, store, func(c *mesos.Config) { c.StartUnsuppressed = nil })
+		i := run(t, m, store, func(c *mesos.Config) { c.Roles = mesos.StaticRoles(func() bool { return false }, "k8s") })
 		after(5 * time.Second)
 		fws := m.Frameworks()
 		if len(fws) != 1 || fws[0].ID != store.id || store.id == "" || fws[0].FailoverTimeout != time.Hour || !slices.Equal(fws[0].SuppressedRoles, []string{"k8s"}) {

@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
@@ -50,7 +49,7 @@ func marshalCall(call *scheduler.Call) ([]byte, error) {
 }
 
 // frameworkInfo builds FrameworkInfo; id is "" before the first subscription.
-func frameworkInfo(f FrameworkInfo, id string, failover time.Duration) *mesosv1.FrameworkInfo {
+func frameworkInfo(f FrameworkInfo, roles []string, id string, failover time.Duration) *mesosv1.FrameworkInfo {
 	seconds := failover.Seconds()
 	checkpoint := true
 	info := &mesosv1.FrameworkInfo{
@@ -58,7 +57,7 @@ func frameworkInfo(f FrameworkInfo, id string, failover time.Duration) *mesosv1.
 		Name:            f.Name,
 		FailoverTimeout: &seconds,
 		Checkpoint:      &checkpoint,
-		Roles:           f.Roles,
+		Roles:           roles,
 		Hostname:        optional(f.Hostname),
 		Principal:       optional(f.Principal),
 		WebUiURL:        optional(f.WebUIURL),
@@ -76,6 +75,9 @@ func frameworkInfo(f FrameworkInfo, id string, failover time.Duration) *mesosv1.
 	if f.GPUs {
 		types = append(types, mesosv1.FrameworkInfo_Capability_GPU_RESOURCES)
 	}
+	if f.Revocable {
+		types = append(types, mesosv1.FrameworkInfo_Capability_REVOCABLE_RESOURCES)
+	}
 	for _, t := range types {
 		info.Capabilities = append(info.Capabilities, mesosv1.FrameworkInfo_Capability{Type: t})
 	}
@@ -91,26 +93,26 @@ func optional(s string) *string {
 
 // encodeSubscribe builds SUBSCRIBE. With an id, both Call.framework_id and
 // framework_info.id carry it: the master compares them.
-func encodeSubscribe(f FrameworkInfo, id string, failover time.Duration, suppressed []string) ([]byte, error) {
+func encodeSubscribe(f FrameworkInfo, r roleSet, id string, failover time.Duration) ([]byte, error) {
 	return marshalCall(&scheduler.Call{
 		Type:        scheduler.Call_SUBSCRIBE,
 		FrameworkID: frameworkID(id),
 		Subscribe: &scheduler.Call_Subscribe{
-			FrameworkInfo:   frameworkInfo(f, id, failover),
-			SuppressedRoles: suppressed,
+			FrameworkInfo:   frameworkInfo(f, r.roles, id, failover),
+			SuppressedRoles: r.suppressed,
 		},
 	})
 }
 
 // encodeUpdateFramework builds UPDATE_FRAMEWORK, which replaces FrameworkInfo and
 // the suppressed roles as a whole.
-func encodeUpdateFramework(f FrameworkInfo, id string, suppressed []string) ([]byte, error) {
+func encodeUpdateFramework(f FrameworkInfo, r roleSet, id string) ([]byte, error) {
 	return marshalCall(&scheduler.Call{
 		Type:        scheduler.Call_UPDATE_FRAMEWORK,
 		FrameworkID: frameworkID(id),
 		UpdateFramework: &scheduler.Call_UpdateFramework{
-			FrameworkInfo:   *frameworkInfo(f, id, f.FailoverTimeout),
-			SuppressedRoles: suppressed,
+			FrameworkInfo:   *frameworkInfo(f, r.roles, id, f.FailoverTimeout),
+			SuppressedRoles: r.suppressed,
 		},
 	})
 }
@@ -198,14 +200,44 @@ func validateLaunch(l Launch) error {
 	case len(l.Tasks) == 0:
 		return errors.New("a launch without tasks; decline the offers instead")
 	}
-	seen := make(map[string]bool, len(l.OfferIDs))
-	for _, id := range l.OfferIDs {
+	return validateOfferIDs(l.OfferIDs)
+}
+
+func validateOfferIDs(ids []string) error {
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
 		if id == "" || seen[id] {
 			return fmt.Errorf("offer %q is empty or named twice", id)
 		}
 		seen[id] = true
 	}
 	return nil
+}
+
+// encodeUnreserve builds ACCEPT with an UNRESERVE for each portion.
+func encodeUnreserve(framework string, c UnreserveCall) ([]byte, error) {
+	if len(c.OfferIDs) == 0 || c.Role == "" || len(c.Portions) == 0 {
+		return nil, errors.New("an UNRESERVE needs offers, a role and what to unreserve")
+	}
+	if err := validateOfferIDs(c.OfferIDs); err != nil {
+		return nil, err
+	}
+	operations := make([]mesosv1.Offer_Operation, len(c.Portions))
+	for i, p := range c.Portions {
+		entries, err := unreserveEntries(p, c.Role)
+		if err != nil {
+			return nil, err
+		}
+		operations[i] = mesosv1.Offer_Operation{
+			Type:      mesosv1.Offer_Operation_UNRESERVE,
+			Unreserve: &mesosv1.Offer_Operation_Unreserve{Resources: entries},
+		}
+	}
+	return marshalCall(&scheduler.Call{
+		Type:        scheduler.Call_ACCEPT,
+		FrameworkID: frameworkID(framework),
+		Accept:      &scheduler.Call_Accept{OfferIDs: offerIDs(c.OfferIDs), Operations: operations, Filters: filters(c.Refuse)},
+	})
 }
 
 // taskInfo builds a command task in the post-refinement format: no role on the
@@ -254,17 +286,6 @@ func encodeKill(framework string, t TaskRef) ([]byte, error) {
 		FrameworkID: frameworkID(framework),
 		Kill:        &scheduler.Call_Kill{TaskID: mesosv1.TaskID{Value: t.TaskID}, AgentID: agentID(t.AgentID)},
 	})
-}
-
-// validateRoles refuses roles that are not ours: the master answers 202 and
-// ignores the whole call if one role of a REVIVE or SUPPRESS is not subscribed.
-func validateRoles(ours, named []string) error {
-	for _, role := range named {
-		if !slices.Contains(ours, role) {
-			return fmt.Errorf("role %q is not among our roles %q", role, ours)
-		}
-	}
-	return nil
 }
 
 func encodeRevive(framework string, roles []string) ([]byte, error) {

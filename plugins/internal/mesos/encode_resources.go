@@ -62,6 +62,14 @@ func reserveEntries(p resources.Portion, role, principal string) ([]mesosv1.Reso
 	return someEntries(&p, role, principal, "a reservation")
 }
 
+// unreserveEntries lists the resources of one UNRESERVE.
+func unreserveEntries(p resources.Portion, role string) ([]mesosv1.Resource, error) {
+	if made := p.Flavour.Reserved(); made == nil || !made.Dynamic {
+		return nil, fmt.Errorf("%s resources cannot be unreserved, only what was reserved dynamically", p.Flavour)
+	}
+	return someEntries(&p, role, "", "the end of a reservation")
+}
+
 // someEntries lists a portion that must not be empty.
 func someEntries(p *resources.Portion, role, principal, of string) ([]mesosv1.Resource, error) {
 	entries, err := portionEntries(nil, p, role, principal)

@@ -237,9 +237,10 @@ func testConfig(masters ...string) Config {
 	return Config{
 		Masters: masters,
 		Framework: FrameworkInfo{
-			Name: "kubernetes", User: "root", Roles: []string{"k8s", "batch"}, FailoverTimeout: 7 * 24 * time.Hour,
+			Name: "kubernetes", User: "root", FailoverTimeout: 7 * 24 * time.Hour,
 			Principal: "kube", Hostname: "host-1", WebUIURL: "http://host-1",
 		},
+		Roles:       StaticRoles(func() bool { return false }, "k8s", "batch"),
 		CallTimeout: 5 * time.Second, HeartbeatMisses: 3, MaxRecordBytes: 1 << 20,
 		BackoffInitial: time.Second, BackoffMax: 8 * time.Second,
 	}

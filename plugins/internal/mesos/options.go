@@ -25,7 +25,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 )
 
@@ -89,7 +88,6 @@ func newTransport(config *tls.Config) *http.Transport {
 // until Run. Every problem of the configuration is reported at once.
 func NewSession(cfg Config, h Handler, opts ...Option) (*Session, error) {
 	cfg = withDefaults(cfg)
-	cfg.Framework.Roles = slices.Clone(cfg.Framework.Roles)
 	masters, err := validate(cfg, h)
 	if err != nil {
 		return nil, fmt.Errorf("mesos session: %w", err)
@@ -155,13 +153,7 @@ func validate(cfg Config, h Handler) ([]*url.URL, error) {
 	complain(cfg.Framework.Name == "", "framework name is empty")
 	complain(cfg.Framework.User == "", "framework user is empty; the master cannot guess it over HTTP")
 	complain(cfg.Framework.FailoverTimeout <= 0, "failover timeout must be above 0: with 0 the master removes all tasks at the first disconnect")
-	complain(len(cfg.Framework.Roles) == 0, "at least one role is needed: without roles there are no offers")
-	seen := map[string]bool{}
-	for _, role := range cfg.Framework.Roles {
-		complain(role == "", "a role is empty")
-		complain(seen[role], fmt.Sprintf("role %q is named twice", role))
-		seen[role] = true
-	}
+	complain(cfg.Roles == nil, "a source of roles is needed: without roles there are no offers")
 	complain(cfg.CallTimeout < 0, "call timeout is negative")
 	complain(cfg.HeartbeatMisses < 0, "heartbeat misses are negative")
 	complain(cfg.MaxRecordBytes < 0, "the limit of a record is negative")

@@ -116,8 +116,8 @@ func TestErrorEvents(t *testing.T) {
 		"Framework failed over":                                         ErrFailedOver,
 		"Framework has been removed":                                    ErrFrameworkRemoved,
 		"Changing framework's principal is not allowed.":                errMasterError,
-		"Not authorized to register framework Framework failed over":    errMasterError,
-		"'FrameworkInfo.roles' contains invalid role: Role '/a' cannot": errMasterError,
+		"Not authorized to register framework Framework failed over":    ErrRolesRefused,
+		"'FrameworkInfo.roles' contains invalid role: Role '/a' cannot": ErrRolesRefused,
 		"": errMasterError,
 	} {
 		if err := classifyErrorEvent(text); !errors.Is(err, want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
@@ -207,23 +207,22 @@ func TestLanePassesOnATurnNobodyTakes(t *testing.T) {
 func TestNewSessionReportsEveryProblem(t *testing.T) {
 	_, err := NewSession(Config{
 		Masters:     []string{"zk://z/mesos", "ftp://x"},
-		Framework:   FrameworkInfo{Roles: []string{"a", "a", ""}},
 		CallTimeout: -1, HeartbeatMisses: -1, MaxRecordBytes: -1, BackoffInitial: 2, BackoffMax: 1,
 	}, nil)
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{"ZooKeeper", "scheme", "handler", "IDStore", "name is empty", "user is empty", "failover timeout",
-		"twice", "role is empty", "call timeout", "heartbeat", "limit of a record", "backoff"} {
+		"source of roles", "call timeout", "heartbeat", "limit of a record", "backoff"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
 	}
 	if _, err := NewSession(Config{IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1}}, &recorder{}); err == nil ||
-		!strings.Contains(err.Error(), "one master") || !strings.Contains(err.Error(), "one role") {
+		!strings.Contains(err.Error(), "one master") || !strings.Contains(err.Error(), "source of roles") {
 		t.Errorf("error is %v", err)
 	}
-	s, err := NewSession(Config{Masters: []string{"m"}, IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1, Roles: []string{"*"}}}, &recorder{})
+	s, err := NewSession(Config{Masters: []string{"m"}, IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1}, Roles: StaticRoles(nil, "*")}, &recorder{})
 	if err != nil {
 		t.Fatal(err)
 	}

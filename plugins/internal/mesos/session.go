@@ -140,6 +140,9 @@ func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
 	}
 	st, err := s.subscribe(ctx)
 	if err != nil {
+		if errors.Is(err, ErrRolesRefused) {
+			s.handler.Disconnected(err)
+		}
 		return 0, err
 	}
 	err = st.serve()

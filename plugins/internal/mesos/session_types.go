@@ -35,10 +35,10 @@ type Config struct {
 	Framework FrameworkInfo
 	// IDs keeps the FrameworkID across restarts.
 	IDs IDStore
-	// StartUnsuppressed reports, at the moment of each SUBSCRIBE, whether the
-	// roles shall be offered resources at once; nil or false subscribes with all
-	// roles suppressed.
-	StartUnsuppressed func() bool
+	// Roles tells, at the moment of each SUBSCRIBE, which roles to have and which of
+	// them are not to be offered resources yet. It must be quick. UpdateRoles changes
+	// them later. Without any roles there are no offers.
+	Roles func() (roles, suppressed []string)
 	// CallTimeout bounds every call but SUBSCRIBE, and every access to IDs; 0
 	// means 10 s.
 	CallTimeout time.Duration
@@ -62,15 +62,17 @@ type Config struct {
 	Observer Observer
 }
 
-// FrameworkInfo is the part of v1 FrameworkInfo that we set.
+// FrameworkInfo is the part of v1 FrameworkInfo that we set beside the roles.
 // checkpoint is always true: otherwise a mere agent restart loses every task.
 type FrameworkInfo struct {
 	Name, User, Principal, Hostname, WebUIURL string
-	Roles                                     []string
 	// FailoverTimeout is how long the master keeps our tasks while we are away.
 	FailoverTimeout time.Duration
 	// GPUs asks for offers of agents with GPUs (capability GPU_RESOURCES).
 	GPUs bool
+	// Revocable asks for resources that may be taken back at any time, too
+	// (capability REVOCABLE_RESOURCES).
+	Revocable bool
 }
 
 // IDStore keeps the FrameworkID. Load returns "" when none was ever saved.
@@ -85,7 +87,9 @@ type IDStore interface {
 type Handler interface {
 	// Subscribed starts a subscription: offers of earlier ones are void.
 	Subscribed(Subscription)
-	// Disconnected ends it: every offer is void from now on. err says why.
+	// Disconnected ends it: every offer is void from now on. err says why. If it is
+	// ErrRolesRefused, there may have been no subscription: the next one should be
+	// for other roles.
 	Disconnected(err error)
 	// Offers brings new offers; the slice is the handler's only until it returns.
 	Offers(offers []offers.Offer)
@@ -104,8 +108,9 @@ type Subscription struct {
 	// Master is the address that holds the subscription, Version its version.
 	Master, Version   string
 	HeartbeatInterval time.Duration
-	// Suppressed tells whether our roles started suppressed.
-	Suppressed bool
+	// Roles are the roles that we subscribed with, SuppressedRoles those of them that
+	// started suppressed.
+	Roles, SuppressedRoles []string
 }
 
 // Task is one placeholder to launch.
@@ -140,6 +145,18 @@ type Launch struct {
 	Refuse time.Duration
 }
 
+// UnreserveCall is one ACCEPT that ends dynamic reservations.
+type UnreserveCall struct {
+	// OfferIDs are offers of the agent and the role that hold the resources.
+	OfferIDs []string
+	AgentID  string
+	Role     string
+	// Portions are what to unreserve, by the exact flavours that the offers hold.
+	Portions []resources.Portion
+	// Refuse is Filters.refuse_seconds for all that the offers hold.
+	Refuse time.Duration
+}
+
 // TaskRef names a task for RECONCILE and KILL; AgentID may be empty, but answers
 // are better with it.
 type TaskRef struct{ TaskID, AgentID string }
@@ -149,8 +166,17 @@ type TaskRef struct{ TaskID, AgentID string }
 // *CallError or the context's.
 type Client interface {
 	Accept(ctx context.Context, launch Launch) error
+	// Unreserve ends dynamic reservations. The operations carry no id: what the master
+	// refuses it drops without a word, and offers it again as it was.
+	Unreserve(ctx context.Context, call UnreserveCall) error
 	Decline(ctx context.Context, offerIDs []string, refuse time.Duration) error
 	Kill(ctx context.Context, task TaskRef) error
+	// UpdateRoles replaces our roles and which of them are suppressed, as a whole
+	// (UPDATE_FRAMEWORK): all agents are told, so change many at once. The offers of
+	// roles that go are rescinded, their tasks go on. A refusal leaves all as it was;
+	// it is a *CallError with the master's text, and ErrRolesRefused if that is about
+	// the roles.
+	UpdateRoles(ctx context.Context, roles, suppressed []string) error
 	// Revive and Suppress concern all our roles if none is given.
 	Revive(ctx context.Context, roles ...string) error
 	Suppress(ctx context.Context, roles ...string) error
@@ -195,4 +221,8 @@ var (
 	ErrFailedOver = errors.New("another instance took over this framework")
 	// ErrFrameworkRemoved ends Run: the master removed our framework for good.
 	ErrFrameworkRemoved = errors.New("the Mesos master removed this framework")
+	// ErrRolesRefused tells that the master does not let us have some role: its name
+	// is illegal, it is not on the master's whitelist, or our principal may not use
+	// it. The error's text is the master's, which does not always name the role.
+	ErrRolesRefused = errors.New("the Mesos master refuses our roles")
 )

@@ -41,11 +41,15 @@ type subscription struct {
 	// streamID is the Mesos-Stream-Id, "" before SUBSCRIBE is answered.
 	streamID    string
 	frameworkID string
-	suppressed  []string
 	lanes       *lanes
 	acks        *ackQueue
 	// workers are the goroutines of the subscription.
 	workers sync.WaitGroup
+
+	mu sync.Mutex
+	// roles are those that the master has accepted. Who holds the ordered lane may
+	// change them.
+	roles roleSet
 }
 
 // stream is the reading side of one subscription. All its methods run on the
@@ -130,7 +134,7 @@ func (st *stream) retire(err error) {
 	s.current = nil
 	s.mu.Unlock()
 	s.setState(state, err)
-	if st.live {
+	if st.live || errors.Is(err, ErrRolesRefused) {
 		s.handler.Disconnected(err)
 	}
 	st.sub.workers.Wait()
@@ -235,16 +239,18 @@ func (st *stream) onSubscribed(record []byte) error {
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.StateChanged(StateSubscribed, nil)
 	}
+	roles := st.sub.currentRoles()
 	version := event.GetSubscribed().GetMasterInfo().GetVersion()
 	klog.FromContext(st.sub.ctx).Info("Subscribed to the Mesos master",
 		"master", st.sub.master, "masterVersion", version, "frameworkID", id, "heartbeatInterval", interval,
-		"suppressed", len(st.sub.suppressed) > 0)
+		"roles", len(roles.roles), "suppressedRoles", len(roles.suppressed))
 	s.handler.Subscribed(Subscription{
 		FrameworkID:       id,
 		Master:            st.sub.master,
 		Version:           version,
 		HeartbeatInterval: interval,
-		Suppressed:        len(st.sub.suppressed) > 0,
+		Roles:             roles.roles,
+		SuppressedRoles:   roles.suppressed,
 	})
 	return nil
 }

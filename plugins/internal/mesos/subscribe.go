@@ -112,11 +112,11 @@ func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, [
 	if s.frameworkID == "" {
 		failover = min(failover, firstFailoverTimeout)
 	}
-	suppressed := s.cfg.Framework.Roles
-	if s.cfg.StartUnsuppressed != nil && s.cfg.StartUnsuppressed() {
-		suppressed = nil
+	roles, err := newRoleSet(s.cfg.Roles())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	body, err := encodeSubscribe(s.cfg.Framework, s.frameworkID, failover, suppressed)
+	body, err := encodeSubscribe(s.cfg.Framework, roles, s.frameworkID, failover)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,13 +126,13 @@ func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, [
 		run:     parent,
 		first:   s.frameworkID == "",
 		sub: &subscription{
-			ctx:        ctx,
-			end:        end,
-			master:     master.Host,
-			endpoint:   endpointOf(master),
-			lanes:      newLanes(),
-			acks:       newAckQueue(),
-			suppressed: suppressed,
+			ctx:      ctx,
+			end:      end,
+			master:   master.Host,
+			endpoint: endpointOf(master),
+			lanes:    newLanes(),
+			acks:     newAckQueue(),
+			roles:    roles,
 		},
 	}, body, nil
 }

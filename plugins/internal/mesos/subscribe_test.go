@@ -176,7 +176,7 @@ func TestReconnectingNeedsNoStore(t *testing.T) {
 	bubble(t, func(t *testing.T, n *memNet) {
 		m := newFakeMaster(t, n, "m1:5050")
 		roles := []string{"k8s", "batch"}
-		r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) { c.Framework.Roles = roles })
+		r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) { c.Roles = StaticRoles(nil, roles...) })
 		roles[0] = "changed by the caller"
 		r.start()
 		st := m.next("fw")
@@ -200,7 +200,7 @@ func TestSubscribeSaysWhoWeAre(t *testing.T) {
 					m := newFakeMaster(t, n, "m1:5050")
 					r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
 						c.Framework.GPUs = gpus
-						c.StartUnsuppressed = func() bool { return demand }
+						c.Roles = StaticRoles(func() bool { return demand }, "k8s", "batch")
 						c.Authorization = func() (string, error) { return BasicAuth("kube", "s3cret"), nil }
 					}).start()
 					st := m.next("fw")
@@ -240,7 +240,7 @@ func TestSubscribeSaysWhoWeAre(t *testing.T) {
 					if got := st.call.header.Get("Authorization"); got != "Basic a3ViZTpzM2NyZXQ=" {
 						t.Errorf("Authorization is %q", got)
 					}
-					if s := r.handler.subs[0]; s.Suppressed == demand || s.Version != "1.12.0" || s.HeartbeatInterval != 15*time.Second {
+					if s := r.handler.subs[0]; len(s.SuppressedRoles) > 0 == demand || len(s.Roles) != 2 || s.Version != "1.12.0" || s.HeartbeatInterval != 15*time.Second {
 						t.Errorf("Subscription is %+v", s)
 					}
 					r.stop()
@@ -285,17 +285,42 @@ func TestMasterThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// TestErrorEventInsteadOfSubscribed: the texts are those that a master was recorded
+// saying, but for the authorizer's.
 func TestErrorEventInsteadOfSubscribed(t *testing.T) {
-	bubble(t, func(t *testing.T, n *memNet) {
-		m := newFakeMaster(t, n, "m1:5050")
-		r := newRig(t, n, testConfig("m1"), nil).start()
-		st := <-m.streams
-		st.send(errorEvent("Roles { k8s } are not present in the master's --roles"))
-		synctest.Wait()
-		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, "--roles") {
-			t.Errorf("status is %+v", got)
-		}
-		r.handler.wants(t)
-		r.stop()
-	})
+	for text, roles := range map[string]bool{
+		"Roles { k8s } are not present in the master's --roles":                                           true,
+		"'FrameworkInfo.roles' contains invalid role: Role 'a//b' cannot contain two adjacent slashes":    true,
+		"'FrameworkInfo.roles' contains duplicate items: { a }":                                           true,
+		"Not authorized to register framework 'kubernetes' with role 'k8s'":                               true,
+		"The framework failover_timeout (1e+30) is invalid":                                               false,
+		"User 'root' is not allowed to run frameworks without --root_submissions set":                     false,
+		"'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable":                   false,
+		"Changing framework's principal is not allowed.":                                                  false,
+		"Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles": false,
+	} {
+		bubble(t, func(t *testing.T, n *memNet) {
+			m := newFakeMaster(t, n, "m1:5050")
+			have := []string{"k8s", "batch"}
+			r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
+				c.Roles = func() ([]string, []string) { return have, have }
+			}).start()
+			st := <-m.streams
+			have = []string{"batch"}
+			st.send(errorEvent(text))
+			synctest.Wait()
+			if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, text[:12]) {
+				t.Errorf("status is %+v", got)
+			}
+			if !roles {
+				r.handler.wants(t)
+			} else if r.handler.wants(t, "disconnected"); !errors.Is(r.handler.reasons[0], ErrRolesRefused) || !strings.Contains(r.handler.reasons[0].Error(), text[:12]) {
+				t.Errorf("%q: the handler was told %v", text, r.handler.reasons[0])
+			}
+			if st := m.next("fw"); !slices.Equal(st.call.Subscribe.FrameworkInfo.Roles, have) {
+				t.Errorf("then it subscribes with roles %q, want %q", st.call.Subscribe.FrameworkInfo.Roles, have)
+			}
+			r.stop()
+		})
+	}
 }

@@ -41,6 +41,9 @@ const (
 // refusedFor is the outcome of a session that is refused again and again.
 func refusedFor(text string) string { return `Backoff: "` + text + `"` }
 
+// rolesRefused is the outcome of a session that is refused for its roles.
+func rolesRefused(text string) string { return `Backoff for its roles: "` + text + `"` }
+
 // endings are facts of frameworks of which only the end is told.
 func endings(conns string, outcomes ...string) fact {
 	return fact{conns: conns, outcomes: outcomes}
@@ -48,7 +51,7 @@ func endings(conns string, outcomes ...string) fact {
 
 // badRole is the fact of a refused role.
 func badRole(text string) fact {
-	return endings("R", refusedFor("'FrameworkInfo.roles' contains invalid role: "+text))
+	return endings("R", rolesRefused("'FrameworkInfo.roles' contains invalid role: "+text))
 }
 
 func times(n int, f fact) []fact {
@@ -129,7 +132,7 @@ var facts = map[string][]fact{
 		badRole("Role component 'a b' is invalid because it contains backspace or whitespace"),
 		badRole("Role component 'a\\tb' is invalid because it contains backspace or whitespace"),
 	}, times(5, endings("R", removedFor)), []fact{
-		endings("R", refusedFor("'FrameworkInfo.roles' contains duplicate items: { a }")),
+		endings("R", rolesRefused("'FrameworkInfo.roles' contains duplicate items: { a }")),
 		endings("R", refusedFor("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable")),
 		endings("R", refusedFor("'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable")),
 		endings("R", refusedFor("Suppressed roles { b } are not contained in the set of roles")),
@@ -139,7 +142,7 @@ var facts = map[string][]fact{
 		endings("R", removedFor), endings("R", removedFor), endings("R", removedFor),
 		endings("R", refusedFor("Resource quantities must contain at least one quantity")),
 		endings("R", removedFor),
-		endings("R", refusedFor("Roles { bad } are not present in the master's --roles")),
+		endings("R", rolesRefused("Roles { bad } are not present in the master's --roles")),
 		endings("R", refusedFor("User 'root' is not allowed to run frameworks without --root_submissions set")),
 		endings("R", removedFor),
 	}),

@@ -213,7 +213,8 @@ func (s *socket) close() {
 func TestRecordedStreamEnds(t *testing.T) {
 	tests := []struct {
 		file, conn string
-		// reasons are parts of what the handler was told, one for each subscription.
+		// reasons are parts of what the handler was told, one for each subscription and
+		// each refusal of the roles.
 		reasons []string
 		// state is where the session stands a second later; events how many it had.
 		state  mesos.State
@@ -221,7 +222,7 @@ func TestRecordedStreamEnds(t *testing.T) {
 	}{
 		{"08b-stream-end-raw", "A", []string{"Framework failed over"}, mesos.StateFailedOver, 4},
 		{"08b-stream-end-raw", "B", []string{"ended the event stream"}, mesos.StateBackoff, 3},
-		{"08b-stream-end-raw", "D", nil, mesos.StateBackoff, 1},
+		{"08b-stream-end-raw", "D", []string{"refuses our roles"}, mesos.StateBackoff, 1},
 		{"08b-stream-end-raw", "E", []string{"connection of the event stream broke"}, mesos.StateBackoff, 3},
 		{"08b-stream-end-raw", "G", []string{"connection of the event stream broke"}, mesos.StateBackoff, 3},
 		{"08b-stream-end-raw", "H", []string{"connection of the event stream broke"}, mesos.StateBackoff, 3},
@@ -284,7 +285,8 @@ func playBytes(t *testing.T, recorded *wireBytes, look func(*mesos.Session, *boo
 	_, ctx := ktesting.NewTestContext(t)
 	s, err := mesos.NewSession(mesos.Config{
 		Masters:   []string{"master:5050"},
-		Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: []string{"batch"}, FailoverTimeout: time.Hour},
+		Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
+		Roles:     mesos.StaticRoles(nil, "batch"),
 		IDs:       &memory{}, Observer: o, BackoffInitial: time.Minute, BackoffMax: time.Minute,
 	}, b, mesos.WithTransport(transport), mesos.WithJitter(func() float64 { return 1 }))
 	if err != nil {

@@ -103,7 +103,8 @@ func begin(t *testing.T, rt http.RoundTripper, h mesos.Handler, ids *memory) (*m
 	_, ctx := ktesting.NewTestContext(t)
 	s, err := mesos.NewSession(mesos.Config{
 		Masters:   []string{"master:5050"},
-		Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: []string{"batch"}, FailoverTimeout: time.Hour},
+		Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
+		Roles:     mesos.StaticRoles(nil, "batch"),
 		IDs:       ids,
 	}, h, mesos.WithTransport(rt), mesos.WithJitter(func() float64 { return 0.5 }))
 	if err != nil {
@@ -175,7 +176,8 @@ func TestMasterThatIsNotReadyIsPassedOver(t *testing.T) {
 			_, ctx := ktesting.NewTestContext(t)
 			s, err := mesos.NewSession(mesos.Config{
 				Masters:   []string{"starting:5050", "leader:5050"},
-				Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: []string{"batch"}, FailoverTimeout: time.Hour},
+				Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
+				Roles:     mesos.StaticRoles(nil, "batch"),
 				IDs:       r.ids,
 			}, r.books, mesos.WithTransport(hostStub{r.master, "starting:5050", line}))
 			if err != nil {

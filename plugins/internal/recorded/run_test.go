@@ -179,16 +179,12 @@ func (r *run) start(ctx context.Context) chan error {
 	if r.newHandler != nil {
 		handler = r.newHandler()
 	}
-	wants := r.wantsOffers
-	if wants == nil {
-		wants = func() bool { return true }
-	}
 	s, err := mesos.NewSession(mesos.Config{
 		Masters: []string{"master:5050"},
 		Framework: mesos.FrameworkInfo{
-			Name: "kube-mesos", User: "root", Roles: rolesOfLife(r.master.life), FailoverTimeout: time.Hour,
+			Name: "kube-mesos", User: "root", FailoverTimeout: time.Hour,
 		},
-		IDs: r.ids, StartUnsuppressed: wants,
+		Roles: mesos.StaticRoles(r.wantsOffers, rolesOfLife(r.master.life)...), IDs: r.ids,
 	}, handler, mesos.WithTransport(r.master), mesos.WithJitter(func() float64 { return 0.5 }))
 	if err != nil {
 		r.t.Fatal(err)
@@ -293,6 +289,9 @@ func outcomeOf(state mesos.State, err error) string {
 	text := err.Error()
 	if _, words, ok := strings.Cut(text, "the master reported an error: "); ok {
 		return string(state) + ": " + words
+	}
+	if _, words, ok := strings.Cut(text, mesos.ErrRolesRefused.Error()+": "); ok {
+		return string(state) + " for its roles: " + words
 	}
 	if strings.Contains(text, "connection refused") {
 		return string(state) + ": connection refused"

@@ -170,8 +170,9 @@ func TestSessionFollowsRecordedLeaders(t *testing.T) {
 		_, ctx := ktesting.NewTestContext(t)
 		s, err := mesos.NewSession(mesos.Config{
 			Masters:   []string{thirdLeader, firstLeader, secondLeader},
-			Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: rolesOfLife(l), FailoverTimeout: time.Hour},
-			IDs:       r.ids, StartUnsuppressed: func() bool { return true },
+			Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
+			Roles:     mesos.StaticRoles(nil, rolesOfLife(l)...),
+			IDs:       r.ids,
 		}, h, mesos.WithTransport(m), mesos.WithJitter(func() float64 { return 0.5 }))
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +231,8 @@ func TestCredentialsOnRecordedMasters(t *testing.T) {
 			_, ctx := ktesting.NewTestContext(t)
 			s, err := mesos.NewSession(mesos.Config{
 				Masters:   []string{secondLeader},
-				Framework: mesos.FrameworkInfo{Name: "k", User: "root", Roles: []string{"batch"}, FailoverTimeout: time.Hour, Principal: "framework"},
+				Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour, Principal: "framework"},
+				Roles:     mesos.StaticRoles(nil, "batch"),
 				IDs:       r.ids, Authorization: func() (string, error) { return want, nil },
 			}, r.books, mesos.WithTransport(m), mesos.WithJitter(func() float64 { return 0.5 }))
 			if err != nil {
