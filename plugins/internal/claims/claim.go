@@ -55,7 +55,7 @@ type Pod struct {
 	Namespace, Name, UID string
 }
 
-// Claim is what one pod holds of one agent.
+// Claim is what one task holds of one agent for one pod.
 type Claim struct {
 	TaskID  string
 	Pod     Pod
@@ -73,8 +73,11 @@ type Claim struct {
 	Since time.Time
 	// Status is the last status Mesos sent, zero before the first.
 	Status TaskStatus
-	// Bound tells that the pod's binding names this task.
+	// Bound tells that the pod's binding names this task, or the pod's annotation
+	// does among its extras.
 	Bound bool
+	// Extra tells that this is a further claim of a pod that lives by another one.
+	Extra bool
 
 	// sent tells that the master knows the task, or has said that it does not:
 	// the ACCEPT was answered, or a status shows the task alive. doubtful tells
@@ -93,6 +96,16 @@ type Claim struct {
 	unknownSince time.Time
 	// probed tells that an overdue launch was asked about.
 	probed bool
+	// heir tells of an extra that the pod's binding names: the pod will live by it
+	// once it is Held. wasHeir tells that it ever was.
+	heir, wasHeir bool
+	// barred are the tasks that were to replace this one, or one before it, and got
+	// lost: a binding that names them is out of date.
+	barred []string
+	// lookup is when to look up the pod of an extra that its annotation does not
+	// name any more, zero if it does; looks counts the look-ups.
+	lookup time.Time
+	looks  int
 }
 
 // Cause says why a launch did not come to hold its resources.
@@ -138,6 +151,11 @@ type (
 		AgentID string
 		Pod     Pod
 		Outcome Outcome
+		// Extra tells that the claim is a further one of its pod.
+		Extra bool
+		// Reserved tells that nothing was sent and the offers are untouched, so that
+		// the caller gives their part back if he has not done so.
+		Reserved bool
 	}
 	// Kill asks for a KILL.
 	Kill struct{ TaskID, AgentID string }
@@ -152,18 +170,32 @@ type (
 		Node    string
 		TaskID  string
 		Status  TaskStatus
+		// Revoked tells that the agent took revocable resources back.
+		Revoked bool
 	}
-	// Examine asks to look up the pod of a task that no claim explains, in the
-	// API and not in a cache, and to call PodBound or Disown with the result.
+	// ExtraLost tells that a further claim of a pod ended without being released.
+	// The pod stays. If its annotations name the task they are to be corrected: the
+	// pod lives by ByPod and holds Extras.
+	ExtraLost struct {
+		AgentID string
+		Pod     Pod
+		Node    string
+		TaskID  string
+		Status  TaskStatus
+	}
+	// Examine asks to look up the pod of a task that no claim explains, or of an
+	// extra that its pod seems not to name any more, in the API and not in a cache,
+	// and to call PodBound, PodExtra or Disown with the result.
 	Examine struct{ TaskID, AgentID, PodUID string }
 )
 
-func (Settle) effect()  {}
-func (Kill) effect()    {}
-func (Ask) effect()     {}
-func (AskAll) effect()  {}
-func (Evict) effect()   {}
-func (Examine) effect() {}
+func (Settle) effect()    {}
+func (Kill) effect()      {}
+func (Ask) effect()       {}
+func (AskAll) effect()    {}
+func (Evict) effect()     {}
+func (ExtraLost) effect() {}
+func (Examine) effect()   {}
 
 // TaskID builds the id of a pod's task. Pod UIDs and numbers contain nothing
 // that Mesos forbids in ids (no "/", at most 255 bytes).

@@ -15,13 +15,19 @@ limitations under the License.
 */
 
 // Package claims is the ledger of what each of our pods holds of a Mesos agent:
-// one claim per pod, kept by one placeholder task named "<pod UID>.<attempt>".
+// claims, each kept by one placeholder task named "<pod UID>.<attempt>". A pod
+// lives by one claim.
 //
 //	Reserved ──Launch──> Launching ──STARTING/RUNNING──> Held ──> (pod ends) Releasing ──terminal──> gone
 //	   │                    │                             │ ▲
 //	   └─Cancel─> gone      ├─never ran──> gone           │ └──Recovering (bound pod found at start)
 //	                        └─timeout────> Releasing      ├──> Unreachable ──> Held | Lost
 //	                                                      └──> Lost (Mesos ended the task: the pod is evicted)
+//
+// A bound pod that grew holds further claims, its extras, on the same agent. They
+// go through the same phases but Lost, end with the claim that the pod lives by, and
+// never decide about the pod: an extra that Mesos ends is forgotten and told of. An
+// extra that is held may take the place of the claim that the pod lives by.
 //
 // The ledger is a state machine: it is told what happened and when, and answers
 // with effects for others to carry out (kill, reconcile, evict, wake a waiter).

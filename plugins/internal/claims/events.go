@@ -156,7 +156,8 @@ func (l *Ledger) expire(c *Claim, now time.Time) {
 	l.kill(c, now)
 }
 
-// examine asks about the tasks that no claim explains.
+// examine asks about the tasks that no claim explains, and the extras that no pod
+// seems to name any more.
 func (l *Ledger) examine(now time.Time) {
 	var due []string
 	for id, o := range l.orphans {
@@ -164,8 +165,21 @@ func (l *Ledger) examine(now time.Time) {
 			due = append(due, id)
 		}
 	}
+	for _, list := range l.extras {
+		for _, c := range list {
+			if c.Phase != Releasing && !c.lookup.IsZero() && !now.Before(c.lookup) {
+				due = append(due, c.TaskID)
+			}
+		}
+	}
 	slices.Sort(due)
 	for _, id := range due {
+		if c := l.byTask[id]; c != nil {
+			c.lookup = now.Add(l.backoff(c.looks + 1))
+			c.looks++
+			l.effects = append(l.effects, Examine{TaskID: id, AgentID: c.AgentID, PodUID: c.Pod.UID})
+			continue
+		}
 		o := l.orphans[id]
 		o.due = now.Add(l.backoff(o.tries + 1))
 		o.tries++
@@ -210,6 +224,9 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 		l.lostNews(c, before, now)
 	case Releasing:
 		l.releaseNews(c, before, now)
+	}
+	if c.heir && c.Phase == Held {
+		l.adoptAs(c, now)
 	}
 }
 
@@ -275,11 +292,29 @@ func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
 			l.enter(c, Held, now)
 		}
 	default: // terminal, or UNKNOWN: the master knows neither task nor agent
-		l.enter(c, Lost, now)
-		if c.Bound {
-			l.evict(c)
-		}
+		l.lose(c, now)
 	}
+}
+
+// lose deals with a claim whose task Mesos ended. Only the one that the pod lives
+// by decides about the pod, unless another is about to take its place.
+func (l *Ledger) lose(c *Claim, now time.Time) {
+	if c.Extra {
+		l.drop(c, true)
+		return
+	}
+	if heir := l.heirOf(c.Pod.UID); heir != nil {
+		c.Bound = false
+		heir.barred = append(heir.barred, c.barred...)
+		l.remove(c)
+		l.adoptAs(heir, now)
+		return
+	}
+	l.enter(c, Lost, now)
+	if c.Bound {
+		l.evict(c)
+	}
+	l.releaseExtras(c.Pod.UID, now)
 }
 
 // lostNews takes a task back that Mesos had given up with its agent. Everything

@@ -63,11 +63,11 @@ type Ledger struct {
 	byTask map[string]*Claim
 	// byPod is the claim a pod lives by: the newest that is not Releasing, or the
 	// one its binding names.
-	byPod   map[string]*Claim
+	byPod map[string]*Claim
+	// extras are the further claims of each pod, the oldest first.
+	extras  map[string][]*Claim
 	orphans map[string]*orphan
-	// counts per phase, for metrics.
-	counts  map[Phase]int
-	held    resources.Vector
+	sums    sums
 	effects []Effect
 	// attempt makes task ids unique; see newTaskID.
 	attempt   int64
@@ -90,8 +90,8 @@ type orphan struct {
 // NewLedger returns an empty ledger.
 func NewLedger(cfg Config) *Ledger {
 	return &Ledger{
-		cfg: cfg, byTask: map[string]*Claim{}, byPod: map[string]*Claim{},
-		orphans: map[string]*orphan{}, counts: map[Phase]int{},
+		cfg: cfg, byTask: map[string]*Claim{}, byPod: map[string]*Claim{}, extras: map[string][]*Claim{},
+		orphans: map[string]*orphan{}, sums: newSums(),
 	}
 }
 
@@ -123,7 +123,9 @@ func (l *Ledger) SetParts(taskID string, parts []resources.Portion) {
 	if c == nil {
 		return
 	}
+	l.sums.sub(c)
 	c.Parts = parts
+	l.sums.add(c)
 	c.Revocable = slices.ContainsFunc(parts, func(p resources.Portion) bool { return p.Flavour.IsRevocable() })
 }
 
@@ -223,10 +225,24 @@ func (l *Ledger) ByTask(taskID string) *Claim { return l.byTask[taskID] }
 func (l *Ledger) ByPod(podUID string) *Claim { return l.byPod[podUID] }
 
 // Count returns the number of claims in a phase.
-func (l *Ledger) Count(p Phase) int { return l.counts[p] }
+func (l *Ledger) Count(p Phase) int { return l.sums.phases[p] }
 
 // Claimed returns the sum of the needs of all claims that Mesos may hold for us.
-func (l *Ledger) Claimed() resources.Vector { return l.held }
+func (l *Ledger) Claimed() resources.Vector { return l.sums.held }
+
+// ClaimedOf returns the unreserved and not revocable part, which is what Mesos
+// counts against the quota of a role, of all claims of the role that are Reserved
+// or that Mesos may hold for us. A claim of unknown Parts counts whole.
+func (l *Ledger) ClaimedOf(role string) resources.Vector {
+	if r := l.sums.roles[role]; r != nil {
+		return r.regular
+	}
+	return resources.Vector{}
+}
+
+// Roles returns the roles that have claims in any phase, in ascending order.
+// Tasks whose role is not known belong to none.
+func (l *Ledger) Roles() []string { return l.sums.roleNames() }
 
 // Orphans returns the number of tasks that no claim explains.
 func (l *Ledger) Orphans() int { return len(l.orphans) }
@@ -240,11 +256,12 @@ func (l *Ledger) All(f func(*Claim)) {
 
 func (l *Ledger) insert(c *Claim) {
 	l.byTask[c.TaskID] = c
-	l.byPod[c.Pod.UID] = c
-	l.counts[c.Phase]++
-	if c.Phase.holds() {
-		l.held = l.held.Add(c.Need.Vector)
+	if c.Extra {
+		l.extras[c.Pod.UID] = append(l.extras[c.Pod.UID], c)
+	} else {
+		l.byPod[c.Pod.UID] = c
 	}
+	l.sums.add(c)
 }
 
 func (l *Ledger) remove(c *Claim) {
@@ -252,21 +269,16 @@ func (l *Ledger) remove(c *Claim) {
 	if l.byPod[c.Pod.UID] == c {
 		delete(l.byPod, c.Pod.UID)
 	}
-	l.counts[c.Phase]--
-	if c.Phase.holds() {
-		l.held = l.held.Sub(c.Need.Vector)
+	if c.Extra {
+		l.unlist(c)
 	}
+	l.sums.sub(c)
 }
 
 func (l *Ledger) enter(c *Claim, p Phase, now time.Time) {
-	l.counts[c.Phase]--
-	l.counts[p]++
-	if was, is := c.Phase.holds(), p.holds(); was && !is {
-		l.held = l.held.Sub(c.Need.Vector)
-	} else if !was && is {
-		l.held = l.held.Add(c.Need.Vector)
-	}
+	l.sums.sub(c)
 	c.Phase, c.Since = p, now
+	l.sums.add(c)
 	c.kills, c.asks, c.awaiting, c.next, c.probed = 0, 0, false, time.Time{}, false
 }
 
@@ -282,12 +294,15 @@ func (p Phase) holds() bool {
 // ended forgets a claim whose task is no more. If the pod's binding names it
 // nevertheless, the pod has nothing left and must go.
 func (l *Ledger) ended(c *Claim, now time.Time) {
-	if !c.Bound {
+	switch {
+	case c.Extra:
+		l.drop(c, c.Bound)
+	case !c.Bound:
 		l.remove(c)
-		return
+	default:
+		l.enter(c, Lost, now)
+		l.evict(c)
 	}
-	l.enter(c, Lost, now)
-	l.evict(c)
 }
 
 func (l *Ledger) kill(c *Claim, now time.Time) {
@@ -316,11 +331,13 @@ func (l *Ledger) askLater(c *Claim, now time.Time) {
 }
 
 func (l *Ledger) settle(c *Claim, o Outcome) {
-	l.effects = append(l.effects, Settle{TaskID: c.TaskID, AgentID: c.AgentID, Pod: c.Pod, Outcome: o})
+	l.effects = append(l.effects, Settle{TaskID: c.TaskID, AgentID: c.AgentID, Pod: c.Pod, Outcome: o, Extra: c.Extra})
 }
 
 func (l *Ledger) evict(c *Claim) {
-	l.effects = append(l.effects, Evict{AgentID: c.AgentID, Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status})
+	l.effects = append(l.effects, Evict{
+		AgentID: c.AgentID, Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status, Revoked: c.Status.Revoked(),
+	})
 }
 
 func (l *Ledger) backoff(tries int) time.Duration {

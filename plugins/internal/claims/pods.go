@@ -48,36 +48,56 @@ func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
 // PodBound tells that the pod is bound to the node by the task its annotations
 // name. It is told of every bound pod of ours, again and again. A pod that names
 // the task of another pod changes nothing: it must not take over what the other
-// one holds.
+// one holds. Nor does a task older than the one that the pod is bound by: that is
+// old news, because a pod only ever moves on to a later task. Such a one takes the
+// place of a living claim when it is known to be held, and not before.
 func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Bundle, now time.Time) {
 	uid, attempt, ours := ParseTaskID(taskID)
 	if ours && uid != pod.UID {
 		return
 	}
 	l.used(attempt)
-	if c := l.byTask[taskID]; c != nil {
-		if c.Bound || c.Pod.UID != pod.UID {
+	c, main := l.byTask[taskID], l.byPod[pod.UID]
+	if c != nil && c.Pod.UID != pod.UID {
+		return
+	}
+	if main != nil && main.Bound {
+		switch {
+		case c == main:
+			l.disinherit(pod.UID)
+			return
+		case main.outdates(taskID):
+			return
+		case main.carries():
+			l.succeed(main, taskID, need, now)
 			return
 		}
+	}
+	if c != nil {
 		if c.Pod != pod {
 			// A task disowned before its pod was seen.
 			l.describe(c, pod, node, role, need)
 		}
-		c.Bound = true
 		l.adoptAs(c, now)
 		if c.Phase == Lost {
 			l.evict(c)
 		}
 		return
 	}
-	c := &Claim{
+	c = &Claim{
 		TaskID: taskID, Pod: pod, Node: node, AgentID: agentID, Role: role, Need: need,
-		Phase: Recovering, Since: now, Bound: true, sent: true,
+		Phase: Recovering, Since: now, sent: true,
 	}
 	l.adoptAs(c, now)
+	l.recover(c, now)
+}
+
+// recover files the claim of a task that another run of ours launched, and finds
+// out how the task is.
+func (l *Ledger) recover(c *Claim, now time.Time) {
 	l.insert(c)
-	o := l.orphans[taskID]
-	delete(l.orphans, taskID)
+	o := l.orphans[c.TaskID]
+	delete(l.orphans, c.TaskID)
 	if o == nil || o.stale {
 		l.ask(c, now)
 		return
@@ -87,37 +107,52 @@ func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need reso
 
 // describe completes a claim of which only the task was known.
 func (l *Ledger) describe(c *Claim, pod Pod, node, role string, need resources.Bundle) {
-	if c.Phase.holds() {
-		l.held = l.held.Sub(c.Need.Vector).Add(need.Vector)
-	}
+	l.sums.sub(c)
 	c.Pod, c.Node, c.Role, c.Need = pod, node, role, need
+	l.sums.add(c)
 }
 
-// adoptAs makes c the claim its pod lives by; any other claim of the pod is
-// released, because the binding decides.
+// adoptAs makes c the claim that its pod's binding names and that it lives by; any
+// other that it lived by is released, because the binding decides.
 func (l *Ledger) adoptAs(c *Claim, now time.Time) {
-	if other := l.byPod[c.Pod.UID]; other != nil && other != c {
+	if c.Extra {
+		l.unlist(c)
+		c.Extra, c.heir, c.lookup = false, false, time.Time{}
+	}
+	other := l.byPod[c.Pod.UID]
+	c.Bound = true
+	l.byPod[c.Pod.UID] = c
+	if other != nil && other != c {
+		c.barred = append(c.barred, other.barred...)
 		l.giveUp(other, now)
 	}
-	l.byPod[c.Pod.UID] = c
 }
 
 // PodGone tells that the pod has ended or was deleted: whatever it holds is
 // released.
 func (l *Ledger) PodGone(podUID string, now time.Time) {
-	c := l.byPod[podUID]
-	if c == nil {
-		return
+	if c := l.byPod[podUID]; c != nil {
+		l.giveUp(c, now)
 	}
-	l.giveUp(c, now)
+	for _, c := range l.extras[podUID] {
+		c.Bound = false
+	}
+	l.releaseExtras(podUID, now)
 }
 
 // giveUp releases whatever the claim holds; no pod lives by it any more.
 func (l *Ledger) giveUp(c *Claim, now time.Time) {
 	c.Bound = false
+	l.letGo(c, now)
+}
+
+// letGo releases whatever the claim holds.
+func (l *Ledger) letGo(c *Claim, now time.Time) {
 	switch c.Phase {
 	case Reserved:
-		l.settle(c, Outcome{Cause: CausePodGone})
+		l.effects = append(l.effects, Settle{
+			TaskID: c.TaskID, AgentID: c.AgentID, Pod: c.Pod, Outcome: Outcome{Cause: CausePodGone}, Extra: c.Extra, Reserved: true,
+		})
 		l.remove(c)
 	case Lost:
 		l.remove(c)
@@ -133,10 +168,14 @@ func (l *Ledger) giveUp(c *Claim, now time.Time) {
 	}
 }
 
-// Disown tells that the task which no claim explained has no pod: it is killed.
+// Disown tells that the examined task has no pod, or none that names it: it is
+// killed.
 func (l *Ledger) Disown(taskID string, now time.Time) {
 	o := l.orphans[taskID]
 	if o == nil {
+		if c := l.byTask[taskID]; c != nil && c.Extra && !c.lookup.IsZero() {
+			l.giveUp(c, now)
+		}
 		return
 	}
 	delete(l.orphans, taskID)
@@ -145,7 +184,7 @@ func (l *Ledger) Disown(taskID string, now time.Time) {
 		Phase: Releasing, Since: now, Status: o.status, sent: true,
 	}
 	l.byTask[taskID] = c
-	l.counts[Releasing]++
+	l.sums.add(c)
 	l.kill(c, now)
 }
 

@@ -62,10 +62,14 @@ func text(e Effect) string {
 	short := func(task string) string { return strings.TrimPrefix(task, "uid.") }
 	switch e := e.(type) {
 	case Settle:
-		if e.Outcome.OK {
-			return "Settle OK"
+		what := "Settle "
+		if e.Extra {
+			what = "Settle extra "
 		}
-		return "Settle " + string(e.Outcome.Cause)
+		if e.Outcome.OK {
+			return what + "OK"
+		}
+		return what + string(e.Outcome.Cause)
 	case Kill:
 		return "Kill"
 	case Ask:
@@ -74,6 +78,8 @@ func text(e Effect) string {
 		return "AskAll"
 	case Evict:
 		return "Evict " + e.Pod.Name + " " + string(e.Status.State)
+	case ExtraLost:
+		return "ExtraLost " + e.Pod.Name + " " + string(e.Status.State)
 	case Examine:
 		return "Examine " + short(e.TaskID)
 	}

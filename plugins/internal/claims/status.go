@@ -98,6 +98,13 @@ func (s *TaskStatus) unheard() bool {
 	return s.State == TaskUnknown || s.State == TaskGone && s.Reason == "REASON_RECONCILIATION"
 }
 
+// Revoked tells whether the agent took revocable resources back from the task
+// (Mesos slave.cpp qosCorrections): GONE, or LOST where the framework has not the
+// capability PARTITION_AWARE.
+func (s TaskStatus) Revoked() bool {
+	return s.Reason == "REASON_CONTAINER_PREEMPTED" && (s.State == TaskGone || s.State == TaskLost)
+}
+
 // OfAgent tells whether the agent or its executor made the status, and so knows:
 // not the master, which reports what it believes.
 func (s TaskStatus) OfAgent() bool {
