@@ -62,6 +62,10 @@ var (
 	NodeOvercommitted = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "node_overcommitted_resources", Help: "Of nodes whose Mesos agent advertises more than pods of other schedulers leave: the amounts, by Mesos resource (cpus in cores, mem and disk in MiB), advertised and free."},
 		[]string{"node", "resource", "amount"})
+	ReservationsReleased = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "reservations_released_total",
+		Help: "Reservations of single pods that were given back, by reason: StatefulSetGone, VolumeClaimsGone, ScaledDown, ByHand, Surplus (the pod uses another one)."},
+		[]string{"reason"})
 	Calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "call_duration_seconds", Help: "Calls to the Mesos master, by type and result (HTTP status, or how it failed).",
 		Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"call", "result"})
@@ -82,6 +86,8 @@ type Gauges struct {
 	Suppressed                  bool
 	NodesPaired, NodesAmbiguous int
 	Orphans, Unanswered         int
+	// Reservations counts the reservations of single pods by state.
+	Reservations map[string]int
 }
 
 // Source gives the present values.
@@ -98,7 +104,7 @@ func Register(source Source) {
 	current.set(source)
 	register.Do(func() {
 		legacyregistry.RawMustRegister(OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, NodeOvercommitted, Calls, Events, EventBytes, SessionState, &current)
+			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
 	})
 }
 
@@ -130,11 +136,12 @@ var (
 	nodesAmbiguous = desc("nodes_ambiguous", "Nodes not used because several nodes or agents claim their host.")
 	orphans        = desc("orphan_tasks", "Tasks in Mesos that no claim explains yet.")
 	unanswered     = desc("reconciliation_unanswered", "Claims about which Mesos was asked and has not answered yet.")
+	reservations   = desc("reservations", "Reservations with labels of single pods: kept, releasing (being given back), stuck (for too long), unreadable (naming no pod), foreign (of another framework or a former id).", "state")
 )
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{offersHeld, offered, claimed, claimsByState, podsWaiting, podsParked, suppressed, nodesPaired, nodesAmbiguous, orphans, unanswered} {
+	for _, d := range []*prometheus.Desc{offersHeld, offered, claimed, claimsByState, podsWaiting, podsParked, suppressed, nodesPaired, nodesAmbiguous, orphans, unanswered, reservations} {
 		ch <- d
 	}
 }
@@ -168,6 +175,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(nodesAmbiguous, float64(g.NodesAmbiguous))
 	gauge(orphans, float64(g.Orphans))
 	gauge(unanswered, float64(g.Unanswered))
+	for state, n := range g.Reservations {
+		gauge(reservations, float64(n), state)
+	}
 }
 
 func boolFloat(b bool) float64 {

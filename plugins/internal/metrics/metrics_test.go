@@ -39,6 +39,7 @@ var sample = source{Gauges{
 	Claimed:     map[string]float64{"cpus": 0.25},
 	Claims:      map[string]int{"Held": 7, "Launching": 0},
 	PodsWaiting: 5, PodsParked: 4, Suppressed: true, NodesPaired: 9, NodesAmbiguous: 1, Orphans: 2, Unanswered: 6,
+	Reservations: map[string]int{"kept": 8, "stuck": 1},
 }}
 
 const sampleText = `
@@ -74,6 +75,10 @@ kube_mesos_pods_waiting 5
 # HELP kube_mesos_reconciliation_unanswered Claims about which Mesos was asked and has not answered yet.
 # TYPE kube_mesos_reconciliation_unanswered gauge
 kube_mesos_reconciliation_unanswered 6
+# HELP kube_mesos_reservations Reservations with labels of single pods: kept, releasing (being given back), stuck (for too long), unreadable (naming no pod), foreign (of another framework or a former id).
+# TYPE kube_mesos_reservations gauge
+kube_mesos_reservations{state="kept"} 8
+kube_mesos_reservations{state="stuck"} 1
 # HELP kube_mesos_suppressed 1 if the Mesos master was told to send no offers.
 # TYPE kube_mesos_suppressed gauge
 kube_mesos_suppressed 1
@@ -107,7 +112,7 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 	}
 	profiles.Wait()
 	defer Register(nil)
-	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions} {
+	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions, ReservationsReleased} {
 		v.WithLabelValues("Test").Inc()
 		defer v.Reset()
 	}
@@ -133,7 +138,7 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 		"events_received_total", "evictions_total", "launch_duration_seconds", "launches_total", "nodes_ambiguous", "nodes_paired",
 		"offered_resources", "offers_declined_total", "offers_outstanding", "offers_received_total", "offers_rescinded_total",
 		"orphan_tasks", "pods_activated_total", "pods_parked", "pods_waiting", "reconciliation_unanswered", "rejections_total",
-		"session_state", "suppressed",
+		"reservations", "reservations_released_total", "session_state", "suppressed",
 	}
 	if slices.Sort(names); !slices.Equal(names, want) {
 		t.Errorf("the scheduler serves %v, want %v", names, want)
@@ -146,7 +151,7 @@ func lintOurs(t *testing.T) {
 	t.Helper()
 	for _, c := range []prometheus.Collector{
 		OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds, LaunchSeconds, BatchTasks, Evictions,
-		Rejections, Calls, Events, EventBytes, SessionState, &current,
+		Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
 	} {
 		problems, err := testutil.CollectAndLint(c)
 		if err != nil {

@@ -61,6 +61,12 @@ limitations under the License.
 // ends, and the pod is not sent to this node for it any more: to move a pod, annotate,
 // then delete the pod. The annotation is removed when nothing is left.
 //
+// # Events
+//
+// MesosReservationReleased on the StatefulSet, or on its namespace if it is gone, tells
+// what was given back once the master's list shows it; on a node, that its annotation
+// is done. MesosReleaseInvalid on a node: its annotation cannot be understood.
+//
 // # Metrics
 //
 //	kube_mesos_reservations{state}                 reservations with our labels, by state:
@@ -78,5 +84,6 @@ limitations under the License.
 // reservation must wait, because it is not known where. PreFilter restricts a pod to
 // Agents (or Where). Roles of Wanted must be subscribed and not suppressed. Each
 // portion of an offer for which Release is true is unreserved instead of used; Due
-// names the offers in hand that hold such ones.
+// names the offers in hand that hold such ones. The pods' informer gets the
+// Controller's PodHandler.
 package reservations

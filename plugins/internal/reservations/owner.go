@@ -18,6 +18,7 @@ package reservations
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -149,64 +150,48 @@ type identity struct {
 	framework string
 }
 
-// identify reads the labels of a flavour.
+// identify reads the labels of a flavour. Labels of any entry of the stack decide
+// who may use it, but only on the last one ours mean anything.
 func identify(f *resources.Flavour, frameworkID string) identity {
 	last := f.Reserved()
 	if last == nil {
 		return identity{}
 	}
-	labelled := false
-	for i := range f.Reservations[:len(f.Reservations)-1] {
-		labelled = labelled || len(f.Reservations[i].Labels) > 0
-	}
+	below := slices.ContainsFunc(f.Reservations[:len(f.Reservations)-1], func(r resources.Reservation) bool { return len(r.Labels) > 0 })
 	switch {
-	case len(last.Labels) == 0 && !labelled:
+	case len(last.Labels) == 0 && !below:
 		return identity{}
-	case !hasOurs(last.Labels):
+	case !slices.ContainsFunc(last.Labels, func(l resources.Label) bool { return strings.HasPrefix(l.Key, prefix) }):
 		return identity{kind: others}
 	}
-	values, clean := valuesOf(last.Labels)
-	owner := Owner{
+	values, complete := valuesOf(last.Labels)
+	id := identity{framework: values[LabelFrameworkID], owner: Owner{
 		Namespace: values[LabelNamespace], Pod: values[LabelPod],
 		StatefulSet: values[LabelStatefulSet], StatefulSetUID: types.UID(values[LabelStatefulSetUID]),
-	}
-	id := identity{framework: values[LabelFrameworkID], owner: owner}
-	complete := clean && !labelled && last.Dynamic && owner.Namespace != "" && owner.Pod != "" &&
-		owner.StatefulSet != "" && owner.StatefulSetUID != ""
+	}}
 	switch {
 	case id.framework != "" && id.framework != frameworkID:
 		id.kind, id.name = foreign, "foreign "+f.String()
-	case id.framework == "" || !complete:
+	case !complete || below || !last.Dynamic:
 		id.kind, id.name = unreadable, "unreadable "+f.String()
 	default:
-		id.kind, id.name = ours, owner.Key()
+		id.kind, id.name = ours, id.owner.Key()
 	}
 	return id
 }
 
-func hasOurs(labels []resources.Label) bool {
+// valuesOf returns the labels by key. They are complete if they are those that
+// Flavour makes: each of them once, no others, and none of them empty.
+func valuesOf(labels []resources.Label) (values map[string]string, complete bool) {
+	values, complete = make(map[string]string, len(labels)), len(labels) == 5
 	for _, l := range labels {
-		if strings.HasPrefix(l.Key, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// valuesOf returns the labels by key. clean is false if there are others than those
-// that Flavour makes, or one of them twice.
-func valuesOf(labels []resources.Label) (values map[string]string, clean bool) {
-	values, clean = make(map[string]string, len(labels)), true
-	for _, l := range labels {
-		if _, twice := values[l.Key]; twice || strings.Contains(l.Value, "/") {
-			clean = false
-		}
 		switch l.Key {
 		case LabelFrameworkID, LabelNamespace, LabelPod, LabelStatefulSet, LabelStatefulSetUID:
+			complete = complete && values[l.Key] == "" && l.Value != "" && !strings.Contains(l.Value, "/")
 			values[l.Key] = l.Value
 		default:
-			clean = false
+			complete = false
 		}
 	}
-	return values, clean
+	return values, complete
 }

@@ -133,7 +133,7 @@ func TestUnreservedInVain(t *testing.T) {
 	r := registry()
 	r.Listed(at(0), []Agent{agent("a", portion(db0, 2))})
 	r.Condemn(db0.Key(), StatefulSetGone, at(1))
-	due := Due{AgentID: "a", Role: "eng", Owner: db0, Reason: StatefulSetGone, Since: at(1)}
+	due := Due{AgentID: "a", Role: "eng", Key: db0.Key(), Reason: StatefulSetGone, Since: at(1)}
 	r.Unreserved("a", portion(db0, 2), at(2))
 	r.expectDue(t)
 	r.Listed(at(3), []Agent{agent("a", portion(db0, 2))})
@@ -156,7 +156,7 @@ func TestWhatATaskUsesIsNotDue(t *testing.T) {
 	r.Listed(at(0), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 2))})
 	r.Condemn(db0.Key(), StatefulSetGone, at(1))
 	r.expectDue(t)
-	due := Due{AgentID: "a", Role: "eng", Owner: db0, Reason: StatefulSetGone, Since: at(1)}
+	due := Due{AgentID: "a", Role: "eng", Key: db0.Key(), Reason: StatefulSetGone, Since: at(1)}
 	r.Listed(at(2), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 1))})
 	r.expectDue(t, due)
 	r.Listed(at(3), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 2))})
@@ -247,12 +247,21 @@ func TestSurplus(t *testing.T) {
 	r.expect(t, db0.Key(), "b", "a")
 	r.Listed(at(31), both)
 	r.Listed(at(41), both)
-	r.expectDue(t, Due{AgentID: "a", Role: "eng", Owner: db0, Reason: Surplus, Since: at(41)})
+	r.expectDue(t, Due{AgentID: "a", Role: "eng", Key: db0.Key(), Reason: Surplus, Since: at(41)})
 	if !r.Release("a", portion(db0, 2)) || r.Release("b", portion(db0, 1)) {
 		t.Error("the wrong one is released")
 	}
 	r.expect(t, db0.Key(), "b")
-	r.AgentGone("b", at(42)) // What was too much is the only one now.
+	// It moved, and the former task has not ended.
+	moved := []Agent{agent("a", portion(db0, 2)).using(portion(db0, 2)), both[1]}
+	r.Listed(at(41.5), moved)
+	r.Listed(at(60), moved)
+	if r.expectDue(t); r.Release("a", portion(db0, 2)) || r.Release("b", portion(db0, 1)) {
+		t.Error("one that is used is released as a surplus")
+	}
+	r.Listed(at(61), both)
+	r.Listed(at(71), both)
+	r.AgentGone("b", at(72)) // What was too much is the only one now.
 	r.expectDue(t)
 	r.expect(t, db0.Key(), "a")
 }
@@ -293,6 +302,10 @@ func TestByHand(t *testing.T) {
 				t.Errorf("%q: Release of %s is %t", value, p.Flavour, got)
 			}
 		}
+		r.CancelOn("a", at(2))
+		if !r.ReleasedByHand("a") || r.Due() != nil {
+			t.Errorf("%q is not taken back", value)
+		}
 		if r.Release("b", portion(db0, 1)) {
 			t.Errorf("%q releases on another agent", value)
 		}
@@ -308,7 +321,7 @@ func TestByHandIsOverWhenItIsGone(t *testing.T) {
 	r.Spare(db0.Key()) // a living owner does not matter
 	r.expect(t, db0.Key())
 	r.Listed(at(2), []Agent{agent("a", portion(db0, 1)), agent("b", portion(db0, 1))})
-	due := Due{AgentID: "a", Role: "eng", Owner: db0, Reason: ByHand, Since: at(1)}
+	due := Due{AgentID: "a", Role: "eng", Key: db0.Key(), Reason: ByHand, Since: at(1)}
 	other := due
 	other.AgentID = "b"
 	r.expectDue(t, due, other)

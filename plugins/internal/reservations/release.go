@@ -96,6 +96,17 @@ func (r *Registry) ReleaseOn(agentID, value string, now time.Time) (int, error) 
 	return r.markByHand(meant, now), nil
 }
 
+// CancelOn takes back what ReleaseNow and ReleaseOn did on an agent, as far as it is
+// there still.
+func (r *Registry) CancelOn(agentID string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rec := range r.byAgent[agentID] {
+		rec.byHand = time.Time{}
+		r.compare(rec.name(), now)
+	}
+}
+
 // markByHand is called with the lock held.
 func (r *Registry) markByHand(records []*record, now time.Time) int {
 	for _, rec := range records {
@@ -175,8 +186,8 @@ func (rec *record) name() string { return rec.place.name }
 // Due is a reservation that is to be given back.
 type Due struct {
 	AgentID, Role string
-	// Owner is zero if the reservation is not ours.
-	Owner  Owner
+	// Key is what ReleaseNow takes: Owner.Key for ours.
+	Key    string
 	Reason Reason
 	Since  time.Time
 	// Offers are the offers in hand that hold parts of it.
@@ -194,7 +205,7 @@ func (r *Registry) Due() []Due {
 		if reason == "" || !rec.idle() {
 			continue
 		}
-		due := Due{AgentID: rec.agent, Role: rec.role, Owner: rec.owner, Reason: reason, Since: since}
+		due := Due{AgentID: rec.agent, Role: rec.role, Key: rec.name(), Reason: reason, Since: since}
 		for id := range rec.offered {
 			due.Offers = append(due.Offers, id)
 		}
@@ -202,7 +213,7 @@ func (r *Registry) Due() []Due {
 		list = append(list, due)
 	}
 	slices.SortFunc(list, func(a, b Due) int {
-		return cmp.Or(cmp.Compare(a.AgentID, b.AgentID), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Owner.Key(), b.Owner.Key()))
+		return cmp.Or(cmp.Compare(a.AgentID, b.AgentID), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Key, b.Key))
 	})
 	return list
 }
@@ -290,9 +301,15 @@ func first(a, b bool) int {
 // noteReleased keeps what became of a record that a list shows to be gone. The lock
 // is held.
 func (r *Registry) noteReleased(rec *record) {
-	if reason, _ := r.why(rec); reason != "" && len(r.released) < maxReleased {
-		r.released = append(r.released, Released{Owner: rec.owner, AgentID: rec.agent, Role: rec.role, Reason: reason})
+	reason, _ := r.why(rec)
+	if reason == "" || len(r.released) >= maxReleased {
+		return
 	}
+	gone := Released{AgentID: rec.agent, Role: rec.role, Reason: reason}
+	if rec.kind == ours {
+		gone.Owner = rec.owner
+	}
+	r.released = append(r.released, gone)
 }
 
 // TakeReleased returns what was given back since the last call.

@@ -29,17 +29,17 @@ import (
 type Reason string
 
 const (
-	// StatefulSetGone: the StatefulSet is not there any more. One of the same name
+	// StatefulSetGone is that the StatefulSet is not there any more. One of the same name
 	// that was made later is another one.
 	StatefulSetGone Reason = "StatefulSetGone"
-	// VolumeClaimsGone: none of the volume claims is left that the StatefulSet made
+	// VolumeClaimsGone is that none of the volume claims is left that the StatefulSet made
 	// for this pod, so nothing is left on the node to come back to.
 	VolumeClaimsGone Reason = "VolumeClaimsGone"
-	// ScaledDown: the StatefulSet makes no volume claims and has no such pod now.
+	// ScaledDown is that the StatefulSet makes no volume claims and has no such pod now.
 	ScaledDown Reason = "ScaledDown"
-	// ByHand: somebody asked for it.
+	// ByHand is that somebody asked for it.
 	ByHand Reason = "ByHand"
-	// Surplus: the pod uses another reservation of its own elsewhere.
+	// Surplus is that the pod uses another reservation of its own elsewhere.
 	Surplus Reason = "Surplus"
 )
 
