@@ -19,13 +19,9 @@ package mesos
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
+	"maps"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -41,8 +37,20 @@ type Agent struct {
 	Attributes map[string]string
 	// Total is all that the agent has for frameworks: reserved or not, in use or not.
 	Total resources.Vector
+	// Reserved is all of Total that is reserved, by flavour, in use or not; Used is
+	// what tasks and executors hold of it. The same is left out as in offers.
+	Reserved []AgentReservation
+	Used     []resources.Portion
 	// Region and Zone are the agent's fault domain, "" for none.
 	Region, Zone string
+}
+
+// AgentReservation is what an agent has of one flavour of reserved resources.
+type AgentReservation struct {
+	// Role is for whom it is reserved: that of the deciding reservation.
+	Role    string
+	Flavour *resources.Flavour
+	Bundle  resources.Bundle
 }
 
 // agentsPath lists the agents (master http.cpp Master::Http::slaves). It answers
@@ -58,66 +66,18 @@ const getAgents = "GET " + agentsPath
 // agent): ask seldom. A refusal says nothing about the subscription, which goes
 // on. The error is ErrNotSubscribed, a *CallError or the context's.
 func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
-	sub, err := s.begin()
-	if err != nil {
-		return nil, err
-	}
-	defer s.inflight.Done()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	started := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
-	defer cancel()
-	defer context.AfterFunc(sub.ctx, cancel)()
-	agents, status, err := s.fetchAgents(ctx, sub)
-	if err == nil {
-		s.observeCall(getAgents, strconv.Itoa(status), started)
-		return agents, nil
-	}
-	if sub.ctx.Err() != nil {
-		err = context.Cause(sub.ctx)
-	}
-	var refusal *CallError
-	if errors.As(err, &refusal) && refusal.Type == getAgents {
-		s.observeCall(getAgents, strconv.Itoa(refusal.Status), started)
-		return nil, refusal
-	}
-	s.observeCall(getAgents, failureName(err), started)
-	// A read changes nothing, so its outcome is never in doubt: Sent stays false.
-	return nil, &CallError{Type: getAgents, Err: err}
-}
-
-// fetchAgents asks for the list and reads it.
-func (s *Session) fetchAgents(ctx context.Context, sub *subscription) ([]Agent, int, error) {
-	url := strings.TrimSuffix(sub.endpoint, schedulerPath) + agentsPath
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	req.Header.Set("Accept", "application/json")
-	if err := s.authorize(req); err != nil {
-		return nil, 0, err
-	}
-	resp, err := s.transport.RoundTrip(req)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, 0, &CallError{Type: getAgents, Status: resp.StatusCode, Body: readText(resp.Body), Sent: true}
-	}
 	var answer struct {
 		Slaves []agentJSON `json:"slaves"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, s.cfg.MaxRecordBytes)).Decode(&answer); err != nil {
-		return nil, 0, fmt.Errorf("the master's list of agents cannot be read: %w", err)
+	if err := s.operate(ctx, operation{name: getAgents, method: http.MethodGet, path: agentsPath, into: &answer}); err != nil {
+		return nil, err
 	}
+	flavours := newMemo(maxFlavours, parseFlavour)
 	agents := make([]Agent, 0, len(answer.Slaves))
 	for _, a := range answer.Slaves {
-		agents = append(agents, a.agent())
+		agents = append(agents, a.agent(flavours))
 	}
-	return agents, resp.StatusCode, nil
+	return agents, nil
 }
 
 // agentJSON is an agent as the master lists it (common/http.cpp model(SlaveInfo)).
@@ -127,6 +87,8 @@ type agentJSON struct {
 	Active     bool                       `json:"active"`
 	Attributes map[string]json.RawMessage `json:"attributes"`
 	Resources  map[string]json.RawMessage `json:"resources"`
+	Reserved   map[string][]resourceJSON  `json:"reserved_resources_full"`
+	Used       []resourceJSON             `json:"used_resources_full"`
 	Domain     struct {
 		FaultDomain struct {
 			Region, Zone struct {
@@ -136,7 +98,7 @@ type agentJSON struct {
 	} `json:"domain"`
 }
 
-func (a *agentJSON) agent() Agent {
+func (a *agentJSON) agent(flavours *memo[*resources.Flavour]) Agent {
 	agent := Agent{
 		ID: a.ID, Hostname: a.Hostname, Active: a.Active,
 		Region: a.Domain.FaultDomain.Region.Name, Zone: a.Domain.FaultDomain.Zone.Name,
@@ -147,6 +109,12 @@ func (a *agentJSON) agent() Agent {
 			agent.Total[kind], _ = resources.FromMesosScalar(amount) // what is no amount is nothing
 		}
 	}
+	for _, role := range slices.Sorted(maps.Keys(a.Reserved)) {
+		for _, p := range reservedPortions(a.Reserved[role], flavours) {
+			agent.Reserved = append(agent.Reserved, AgentReservation{Role: p.Flavour.Reserved().Role, Flavour: p.Flavour, Bundle: p.Bundle})
+		}
+	}
+	agent.Used = reservedPortions(a.Used, flavours)
 	for name, value := range a.Attributes {
 		if agent.Attributes == nil {
 			agent.Attributes = map[string]string{}

@@ -122,7 +122,7 @@ func updateRefused(status int, body string) bool {
 func refusedRoles(status int, text string) error {
 	if status == http.StatusForbidden || strings.HasPrefix(text, "Not authorized to ") ||
 		strings.Contains(text, "'FrameworkInfo.roles' contains ") ||
-		strings.HasPrefix(strings.TrimPrefix(text, "FrameworkInfo update is not valid: "), "Roles {") {
+		strings.Contains(text, "are not present in the master's --roles") {
 		return ErrRolesRefused
 	}
 	return nil

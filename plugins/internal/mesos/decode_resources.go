@@ -150,13 +150,18 @@ func (d *offerDecoder) bundle(o *offers.Offer, r *resourceEntry) (*resources.Bun
 			flavour = &both
 		}
 	}
-	for i := range o.Special {
-		if o.Special[i].Flavour == flavour || o.Special[i].Flavour.Equal(flavour) {
-			return &o.Special[i].Bundle, nil
+	return bundleOf(&o.Special, flavour), nil
+}
+
+// bundleOf finds the portion of a flavour, or makes one.
+func bundleOf(list *[]resources.Portion, flavour *resources.Flavour) *resources.Bundle {
+	for i := range *list {
+		if (*list)[i].Flavour.Equal(flavour) {
+			return &(*list)[i].Bundle
 		}
 	}
-	o.Special = append(o.Special, resources.Portion{Flavour: flavour})
-	return &o.Special[len(o.Special)-1].Bundle, nil
+	*list = append(*list, resources.Portion{Flavour: flavour})
+	return &(*list)[len(*list)-1].Bundle
 }
 
 // read reads all fields of an entry.

@@ -30,6 +30,7 @@ import (
 
 const (
 	mediaTypeProtobuf = "application/x-protobuf"
+	mediaTypeJSON     = "application/json"
 	headerStreamID    = "Mesos-Stream-Id"
 
 	defaultCallTimeout     = 10 * time.Second
