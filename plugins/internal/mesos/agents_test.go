@@ -28,6 +28,9 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
+// staticEng is a static reservation as a master encodes it.
+var staticEng = &resources.Flavour{Reservations: []resources.Reservation{{Role: "eng"}}, Wire: "\x6a\x07\x1a\x03eng\x20\x01"}
+
 func TestAgentsAreListed(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -45,6 +48,29 @@ func TestAgentsAreListed(t *testing.T) {
 					Total: resources.Vector{resources.CPU: 4500, resources.Memory: 1024000}, Region: "eu", Zone: "eu-1"},
 				{ID: "S1", Hostname: "node-2"},
 			},
+		},
+		{
+			name: "reserved", status: 200,
+			body: `{"slaves":[{"id":"S0","hostname":"h","reserved_resources_full":{` +
+				`"eng":[{"name":"cpus","type":"SCALAR","scalar":{"value":1.5},"role":"eng","reservations":[{"type":"STATIC","role":"eng"}]},` +
+				`{"name":"cpus","type":"SCALAR","scalar":{"value":0.5},"role":"eng","reservations":[{"type":"STATIC","role":"eng"}],"allocation_info":{"role":"eng"}},` +
+				`{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":1,"end":2}]},"role":"eng","reservations":[{"type":"STATIC","role":"eng"}]},` +
+				`{"name":"disk","type":"SCALAR","scalar":{"value":5},"reservations":[{"type":"STATIC","role":"eng"}],"disk":{"persistence":{"id":"x"}}}],` +
+				`"eng/ads":[{"name":"bandwidth","type":"SCALAR","scalar":{"value":2},"reservations":[{"type":"STATIC","role":"eng"},` +
+				`{"type":"DYNAMIC","role":"eng/ads","principal":"","labels":{"labels":[{"key":"k"}]}}]}]},` +
+				`"used_resources_full":[{"name":"cpus","type":"SCALAR","scalar":{"value":3},"role":"*"},{"name":"cpus","type":"SCALAR","scalar":{"value":3},"revocable":{}},` +
+				`{"name":"mem","type":"SCALAR","scalar":{"value":1},"reservations":[{"type":"STATIC","role":"eng"}]}]}]}`,
+			want: []Agent{{ID: "S0", Hostname: "h",
+				Reserved: []AgentReservation{
+					{Role: "eng", Flavour: staticEng, Bundle: resources.Bundle{
+						Vector: resources.Vector{resources.CPU: 2000}, Ports: resources.Ranges{{Begin: 1, End: 2}}}},
+					{Role: "eng/ads", Flavour: &resources.Flavour{
+						Reservations: []resources.Reservation{{Role: "eng"}, {Role: "eng/ads", Dynamic: true, Labels: []resources.Label{{Key: "k"}}}},
+						Wire:         staticEng.Wire + "\x6a\x14\x0a\x00\x12\x05\x0a\x03\x0a\x01k\x1a\x07eng/ads\x20\x02",
+					}, Bundle: resources.Bundle{Scalars: resources.Scalars{{Name: "bandwidth", Milli: 2000}}}},
+				},
+				Used: []resources.Portion{{Flavour: staticEng, Bundle: resources.Bundle{Vector: resources.Vector{resources.Memory: 1000}}}},
+			}},
 		},
 		{name: "none", status: 200, body: `{"slaves":[]}`, want: []Agent{}},
 		{name: "forbidden", status: 403, body: "", failed: true},

@@ -417,6 +417,47 @@ func TestInternerIsBounded(t *testing.T) {
 	}
 }
 
+// TestMemoIsBoundedAndRight: every encoding has its own value, the same one while it
+// is known.
+func TestMemoIsBoundedAndRight(t *testing.T) {
+	parsed := 0
+	m := newMemo(3, func(b []byte) (*string, error) {
+		parsed++
+		s := string(b)
+		return &s, nil
+	})
+	for n := range 100 {
+		if s, err := m.get(fmt.Appendf(nil, "s%d", n/2%7)); err != nil || *s != fmt.Sprintf("s%d", n/2%7) {
+			t.Fatalf("got %v, %v", s, err)
+		}
+		if len(m.known) > 3 {
+			t.Fatalf("%d values are kept", len(m.known))
+		}
+	}
+	if parsed != 50 {
+		t.Errorf("parsed %d times, want every other time", parsed)
+	}
+	if long := bytes.Repeat([]byte("x"), maxMemoBytes+1); len(m.known) > 3 {
+		t.Error("too many")
+	} else if s, err := m.get(long); err != nil || *s != string(long) || m.last.encoding == string(long) {
+		t.Error("a long value was kept or changed")
+	}
+}
+
+// TestPortsThatCannotBeRead make the offer unusable, nothing else.
+func TestPortsThatCannotBeRead(t *testing.T) {
+	for name, b := range map[string]string{
+		"cut": "\x0a\x05", "one end": "\x0a\x02\x08\x01", "no message": "\x08\x01", "an end of another type": "\x0a\x03\x0a\x01\x01",
+	} {
+		if got, err := parseRanges([]byte(b)); err == nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got, err := parseRanges([]byte("\x0a\x04\x08\x01\x10\x03\x12\x00")); err != nil || got.String() != "[1-3]" {
+		t.Errorf("an unknown field: %v, %v", got, err)
+	}
+}
+
 // TestFastFieldsAreTheSame: the short way of consumeField gives what protowire
 
 // gives, for every start of a field and every cut of it.
