@@ -17,8 +17,7 @@ limitations under the License.
 package offers
 
 import (
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,97 +26,116 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// ErrNoOffer refuses a reservation on an agent that has no offer for us.
-var ErrNoOffer = errors.New("the agent has no Mesos offer")
-
-// ShortError refuses a reservation that the agent's offers cannot hold.
-type ShortError struct {
-	Kind       resources.Kind
-	Need, Free resources.Vector
+// Config says how offers are to be read.
+type Config struct {
+	// KeepGPUs keeps agents that have GPUs for pods that need some.
+	KeepGPUs bool
+	// Classify tells of a reservation whose it is: usable by nobody of ours, by one
+	// owner, or (owner "") by every pod of the role. Nil makes those without labels
+	// usable by every pod and the others by nobody.
+	Classify func(*resources.Flavour) (owner string, usable bool)
 }
 
-func (e *ShortError) Error() string {
-	return fmt.Sprintf("the agent's Mesos offers are short of %s: need %s, free %s", e.Kind, e.Need, e.Free)
+func unlabelled(f *resources.Flavour) (owner string, usable bool) {
+	r := f.Reserved()
+	return "", r == nil || len(r.Labels) == 0
 }
 
-// slot is one agent with what it offered to us.
-type slot struct {
-	agent, hostname string
-	// node is the Kubernetes node of this agent, "" if there is none that is
-	// clearly its own.
-	node    string
-	offers  []held
-	offered resources.Vector
-	// members are the reservations of the open batch, in the order they joined.
-	members  []member
-	reserved resources.Vector
-	openedAt time.Time
-	// batchNode is the node that the members were promised. It differs from node
-	// if the agent was matched anew while the batch was open.
-	batchNode string
-	inFlight  bool
-	// declined is what the agent had for us when its offers were last given back,
-	// zero if it has offers now or spent them.
-	declined resources.Vector
-}
-
-type held struct {
-	id          string
-	free        resources.Vector
-	since       time.Time
-	unavailable time.Time
-}
-
-type member struct {
-	id   string
-	need resources.Vector
-}
-
-func (s *slot) free() resources.Vector { return s.offered.Sub(s.reserved) }
-
-// usable reports whether a reservation may be made here, if only there is enough:
-// the agent is a node, and the open batch, if any, is for that same node.
-func (s *slot) usable() bool {
-	return s.node != "" && (len(s.members) == 0 || s.batchNode == s.node)
-}
-
-// Cache holds the offers of one role.
+// Cache holds the offers of all roles, and the agents that they are of.
 type Cache struct {
-	role string
-	// cols and used are what the lock-free readers see.
-	cols atomic.Pointer[columns]
-	used atomic.Int32
-	// states counts the used slots by state, as of their last publish.
-	states [numSlotStates]atomic.Int32
+	cfg Config
+	// roles by name, and names by slot: replaced as a whole, so that readers need no
+	// lock. A role's columns are as long as names.
+	roles atomic.Pointer[map[string]*Role]
+	names atomic.Pointer[[]atomic.Pointer[string]]
 	// version counts the offers taken in; see Version.
 	version atomic.Uint64
 	// maintained tells that an offer announced maintenance since the last Reset.
 	maintained atomic.Bool
 
 	mu sync.Mutex
-	// slots by index; nil where vacant. vacant lists indices for reuse.
-	slots   []*slot
+	// agents by slot; nil where vacant. vacant lists slots for reuse.
+	agents  []*agent
 	vacant  []int32
 	byAgent map[string]int32
-	byOffer map[string]int32
+	byOffer map[string]place
 	// byMember finds the open batch of a reservation.
-	byMember map[string]int32
-	// open lists the slots with an open batch, oldest first.
-	open  []int32
-	total resources.Vector
+	byMember map[string]place
+	total    resources.Vector
 }
 
-// NewCache returns an empty cache for offers of the given role.
-func NewCache(role string) *Cache {
-	c := &Cache{role: role, byAgent: map[string]int32{}, byOffer: map[string]int32{}, byMember: map[string]int32{}}
-	c.cols.Store(newColumns(64))
+// place is a slot of a role.
+type place struct {
+	role *Role
+	slot int32
+}
+
+// NewCache returns an empty cache.
+func NewCache(cfg Config) *Cache {
+	if cfg.Classify == nil {
+		cfg.Classify = unlabelled
+	}
+	c := &Cache{cfg: cfg, byAgent: map[string]int32{}, byOffer: map[string]place{}, byMember: map[string]place{}}
+	c.roles.Store(&map[string]*Role{})
+	names := make([]atomic.Pointer[string], firstSize)
+	c.names.Store(&names)
 	return c
 }
 
-// Role returns the role whose offers the cache holds.
-func (c *Cache) Role() string { return c.role }
+// firstSize is how many slots there is room for at first.
+const firstSize = 64
 
-// Slot returns the index of an agent's slot.
+// Role returns what is offered to a role. It takes no lock if the role was asked
+// for before.
+func (c *Cache) Role(name string) *Role {
+	if r := (*c.roles.Load())[name]; r != nil {
+		return r
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.role(name)
+}
+
+// role is Role with the lock held.
+func (c *Cache) role(name string) *Role {
+	now := *c.roles.Load()
+	if r := now[name]; r != nil {
+		return r
+	}
+	r := &Role{name: name, cache: c, slots: make([]*slot, len(c.agents))}
+	r.cols.Store(newColumns(len(*c.names.Load())))
+	r.used.Store(int32(len(c.agents)))
+	r.states[slotVacant].Store(int32(len(c.agents)))
+	for i := range c.agents {
+		r.publish(int32(i))
+	}
+	next := maps.Clone(now)
+	next[name] = r
+	c.roles.Store(&next)
+	return r
+}
+
+// Drop forgets a role, unless offers of it are held or reserved.
+func (c *Cache) Drop(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := (*c.roles.Load())[name]
+	if r == nil || slices.ContainsFunc(r.slots, func(s *slot) bool { return s != nil && (len(s.offers) > 0 || s.inFlight) }) {
+		return
+	}
+	next := maps.Clone(*c.roles.Load())
+	delete(next, name)
+	c.roles.Store(&next)
+}
+
+// each calls f for every role. The lock is held.
+func (c *Cache) each(f func(*Role)) {
+	for _, r := range *c.roles.Load() {
+		f(r)
+	}
+}
+
+// Slot returns the index of an agent's slots.
 func (c *Cache) Slot(agentID string) (int32, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,27 +143,36 @@ func (c *Cache) Slot(agentID string) (int32, bool) {
 	return i, ok
 }
 
-// Add takes in one offer, which must be of the cache's role: the caller has a
-// cache for each. It returns the agent's slot, and false if the offer is known
-// already. An agent seen for the first time has no node yet: nothing of it can be
-// selected until SetNode.
+// Add takes in one offer. It returns the agent's slot, and false if the offer is
+// known already. An agent seen for the first time has no node yet: nothing of it
+// can be selected until SetNode.
 func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, known := c.byOffer[o.ID]; known {
-		return i, false
+	if at, known := c.byOffer[o.ID]; known {
+		return at.slot, false
 	}
 	i := c.slotOf(o.AgentID, o.Hostname)
-	s := c.slots[i]
-	s.offers = append(s.offers, held{id: o.ID, free: o.Unreserved.Vector, since: now, unavailable: o.UnavailableAt})
-	s.offered = s.offered.Add(o.Unreserved.Vector)
+	r := c.role(o.Role)
+	h := held{id: o.ID, unreserved: o.Unreserved, special: o.Special, since: now, unavailable: o.UnavailableAt}
+	total := h.total()
+	if total[resources.GPU] > 0 {
+		c.setGPUs(i)
+	}
+	s := r.slots[i]
+	if s == nil {
+		s = &slot{}
+		r.slots[i] = s
+	}
+	s.offers = append(s.offers, h)
+	s.enter(&h, c.cfg.Classify)
 	s.inFlight, s.declined = false, resources.Vector{}
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
 	}
-	c.byOffer[o.ID] = i
-	c.total = c.total.Add(o.Unreserved.Vector)
-	c.publish(i)
+	c.byOffer[o.ID] = place{r, i}
+	c.total = c.total.Add(total)
+	r.publish(i)
 	c.version.Add(1)
 	return i, true
 }
@@ -155,18 +182,32 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 func (c *Cache) Owner(slot int32) (agentID, node string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if slot < 0 || int(slot) >= len(c.slots) || c.slots[slot] == nil {
+	if slot < 0 || int(slot) >= len(c.agents) || c.agents[slot] == nil {
 		return "", ""
 	}
-	return c.slots[slot].agent, c.slots[slot].node
+	return c.agents[slot].id, c.agents[slot].node
+}
+
+// NodeOf returns the node of a slot, or "". It takes no lock.
+func (c *Cache) NodeOf(slot int32) string {
+	names := *c.names.Load()
+	if slot < 0 || int(slot) >= len(names) {
+		return ""
+	}
+	if name := names[slot].Load(); name != nil {
+		return *name
+	}
+	return ""
 }
 
 // HasOffers tells whether offers of the agent are held.
-func (c *Cache) HasOffers(agentID string) bool {
+func (c *Cache) HasOffers(agentID string) (has bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, ok := c.byAgent[agentID]
-	return ok && len(c.slots[i].offers) > 0
+	if i, ok := c.byAgent[agentID]; ok {
+		c.each(func(r *Role) { has = has || r.slots[i] != nil && len(r.slots[i].offers) > 0 })
+	}
+	return has
 }
 
 // Version changes with every offer taken in. A reader that found too little and
@@ -181,6 +222,34 @@ func (c *Cache) AddAgent(agentID, hostname string) int32 {
 	return c.slotOf(agentID, hostname)
 }
 
+// HasGPUs notes that an agent has GPUs, whether they are free or not.
+func (c *Cache) HasGPUs(agentID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.byAgent[agentID]; ok {
+		c.setGPUs(i)
+	}
+}
+
+func (c *Cache) setGPUs(i int32) {
+	if a := c.agents[i]; !a.gpus {
+		a.gpus = true
+		c.publish(i)
+	}
+}
+
+// Withhold keeps so much of an agent's unreserved offers, of each role, from being
+// used: it is not there, or somebody else uses it. Unknown agents are ignored.
+func (c *Cache) Withhold(agentID string, amount resources.Vector) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.byAgent[agentID]; ok && c.agents[i].withheld != amount {
+		c.agents[i].withheld = amount
+		c.publish(i)
+		c.version.Add(1)
+	}
+}
+
 // SetNode says which node the agent is; "" withdraws it from selection. Offers
 // and an open batch stay as they are: the batch is still for the node that its
 // members were promised, and until it is sent or released nobody else joins it.
@@ -188,8 +257,8 @@ func (c *Cache) AddAgent(agentID, hostname string) int32 {
 func (c *Cache) SetNode(agentID, node string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, ok := c.byAgent[agentID]; ok && c.slots[i].node != node {
-		c.slots[i].node = node
+	if i, ok := c.byAgent[agentID]; ok && c.agents[i].node != node {
+		c.agents[i].node = node
 		c.publish(i)
 		c.version.Add(1)
 	}
@@ -197,48 +266,38 @@ func (c *Cache) SetNode(agentID, node string) {
 
 // Remove takes out one offer that is void (rescinded). It returns the
 // reservations of the open batch that no longer fit, youngest first; they are
-// out of the batch. Those that need nothing of what became short stay in it, but
-// none stays when the agent has no offer left.
+// out of the batch. None stays when the agent has no offer left for the role.
 func (c *Cache) Remove(offerID string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, ok := c.byOffer[offerID]
+	at, ok := c.byOffer[offerID]
 	if !ok {
 		return nil
 	}
-	s := c.slots[i]
-	s.offers = slices.DeleteFunc(s.offers, func(h held) bool {
-		if h.id != offerID {
-			return false
-		}
-		s.offered = s.offered.Sub(h.free)
-		c.total = c.total.Sub(h.free)
-		return true
-	})
+	s := at.role.slots[at.slot]
+	n := slices.IndexFunc(s.offers, func(h held) bool { return h.id == offerID })
+	h := s.offers[n]
+	s.offers = slices.Delete(s.offers, n, n+1)
 	delete(c.byOffer, offerID)
-	for at := len(s.members) - 1; at >= 0; at-- {
-		m := s.members[at]
-		if len(s.offers) == 0 || overdrawn(s.free(), m.need) {
-			c.leave(i, m.id)
-			broken = append(broken, m.id)
-		}
+	c.total = c.total.Sub(h.total())
+	batch := len(s.members) > 0
+	for i := range s.members {
+		s.book(&s.members[i], false)
 	}
-	c.publish(i)
+	s.exit(&h)
+	broken = s.refill(&c.agents[at.slot].withheld)
+	for _, id := range broken {
+		delete(c.byMember, id)
+	}
+	if batch && len(s.members) == 0 {
+		at.role.closeBatch(at.slot)
+	}
+	at.role.publish(at.slot)
 	return broken
 }
 
-// overdrawn reports whether free is negative of a kind that need has a part in.
-func overdrawn(free, need resources.Vector) bool {
-	for k := range free {
-		if free[k] < 0 && need[k] > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // RemoveAgent forgets an agent with its offers. It returns the reservations of
-// its open batch, which are void.
+// its open batches, which are void.
 func (c *Cache) RemoveAgent(agentID string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -255,51 +314,12 @@ func (c *Cache) Reset() (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.maintained.Store(false)
-	for i, s := range c.slots {
-		if s != nil {
+	for i, a := range c.agents {
+		if a != nil {
 			broken = append(broken, c.drop(int32(i))...)
 		}
 	}
 	return broken
-}
-
-// Reserve promises need of the slot's offers to the reservation id and lets it
-// join the slot's open batch. It is the only authority on what fits: the error
-// is ErrNoOffer or a *ShortError. Reserving an id twice or less than nothing is
-// refused with another error.
-//
-// The slot may have become another agent's since it was selected. So a caller
-// that chose a node must see that NodeOf(slot) is still that node after Reserve,
-// and Release the reservation if not.
-func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if slot < 0 || int(slot) >= len(c.slots) || c.slots[slot] == nil {
-		return ErrNoOffer
-	}
-	s := c.slots[slot]
-	if len(s.offers) == 0 || !s.usable() {
-		return ErrNoOffer
-	}
-	if need.AnyNegative() {
-		return fmt.Errorf("reservation %q needs a negative amount: %s", id, need)
-	}
-	if _, double := c.byMember[id]; double {
-		return fmt.Errorf("reservation %q exists already", id)
-	}
-	if kind, short := need.FirstShort(s.free()); short {
-		return &ShortError{Kind: kind, Need: need, Free: s.free()}
-	}
-	if len(s.members) == 0 {
-		s.openedAt, s.batchNode = now, s.node
-		c.open = append(c.open, slot)
-	}
-	s.members = append(s.members, member{id: id, need: need})
-	s.reserved = s.reserved.Add(need)
-	c.byMember[id] = slot
-	free := s.free()
-	c.cols.Load().take(slot, &free, &need)
-	return nil
 }
 
 // Release takes a reservation out of its open batch and gives its resources
@@ -308,20 +328,21 @@ func (c *Cache) Reserve(slot int32, id string, need resources.Vector, now time.T
 func (c *Cache) Release(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, ok := c.byMember[id]
+	at, ok := c.byMember[id]
 	if !ok {
 		return false
 	}
-	c.leave(i, id)
-	c.publish(i)
+	delete(c.byMember, id)
+	at.role.leave(at.slot, id)
+	at.role.publish(at.slot)
 	return true
 }
 
 // slotOf finds or makes the slot of an agent. The lock is held.
 func (c *Cache) slotOf(agentID, hostname string) int32 {
 	if i, ok := c.byAgent[agentID]; ok {
-		if s := c.slots[i]; s.hostname == "" {
-			s.hostname = hostname
+		if a := c.agents[i]; a.hostname == "" {
+			a.hostname = hostname
 		}
 		return i
 	}
@@ -329,93 +350,66 @@ func (c *Cache) slotOf(agentID, hostname string) int32 {
 	if n := len(c.vacant); n > 0 {
 		i, c.vacant = c.vacant[n-1], c.vacant[:n-1]
 	} else {
-		i = int32(len(c.slots))
-		c.slots = append(c.slots, nil)
-		if cols := c.cols.Load(); len(c.slots) > len(cols.state) {
-			c.cols.Store(cols.grown())
+		i = int32(len(c.agents))
+		c.agents = append(c.agents, nil)
+		if names := *c.names.Load(); len(c.agents) > len(names) {
+			c.grow(names)
 		}
-		// After the columns: see Select.
-		c.used.Store(int32(len(c.slots)))
-		c.states[slotVacant].Add(1)
+		c.each(func(r *Role) { r.append(len(c.agents)) })
 	}
-	c.slots[i] = &slot{agent: agentID, hostname: hostname}
+	c.agents[i] = &agent{id: agentID, hostname: hostname}
 	c.byAgent[agentID] = i
 	c.publish(i)
 	return i
 }
 
-// drop forgets slot i. The lock is held.
+// grow doubles the room for slots.
+func (c *Cache) grow(names []atomic.Pointer[string]) {
+	bigger := make([]atomic.Pointer[string], 2*len(names))
+	for i := range names {
+		bigger[i].Store(names[i].Load())
+	}
+	c.each(func(r *Role) { r.cols.Store(r.cols.Load().grown()) })
+	c.names.Store(&bigger)
+}
+
+// drop forgets slot i in all roles. The lock is held.
 func (c *Cache) drop(i int32) (broken []string) {
-	s := c.slots[i]
-	for _, h := range s.offers {
-		delete(c.byOffer, h.id)
-	}
-	c.total = c.total.Sub(s.offered)
-	for _, m := range s.members {
-		delete(c.byMember, m.id)
-		broken = append(broken, m.id)
-	}
-	if len(s.members) > 0 {
-		c.closeBatch(i)
-	}
-	delete(c.byAgent, s.agent)
-	c.slots[i] = nil
+	c.each(func(r *Role) {
+		s := r.slots[i]
+		if s == nil {
+			return
+		}
+		for _, h := range s.offers {
+			delete(c.byOffer, h.id)
+			c.total = c.total.Sub(h.total())
+		}
+		for _, m := range s.members {
+			delete(c.byMember, m.id)
+			broken = append(broken, m.id)
+		}
+		if len(s.members) > 0 {
+			r.closeBatch(i)
+		}
+		r.slots[i] = nil
+	})
+	delete(c.byAgent, c.agents[i].id)
+	c.agents[i] = nil
 	c.vacant = append(c.vacant, i)
 	c.publish(i)
 	return broken
 }
 
-// leave takes a member out of slot i's batch. The lock is held.
-func (c *Cache) leave(i int32, id string) {
-	s := c.slots[i]
-	s.members = slices.DeleteFunc(s.members, func(m member) bool {
-		if m.id != id {
-			return false
-		}
-		s.reserved = s.reserved.Sub(m.need)
-		return true
-	})
-	delete(c.byMember, id)
-	if len(s.members) == 0 {
-		c.closeBatch(i)
-	}
-}
-
-func (c *Cache) closeBatch(i int32) {
-	if at := slices.Index(c.open, i); at >= 0 {
-		c.open = slices.Delete(c.open, at, at+1)
-	}
-}
-
-// publish writes slot i to the columns. The lock is held.
+// publish writes slot i to the columns of all roles. The lock is held.
 func (c *Cache) publish(i int32) {
-	cols, s := c.cols.Load(), c.slots[i]
-	before, state := slotState(cols.state[i].Load()), slotOffered
+	name := &(*c.names.Load())[i]
+	a, was := c.agents[i], name.Load()
 	switch {
-	case s == nil:
-		state = slotVacant
-	case !s.usable():
-		state = slotVacant
-	case len(s.offers) == 0 && s.inFlight:
-		state = slotInFlight
-	case len(s.offers) == 0:
-		state = slotNoOffer
+	case a == nil || a.node == "":
+		name.Store(nil)
+	case was == nil || *was != a.node:
+		node := a.node
+		name.Store(&node)
 	}
-	if before != state {
-		c.states[before].Add(-1)
-		c.states[state].Add(1)
-	}
-	if s == nil {
-		cols.node[i].Store(nil)
-		cols.put(i, state, nil)
-		return
-	}
-	if name := cols.node[i].Load(); s.node == "" {
-		cols.node[i].Store(nil)
-	} else if name == nil || *name != s.node {
-		node := s.node
-		cols.node[i].Store(&node)
-	}
-	free := s.free()
-	cols.put(i, state, &free)
+	c.each(func(r *Role) { r.publish(i) })
 }

@@ -37,6 +37,8 @@ const (
 	// slotInFlight is a node whose offers were just spent: the rest comes back
 	// with a later allocation.
 	slotInFlight
+	// slotKept is a node with offers that are kept for pods which need GPUs.
+	slotKept
 	// slotOffered is a node with offers.
 	slotOffered
 )
@@ -45,21 +47,19 @@ const numSlotStates = slotOffered + 1
 
 // columns is what the lock-free readers see: one array per resource, indexed by
 // slot, so that a scan touches only the resources that a pod asks for. An entry
-// is what can be reserved now (offered minus reserved). Only the holder of the
+// is what any pod can reserve now (offered minus reserved). Only the holder of the
 // cache's lock writes; it replaces the whole struct to grow.
 type columns struct {
 	// brief holds CPU and memory of two slots in each word; see brief.go.
 	brief []atomic.Uint64
 	free  [resources.NumKinds][]atomic.Int64
 	state []atomic.Uint32
-	node  []atomic.Pointer[string]
 }
 
 func newColumns(size int) *columns {
 	c := &columns{
 		brief: make([]atomic.Uint64, size/2),
 		state: make([]atomic.Uint32, size),
-		node:  make([]atomic.Pointer[string], size),
 	}
 	for i := range c.brief {
 		c.brief[i].Store(guards)
@@ -84,7 +84,6 @@ func (c *columns) grown() *columns {
 			g.free[k][i].Store(c.free[k][i].Load())
 		}
 		g.state[i].Store(c.state[i].Load())
-		g.node[i].Store(c.node[i].Load())
 	}
 	return g
 }

@@ -31,20 +31,33 @@ type Selection struct {
 	More bool
 	// Next is where the next scan should start, so that all agents get their turn.
 	Next int
-	// NoOffer, InFlight and Short count the nodes that do not fit, by why: no
-	// offer, offers just spent, or a resource that is short (as a rule the first).
-	// They are not counted if More is set.
-	NoOffer, InFlight int
-	Short             [resources.NumKinds]int
+	// NoOffer, InFlight, Kept and Short count the nodes that do not fit, by why: no
+	// offer, offers just spent, offers kept for pods that need GPUs, or a resource
+	// that is short (as a rule the first). Lacks counts those short of what is no
+	// Kind. They are not counted if More is set.
+	NoOffer, InFlight, Kept int
+	Short                   [resources.NumKinds]int
+	Lacks                   map[string]int
 }
 
-// Select scans the columns, starting at slot start, for slots with at least
-// need, and stops after limit of them (0: no limit). It appends to buf[:0].
-// It takes no lock; see the package comment.
-func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Selection {
+// Select looks, starting at slot start, for slots that the want fits, and stops
+// after limit of them (0: no limit). It appends to buf[:0]. For ordinary wants it
+// scans the columns and takes no lock; see the package comment.
+func (r *Role) Select(want *Want, start, limit int, buf []int32) Selection {
+	if !want.plain() {
+		return r.search(want, start, limit, buf)
+	}
+	sel := r.scan(want.Need.Vector, start, limit, buf)
+	if len(sel.Slots) == 0 && want.Revocable == RevocableAllowed {
+		return r.search(want, start, limit, buf)
+	}
+	return sel
+}
+
+func (r *Role) scan(need resources.Vector, start, limit int, buf []int32) Selection {
 	// In this order: whoever sees a slot as used then sees columns that have it.
-	n := int(c.used.Load())
-	cols := c.cols.Load()
+	n := int(r.used.Load())
+	cols := r.cols.Load()
 	sel := Selection{Slots: buf[:0]}
 	if n == 0 {
 		return sel
@@ -77,15 +90,15 @@ func (c *Cache) Select(need resources.Vector, start, limit int, buf []int32) Sel
 	}
 	// The states are counted apart from the scan, and perhaps a moment later: never
 	// less than none.
-	sel.NoOffer, sel.InFlight = c.count(slotNoOffer), c.count(slotInFlight)
-	idle := sel.NoOffer + sel.InFlight + c.count(slotVacant)
+	sel.NoOffer, sel.InFlight, sel.Kept = r.count(slotNoOffer), r.count(slotInFlight), r.count(slotKept)
+	idle := sel.NoOffer + sel.InFlight + sel.Kept + r.count(slotVacant)
 	sel.Short[resources.CPU] += max(seen-sc.enoughCPU-idle, 0)
 	sel.Short[resources.Memory] += sc.enoughCPU - late - len(sc.slots)
 	return sel
 }
 
 // count returns how many slots are in a state, of all that were ever used.
-func (c *Cache) count(state slotState) int { return int(c.states[state].Load()) }
+func (r *Role) count(state slotState) int { return int(r.states[state].Load()) }
 
 // scan is the inner part of Select. Why something does not fit is counted without a
 // branch, because the mix is random and a wrong guess of the processor costs more
@@ -154,14 +167,17 @@ func (sc *scan) take(i int) (full bool) {
 	return sc.full()
 }
 
-// Count returns about how many slots have at least need: those that lack less than
-// 1 MiB or 0.2 % of it count, too, unless disk or GPUs are needed. Like Select it
-// takes no lock; it does not say which, and so costs less where many fit.
-func (c *Cache) Count(need resources.Vector) (fitting int) {
-	n := int(c.used.Load())
-	cols := c.cols.Load()
-	need = need.Max(resources.Vector{})
-	if need[resources.Disk] > 0 || need[resources.GPU] > 0 {
+// Count returns about how many slots the want fits: those that lack less than
+// 1 MiB or 0.2 % of it count, too, unless disk is needed. Like Select it does not
+// say which, and so costs less where many fit.
+func (r *Role) Count(want *Want) (fitting int) {
+	if !want.plain() {
+		return len(r.search(want, 0, 0, nil).Slots)
+	}
+	n := int(r.used.Load())
+	cols := r.cols.Load()
+	need := want.Need.Vector.Max(resources.Vector{})
+	if need[resources.Disk] > 0 {
 		for i := range int32(n) {
 			if _, short := cols.short(i, &need); !short {
 				fitting++
@@ -176,83 +192,4 @@ func (c *Cache) Count(need resources.Vector) (fitting int) {
 		fitting += bits.OnesCount64(fits(a) | fits(b)>>1 | fits(c)>>2 | fits(d)>>3)
 	}
 	return fitting
-}
-
-// Verdict is what Fits answers about one node.
-type Verdict uint8
-
-const (
-	// Fitting has at least the need.
-	Fitting Verdict = iota
-	// NoOffer has no offer for us now.
-	NoOffer
-	// InFlight had its offers just spent.
-	InFlight
-	// ShortOf lacks the resource that comes with the verdict.
-	ShortOf
-	// NotAgent is no usable agent.
-	NotAgent
-)
-
-// Fits judges one slot by the columns, without a lock or an allocation. Kind is
-// meaningful only with ShortOf.
-func (c *Cache) Fits(slot int32, need *resources.Vector) (Verdict, resources.Kind) {
-	cols := c.cols.Load()
-	if slot < 0 || int(slot) >= len(cols.state) {
-		return NotAgent, 0
-	}
-	kind, short := cols.short(slot, need)
-	if !short {
-		return Fitting, 0
-	}
-	switch slotState(cols.state[slot].Load()) {
-	case slotOffered:
-		return ShortOf, kind
-	case slotNoOffer:
-		return NoOffer, 0
-	case slotInFlight:
-		return InFlight, 0
-	}
-	return NotAgent, 0
-}
-
-// FreeOf returns what the slot has to give now; entries are negative if it must
-// not be chosen.
-func (c *Cache) FreeOf(slot int32) resources.Vector {
-	cols := c.cols.Load()
-	var v resources.Vector
-	if slot < 0 || int(slot) >= len(cols.state) {
-		for k := range v {
-			v[k] = hidden
-		}
-		return v
-	}
-	for k := range v {
-		v[k] = cols.free[k][slot].Load()
-	}
-	return v
-}
-
-// NodeOf returns the node of a slot, or "".
-func (c *Cache) NodeOf(slot int32) string {
-	cols := c.cols.Load()
-	if slot < 0 || int(slot) >= len(cols.node) {
-		return ""
-	}
-	if name := cols.node[slot].Load(); name != nil {
-		return *name
-	}
-	return ""
-}
-
-// Offered returns the slots that have offers of a usable node now.
-func (c *Cache) Offered() []int32 {
-	cols := c.cols.Load()
-	var slots []int32
-	for i := range cols.state[:min(int(c.used.Load()), len(cols.state))] {
-		if slotState(cols.state[i].Load()) == slotOffered {
-			slots = append(slots, int32(i))
-		}
-	}
-	return slots
 }

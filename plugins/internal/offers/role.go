@@ -1,0 +1,184 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// ErrNoOffer refuses a reservation on an agent that has no offer for us.
+var ErrNoOffer = errors.New("the agent has no Mesos offer")
+
+// ErrKept refuses a reservation on an agent that is kept for pods which need GPUs.
+var ErrKept = errors.New("the agent is kept for pods that need GPUs")
+
+// ShortError refuses a reservation that the agent's offers cannot hold.
+type ShortError struct {
+	// Lacks names what is short: a resource by Kind.String or its Mesos name, as the
+	// case may be with "reserved " or "revocable " before it.
+	Lacks string
+	Need  resources.Bundle
+	Free  resources.Vector
+}
+
+func (e *ShortError) Error() string {
+	return fmt.Sprintf("the agent's Mesos offers are short of %s: need %s, free %s", e.Lacks, e.Need, e.Free)
+}
+
+// Role is what is offered to one role, by agent. Its slots are those of the Cache.
+type Role struct {
+	name  string
+	cache *Cache
+	// cols and used are what the lock-free readers see.
+	cols atomic.Pointer[columns]
+	used atomic.Int32
+	// states counts the used slots by state, as of their last publish.
+	states [numSlotStates]atomic.Int32
+
+	// The rest is guarded by the cache's lock. slots holds nil for agents that never
+	// offered to this role.
+	slots []*slot
+	// open lists the slots with an open batch, oldest first.
+	open []int32
+}
+
+// Name returns the role's name.
+func (r *Role) Name() string { return r.name }
+
+// Reserve promises a part of the slot's offers to the reservation id and lets it
+// join the slot's open batch. It is the only authority on what fits: the error
+// is ErrNoOffer, ErrKept or a *ShortError. Reserving an id twice or less than
+// nothing is refused with another error.
+//
+// The slot may have become another agent's since it was selected. So a caller
+// that chose a node must see that NodeOf(slot) is still that node after Reserve,
+// and Release the reservation if not.
+//
+// It returns what is taken of which flavour; nil if all is plain.
+func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]resources.Portion, error) {
+	c := r.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slot < 0 || int(slot) >= len(r.slots) || r.slots[slot] == nil {
+		return nil, ErrNoOffer
+	}
+	s, a := r.slots[slot], c.agents[slot]
+	if a == nil || len(s.offers) == 0 || !s.usable(a.node) {
+		return nil, ErrNoOffer
+	}
+	if want.Need.AnyNegative() {
+		return nil, fmt.Errorf("reservation %q needs a negative amount: %s", id, want.Need)
+	}
+	if _, double := c.byMember[id]; double {
+		return nil, fmt.Errorf("reservation %q exists already", id)
+	}
+	if c.kept(a, want) {
+		return nil, ErrKept
+	}
+	m := member{id: id, want: *want}
+	simple := len(s.special) == 0 && want.plain()
+	if simple {
+		free := s.unreserved.free.Vector.Sub(a.withheld)
+		if kind, short := want.Need.Vector.FirstShort(free); short {
+			return nil, &ShortError{Lacks: kind.String(), Need: want.Need, Free: free}
+		}
+	} else {
+		parts, short := s.split(want, &a.withheld)
+		if short != "" {
+			return nil, &ShortError{Lacks: short, Need: want.Need, Free: s.freeRegular(&a.withheld)}
+		}
+		m.parts = parts
+	}
+	if len(s.members) == 0 {
+		s.openedAt, s.batchNode = now, a.node
+		r.open = append(r.open, slot)
+	}
+	s.book(&m, true)
+	s.members = append(s.members, m)
+	c.byMember[id] = place{r, slot}
+	free := s.freeRegular(&a.withheld)
+	if simple && !c.hides(a) {
+		r.cols.Load().take(slot, &free, &want.Need.Vector)
+	} else {
+		r.publish(slot)
+	}
+	return m.parts, nil
+}
+
+// kept tells whether the agent is kept from the want.
+func (c *Cache) kept(a *agent, want *Want) bool {
+	return c.hides(a) && want.Need.Vector[resources.GPU] == 0
+}
+
+// hides tells whether the agent is kept from pods that need no GPU.
+func (c *Cache) hides(a *agent) bool { return a.gpus && c.cfg.KeepGPUs }
+
+// append makes room for n slots in all. The cache's lock is held.
+func (r *Role) append(n int) {
+	r.slots = append(r.slots, nil)
+	// After the columns: see Select.
+	r.used.Store(int32(n))
+	r.states[slotVacant].Add(1)
+}
+
+// leave takes a member out of slot i's batch. The cache's lock is held.
+func (r *Role) leave(i int32, id string) {
+	s := r.slots[i]
+	at := slices.IndexFunc(s.members, func(m member) bool { return m.id == id })
+	s.book(&s.members[at], false)
+	s.members = slices.Delete(s.members, at, at+1)
+	if len(s.members) == 0 {
+		r.closeBatch(i)
+	}
+}
+
+func (r *Role) closeBatch(i int32) {
+	if at := slices.Index(r.open, i); at >= 0 {
+		r.open = slices.Delete(r.open, at, at+1)
+	}
+}
+
+// publish writes slot i to the columns. The cache's lock is held.
+func (r *Role) publish(i int32) {
+	cols, s, a := r.cols.Load(), r.slots[i], r.cache.agents[i]
+	before, state := slotState(cols.state[i].Load()), slotOffered
+	switch {
+	case a == nil || !s.usable(a.node):
+		state = slotVacant
+	case s == nil || len(s.offers) == 0 && !s.inFlight:
+		state = slotNoOffer
+	case len(s.offers) == 0:
+		state = slotInFlight
+	case r.cache.hides(a):
+		state = slotKept
+	}
+	if before != state {
+		r.states[before].Add(-1)
+		r.states[state].Add(1)
+	}
+	var free resources.Vector
+	if state == slotOffered {
+		free = s.freeRegular(&a.withheld)
+	}
+	cols.put(i, state, &free)
+}

@@ -1,0 +1,129 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// agent is one Mesos agent: what its slots in all roles share.
+type agent struct {
+	id, hostname string
+	// node is the Kubernetes node of this agent, "" if there is none that is
+	// clearly its own.
+	node string
+	// gpus tells that the agent has GPUs, in use or not.
+	gpus bool
+	// withheld is what of its offers must not be used; see Cache.Withhold.
+	withheld resources.Vector
+}
+
+// slot is what one agent offered to one role.
+type slot struct {
+	offers []held
+	// unreserved and special are the sum of the offers by flavour.
+	unreserved pool
+	special    []pool
+	// members are the reservations of the open batch, in the order they joined.
+	members  []member
+	openedAt time.Time
+	// batchNode is the node that the members were promised. It differs from the
+	// agent's if that was matched anew while the batch was open.
+	batchNode string
+	inFlight  bool
+	// declined is what the agent had for us when its offers were last given back,
+	// zero if it has offers now or spent them.
+	declined resources.Vector
+}
+
+// held is one offer.
+type held struct {
+	id          string
+	unreserved  resources.Bundle
+	special     []resources.Portion
+	since       time.Time
+	unavailable time.Time
+}
+
+// total is all that is in the offer.
+func (h *held) total() resources.Vector {
+	sum := h.unreserved.Vector
+	for i := range h.special {
+		sum = sum.Add(h.special[i].Bundle.Vector)
+	}
+	return sum
+}
+
+// member is a reservation that waits for its batch to be sent.
+type member struct {
+	id   string
+	want Want
+	// parts is what it takes of which flavour; nil if all is unreserved.
+	parts []resources.Portion
+}
+
+// usable reports whether a reservation may be made here, if only there is enough:
+// the agent is a node, and the open batch, if any, is for that same node.
+func (s *slot) usable(node string) bool {
+	return node != "" && (s == nil || len(s.members) == 0 || s.batchNode == node)
+}
+
+// reserved is the sum of what the members need.
+func (s *slot) reserved() resources.Vector {
+	var sum resources.Vector
+	for i := range s.members {
+		sum = sum.Add(s.members[i].want.Need.Vector)
+	}
+	return sum
+}
+
+// offered is the sum of the offers.
+func (s *slot) offered() resources.Vector {
+	sum := s.unreserved.offered.Vector
+	for i := range s.special {
+		sum = sum.Add(s.special[i].offered.Vector)
+	}
+	return sum
+}
+
+// refill shares the members' needs out anew after an offer went. Those that find
+// no place any more are taken out of the batch and returned, youngest first; none
+// finds one when no offer is left.
+func (s *slot) refill(withheld *resources.Vector) (broken []string) {
+	s.unreserved.free = s.unreserved.offered
+	for i := range s.special {
+		s.special[i].free = s.special[i].offered
+	}
+	kept := s.members[:0]
+	for _, m := range s.members {
+		parts, short := s.split(&m.want, withheld)
+		if len(s.offers) == 0 || short != "" {
+			broken = append(broken, m.id)
+			continue
+		}
+		m.parts = parts
+		s.book(&m, true)
+		kept = append(kept, m)
+	}
+	clear(s.members[len(kept):])
+	s.members = kept
+	slices.Reverse(broken)
+	return broken
+}

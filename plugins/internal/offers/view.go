@@ -1,0 +1,133 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// DeclinedShort counts the nodes that have no offer because what their agents had
+// was given back and lacks something of need, by what: to tell who asks for too
+// much from who merely has to wait.
+func (r *Role) DeclinedShort(need resources.Vector) (short [resources.NumKinds]int) {
+	r.cache.mu.Lock()
+	defer r.cache.mu.Unlock()
+	for i, s := range r.slots {
+		if s == nil || r.cache.agents[i].node == "" || len(s.offers) > 0 || s.inFlight || s.declined.IsZero() {
+			continue
+		}
+		if kind, lacks := need.FirstShort(s.declined); lacks {
+			short[kind]++
+		}
+	}
+	return short
+}
+
+// Totals returns the number of offers held and the sum of their resources.
+func (c *Cache) Totals() (count int, sum resources.Vector) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.byOffer), c.total
+}
+
+// AgentView is one agent, or what it offered to one role, for the debug page.
+type AgentView struct {
+	AgentID  string `json:"agentID"`
+	Hostname string `json:"hostname"`
+	Node     string `json:"node,omitempty"`
+	// Role is "" for an agent that offers nothing to any role.
+	Role     string           `json:"role,omitempty"`
+	Offers   []string         `json:"offers,omitempty"`
+	Offered  resources.Vector `json:"-"`
+	Reserved resources.Vector `json:"-"`
+	// Flavours is what is offered beside plain scalars.
+	Flavours  []resources.Portion `json:"-"`
+	Withheld  resources.Vector    `json:"-"`
+	Batch     []string            `json:"batch,omitempty"`
+	InFlight  bool                `json:"inFlight,omitempty"`
+	HeldSince time.Time           `json:"heldSince,omitzero"`
+}
+
+// View copies the state of all agents, for people.
+func (c *Cache) View() []AgentView {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	views := make([]AgentView, 0, len(c.byAgent))
+	for i, a := range c.agents {
+		if a == nil {
+			continue
+		}
+		v := AgentView{AgentID: a.id, Hostname: a.hostname, Node: a.node, Withheld: a.withheld}
+		before := len(views)
+		c.each(func(r *Role) {
+			if s := r.slots[i]; s != nil && (len(s.offers) > 0 || s.inFlight) {
+				views = append(views, s.view(v, r.name))
+			}
+		})
+		if len(views) == before {
+			views = append(views, v)
+		}
+	}
+	return views
+}
+
+func (s *slot) view(v AgentView, role string) AgentView {
+	v.Role, v.Offered, v.Reserved, v.InFlight = role, s.offered(), s.reserved(), s.inFlight
+	for _, h := range s.offers {
+		v.Offers = append(v.Offers, h.id)
+		if v.HeldSince.IsZero() || h.since.Before(v.HeldSince) {
+			v.HeldSince = h.since
+		}
+	}
+	if b := s.unreserved.offered; !b.Plain() {
+		v.Flavours = append(v.Flavours, resources.Portion{Bundle: resources.Bundle{Ports: b.Ports, Scalars: b.Scalars}})
+	}
+	for i := range s.special {
+		v.Flavours = append(v.Flavours, resources.Portion{Flavour: s.special[i].flavour, Bundle: s.special[i].offered})
+	}
+	for i := range s.members {
+		v.Batch = append(v.Batch, s.members[i].id)
+	}
+	return v
+}
+
+// AnyUnavailable tells, without a lock, whether UnavailableAt is worth asking: it
+// is false if no offer announced maintenance since the last Reset.
+func (c *Cache) AnyUnavailable() bool { return c.maintained.Load() }
+
+// UnavailableAt returns the earliest maintenance start that the offers of the
+// slot's agent announce, zero if none.
+func (c *Cache) UnavailableAt(slot int32) (at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slot < 0 || int(slot) >= len(c.agents) {
+		return at
+	}
+	c.each(func(r *Role) {
+		if r.slots[slot] == nil {
+			return
+		}
+		for _, h := range r.slots[slot].offers {
+			if !h.unavailable.IsZero() && (at.IsZero() || h.unavailable.Before(at)) {
+				at = h.unavailable
+			}
+		}
+	})
+	return at
+}

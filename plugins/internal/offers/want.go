@@ -1,0 +1,264 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"slices"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// Revocable says whether a pod may live on revocable resources.
+type Revocable uint8
+
+const (
+	// RevocableNever keeps to regular resources.
+	RevocableNever Revocable = iota
+	// RevocableAllowed takes regular resources where they suffice, else revocable ones.
+	RevocableAllowed
+	// RevocableRequired takes revocable resources only, see resources.SplitRiding.
+	RevocableRequired
+)
+
+// Order says which of an agent's regular resources a pod takes first.
+type Order uint8
+
+const (
+	// ReservedFirst takes what is reserved for the role before the rest.
+	ReservedFirst Order = iota
+	// UnreservedFirst takes the rest first.
+	UnreservedFirst
+	// ReservedOnly takes only what is reserved for the role.
+	ReservedOnly
+)
+
+// Want is what a pod asks of one agent's offers.
+type Want struct {
+	Need      resources.Bundle
+	Revocable Revocable
+	Order     Order
+	// Owner is whose labelled reservations are for this pod, "" for none. They are
+	// taken before anything else.
+	Owner string
+	// Reserve, if set, makes reservations of this flavour of the unreserved resources
+	// that the pod takes. It then takes nothing that is reserved for the role at
+	// large, because others may take that when the pod is away.
+	Reserve *resources.Flavour
+}
+
+// Plain returns the want of a pod that needs nothing but an amount of regular
+// resources.
+func Plain(need resources.Vector) *Want {
+	return &Want{Need: resources.Bundle{Vector: need}}
+}
+
+// plain tells whether the columns can judge the want: they show the regular
+// resources that any pod may use, of agents that are not kept for GPUs.
+func (w *Want) plain() bool {
+	return w.Need.Plain() && w.Need.Vector[resources.GPU] == 0 && w.Revocable != RevocableRequired &&
+		w.Order != ReservedOnly && w.Owner == "" && w.Reserve == nil
+}
+
+// Prefixes of what is short, if not the resource as such is.
+const (
+	revocablePrefix = "revocable "
+	reservedPrefix  = "reserved "
+)
+
+// pool is what a slot has of one flavour.
+type pool struct {
+	flavour *resources.Flavour
+	// owner is the only one who may use it, "" if every pod may; usable is false for
+	// the reservations of others than us.
+	owner  string
+	usable bool
+	// offered is the sum of the offers, free what the open batch has left of it.
+	offered, free resources.Bundle
+}
+
+// common tells whether every pod may use the pool.
+func (p *pool) common() bool { return p.usable && p.owner == "" && !p.flavour.IsRevocable() }
+
+// split shares a want out over the slot's pools: exactly the need, of each pool no
+// more than is free. If that cannot be, short names what is lacking. withheld is
+// not ours although it is offered.
+func (s *slot) split(w *Want, withheld *resources.Vector) (parts []resources.Portion, short string) {
+	if w.Revocable != RevocableRequired {
+		if parts, short = resources.Split(s.regular(w, withheld), w.Need); short == "" {
+			return s.reserving(w, parts), ""
+		}
+		if w.Order == ReservedOnly {
+			short = reservedPrefix + short
+		}
+		if w.Revocable == RevocableNever {
+			return nil, short
+		}
+	}
+	parts, lacking := resources.SplitRiding(s.revocable(), s.regular(w, withheld), w.Need)
+	switch {
+	case lacking == "":
+		return parts, ""
+	case w.Revocable == RevocableAllowed:
+		return nil, short
+	}
+	return nil, revocablePrefix + lacking
+}
+
+// regular returns the pools that a want may use for regular resources, the
+// preferred first.
+func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion {
+	list := make([]resources.Portion, 0, 1+len(s.special))
+	if w.Owner != "" {
+		for i := range s.special {
+			if p := &s.special[i]; p.usable && p.owner == w.Owner {
+				list = append(list, resources.Portion{Flavour: p.flavour, Bundle: p.free})
+			}
+		}
+	}
+	unreserved := func() {
+		free := s.unreserved.free
+		free.Vector = free.Vector.Sub(*withheld)
+		list = append(list, resources.Portion{Bundle: free})
+	}
+	if w.Reserve != nil || w.Order == UnreservedFirst {
+		unreserved()
+	}
+	if w.Reserve != nil {
+		return list
+	}
+	for i := range s.special {
+		if p := &s.special[i]; p.common() {
+			list = append(list, resources.Portion{Flavour: p.flavour, Bundle: p.free})
+		}
+	}
+	if w.Order == ReservedFirst {
+		unreserved()
+	}
+	return list
+}
+
+// revocable returns the slot's free revocable resources.
+func (s *slot) revocable() resources.Bundle {
+	for i := range s.special {
+		if s.special[i].flavour.IsRevocable() {
+			return s.special[i].free
+		}
+	}
+	return resources.Bundle{}
+}
+
+// reserving gives the unreserved parts the flavour that they are to be reserved
+// with before the launch.
+func (s *slot) reserving(w *Want, parts []resources.Portion) []resources.Portion {
+	if w.Reserve != nil {
+		for i := range parts {
+			if parts[i].Flavour == nil {
+				parts[i].Flavour = w.Reserve
+			}
+		}
+	}
+	return parts
+}
+
+// book takes parts out of the pools, or puts them back.
+func (s *slot) book(m *member, take bool) {
+	if m.parts == nil {
+		s.unreserved.book(&m.want.Need, take)
+		return
+	}
+	for i := range m.parts {
+		s.poolOf(m.parts[i].Flavour, m.want.Reserve).book(&m.parts[i].Bundle, take)
+	}
+}
+
+func (p *pool) book(b *resources.Bundle, take bool) {
+	if take {
+		p.free = p.free.Sub(*b)
+	} else {
+		p.free = p.free.Add(*b)
+	}
+}
+
+// poolOf returns the pool that a part comes from. What is to be reserved is
+// unreserved until then.
+func (s *slot) poolOf(flavour, reserve *resources.Flavour) *pool {
+	if flavour == nil || flavour == reserve {
+		return &s.unreserved
+	}
+	for i := range s.special {
+		if s.special[i].flavour.Equal(flavour) {
+			return &s.special[i]
+		}
+	}
+	// Unreachable: parts are split from the slot's own pools, and those stay until
+	// the parts are booked back.
+	return &s.unreserved
+}
+
+// enter adds an offer to the pools.
+func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, usable bool)) {
+	s.unreserved.enter(&h.unreserved)
+	for i := range h.special {
+		portion := &h.special[i]
+		at := slices.IndexFunc(s.special, func(p pool) bool { return p.flavour.Equal(portion.Flavour) })
+		if at < 0 {
+			owner, usable := classify(portion.Flavour)
+			at = len(s.special)
+			s.special = append(s.special, pool{flavour: portion.Flavour, owner: owner, usable: usable})
+		}
+		s.special[at].enter(&portion.Bundle)
+	}
+}
+
+func (p *pool) enter(b *resources.Bundle) {
+	p.offered, p.free = p.offered.Add(*b), p.free.Add(*b)
+}
+
+// leave takes an offer out of the pools, of which no part may be taken.
+func (s *slot) exit(h *held) {
+	s.unreserved.exit(&h.unreserved)
+	for i := range h.special {
+		s.poolOf(h.special[i].Flavour, nil).exit(&h.special[i].Bundle)
+	}
+	s.special = slices.DeleteFunc(s.special, func(p pool) bool { return p.offered.IsZero() })
+}
+
+func (p *pool) exit(b *resources.Bundle) {
+	p.offered, p.free = p.offered.Sub(*b), p.free.Sub(*b)
+}
+
+// freeRegular is what any pod may have of the slot.
+func (s *slot) freeRegular(withheld *resources.Vector) resources.Vector {
+	free := s.unreserved.free.Vector.Sub(*withheld).Max(resources.Vector{})
+	for i := range s.special {
+		if s.special[i].common() {
+			free = free.Add(s.special[i].free.Vector)
+		}
+	}
+	return free
+}
+
+// freeAll is what the slot has for whatever pods of ours.
+func (s *slot) freeAll() resources.Vector {
+	free := s.unreserved.free.Vector
+	for i := range s.special {
+		if s.special[i].usable {
+			free = free.Add(s.special[i].free.Vector)
+		}
+	}
+	return free
+}
