@@ -69,8 +69,8 @@ const (
 type Demand struct {
 	cfg  Config
 	pods map[string]*pod
-	// shapes counts the pods by need; few shapes, many pods.
-	shapes map[resources.Vector]*shape
+	// shapes counts the pods by what they ask for; few shapes, many pods.
+	shapes map[Ask]*shape
 	// parked counts pods that wait for an offer, not for a scheduling cycle.
 	parked int
 	// untold counts the parked pods that have not been shown a declined offer.
@@ -93,6 +93,8 @@ type Demand struct {
 	// emptied tells that since the last REVIVE no pod was left: the ACCEPT of the
 	// last one refused what remained of its offers, as nobody wanted it.
 	emptied bool
+	// seeking tells that offers are wanted although no pod may wait.
+	seeking bool
 	// anew is set by a pod that could use what was declined before it came.
 	anew bool
 	// called is when Next last asked for a call, revived when for a REVIVE; failed
@@ -116,8 +118,25 @@ func (l *limit) include(v resources.Vector) {
 
 func (l limit) mayFit(need resources.Vector) bool { return l.any && need.Fits(l.amount) }
 
+// Ask is what a pod asks for.
+type Ask struct {
+	Need resources.Vector
+	// Special pods may use what ordinary pods may not: revocable resources, a
+	// reservation of their own, GPUs.
+	Special bool
+}
+
+// fits tells whether an agent with so much for ordinary pods, and for pods that
+// may use everything, may be of use.
+func (a Ask) fits(regular, all resources.Vector) bool {
+	if a.Special {
+		return a.Need.Fits(all)
+	}
+	return a.Need.Fits(regular)
+}
+
 type pod struct {
-	need resources.Vector
+	ask Ask
 	// parking is the number of the Park the pod sleeps by, 0 while it does not.
 	parking uint64
 	// told tells that the pod was tried again after an offer had been declined as
@@ -128,27 +147,27 @@ type pod struct {
 // New returns the demand of no pods, of a role about which the master was told
 // nothing yet.
 func New(cfg Config, now time.Time) *Demand {
-	return &Demand{cfg: cfg, pods: map[string]*pod{}, shapes: map[resources.Vector]*shape{}, asked: Unknown, idleSince: now}
+	return &Demand{cfg: cfg, pods: map[string]*pod{}, shapes: map[Ask]*shape{}, asked: Unknown, idleSince: now}
 }
 
-// Add makes a pod part of the demand, or changes its need.
-func (d *Demand) Add(uid string, need resources.Vector) {
+// Add makes a pod part of the demand, or changes what it asks for.
+func (d *Demand) Add(uid string, ask Ask) {
 	if p := d.pods[uid]; p != nil {
-		if p.need == need {
+		if p.ask == ask {
 			return
 		}
 		d.drop(uid, p)
 	}
-	d.pods[uid] = &pod{need: need}
-	s := d.shapes[need]
+	d.pods[uid] = &pod{ask: ask}
+	s := d.shapes[ask]
 	if s == nil {
 		s = &shape{}
-		d.shapes[need] = s
-		d.anew = d.anew || d.refused.mayFit(need)
+		d.shapes[ask] = s
+		d.anew = d.anew || d.refused.mayFit(ask.Need)
 	}
 	// An unused offer was turned away by the pods that were there, for reasons
 	// which need not be this pod's.
-	d.anew = d.anew || d.emptied || d.unused.mayFit(need)
+	d.anew = d.anew || d.emptied || d.unused.mayFit(ask.Need)
 	d.stale = 0
 	s.pods++
 	d.idleSince = time.Time{}
@@ -168,10 +187,10 @@ func (d *Demand) Remove(uid string, now time.Time) {
 
 func (d *Demand) drop(uid string, p *pod) {
 	d.Unpark(uid)
-	s := d.shapes[p.need]
+	s := d.shapes[p.ask]
 	s.pods--
 	if s.pods == 0 {
-		delete(d.shapes, p.need)
+		delete(d.shapes, p.ask)
 	}
 	delete(d.pods, uid)
 }
@@ -181,14 +200,14 @@ func (d *Demand) drop(uid string, p *pod) {
 func (d *Demand) Smallest() resources.Vector {
 	var smallest resources.Vector
 	first := true
-	for need, s := range d.shapes {
+	for ask, s := range d.shapes {
 		if s.pods == s.parked {
 			continue
 		}
 		if first {
-			smallest, first = need, false
+			smallest, first = ask.Need, false
 		} else {
-			smallest = smallest.Min(need)
+			smallest = smallest.Min(ask.Need)
 		}
 	}
 	return smallest
@@ -203,9 +222,26 @@ func (d *Demand) Has(uid string) bool { return d.pods[uid] != nil }
 // Asked returns what the master was last asked for.
 func (d *Demand) Asked() Asked { return d.asked }
 
+// Seek tells whether offers are wanted for another reason than pods: to give back
+// what is reserved. Whoever seeks looks at offers as they come; they are not held.
+func (d *Demand) Seek(on bool, now time.Time) {
+	if d.seeking == on {
+		return
+	}
+	d.seeking = on
+	// What is sought may be in an offer that was declined for long.
+	d.anew = d.anew || on
+	if !on && len(d.pods) == 0 {
+		d.idleSince = now
+	}
+}
+
+// Wanted tells whether offers are wanted at all.
+func (d *Demand) Wanted() bool { return len(d.pods) > 0 || d.seeking }
+
 // Reopen notes that something declined for long may be of use after all, whatever
 // the pods' needs: the role is revived if pods wait.
-func (d *Demand) Reopen() { d.anew = len(d.pods) > 0 }
+func (d *Demand) Reopen() { d.anew = d.anew || d.Wanted() }
 
 // Subscribed notes how the role stands at the start of a subscription.
 func (d *Demand) Subscribed(suppressed bool) {
@@ -240,7 +276,7 @@ func (d *Demand) Next(now time.Time) (Action, time.Time) {
 	if at := d.called.Add(retryEvery); d.failed && now.Before(at) {
 		return None, at
 	}
-	if len(d.pods) == 0 {
+	if !d.Wanted() {
 		if d.asked == Suppressed {
 			return None, time.Time{}
 		}
@@ -310,13 +346,13 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 		if now.Before(d.idleSince.Add(d.cfg.IdleGrace)) {
 			return ""
 		}
-		d.refused.include(h.AgentFree)
+		d.refused.include(h.AgentAll)
 		return Idle
-	case !d.fitsAny(h.AgentFree):
-		d.refused.include(h.AgentFree)
+	case !d.fitsAny(h.AgentFree, h.AgentAll):
+		d.refused.include(h.AgentAll)
 		return TooSmall
 	case !now.Before(h.Since.Add(d.cfg.MaxHold)):
-		d.unused.include(h.AgentFree)
+		d.unused.include(h.AgentAll)
 		if !now.Before(d.staleAt.Add(d.cfg.MaxHold)) {
 			d.stale++
 			d.staleAt = now
@@ -326,9 +362,9 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 	return ""
 }
 
-func (d *Demand) fitsAny(free resources.Vector) bool {
-	for need := range d.shapes {
-		if need.Fits(free) {
+func (d *Demand) fitsAny(regular, all resources.Vector) bool {
+	for ask := range d.shapes {
+		if ask.fits(regular, all) {
 			return true
 		}
 	}

@@ -45,7 +45,7 @@ type step struct {
 }
 
 func add(uid string, cpu int64) func(*Demand, time.Time) {
-	return func(d *Demand, _ time.Time) { d.Add(uid, amount(cpu, cpu)) }
+	return func(d *Demand, _ time.Time) { d.Add(uid, Ask{Need: amount(cpu, cpu)}) }
 }
 
 func remove(uid string) func(*Demand, time.Time) {
@@ -66,7 +66,7 @@ func nothing(*Demand, time.Time)          {}
 // offer shows one agent's offer to Judge, held for a while.
 func offer(cpu int64, heldFor time.Duration) func(*Demand, time.Time) {
 	return func(d *Demand, now time.Time) {
-		d.Judge(offers.Held{Node: "n", AgentFree: amount(cpu, cpu), Since: now.Add(-heldFor)}, now)
+		d.Judge(offers.Held{Node: "n", AgentFree: amount(cpu, cpu), AgentAll: amount(cpu, cpu), Since: now.Add(-heldFor)}, now)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestNext(t *testing.T) {
 			{s, remove("a"), None, 3 * s},
 			{0, func(d *Demand, now time.Time) {
 				offer(4, 0)(d, now.Add(3*time.Second))
-				d.Add("b", amount(4, 4))
+				d.Add("b", Ask{Need: amount(4, 4)})
 			}, Revive, 0},
 		},
 		"the last ACCEPT refused the rest, the next pod wants it": {
@@ -247,7 +247,7 @@ func TestAskedFollowsTheCalls(t *testing.T) {
 	want(Unknown)
 	d.Subscribed(true)
 	want(Suppressed)
-	d.Add("a", amount(1, 1))
+	d.Add("a", Ask{Need: amount(1, 1)})
 	d.Next(start)
 	want(Offering)
 	d.Failed(Revive)
@@ -260,9 +260,9 @@ func TestAskedFollowsTheCalls(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	held := func(node string, cpu int64, since time.Time) offers.Held {
-		return offers.Held{Node: node, AgentFree: amount(cpu, 100), Since: since}
+		return offers.Held{Node: node, AgentFree: amount(cpu, 100), AgentAll: amount(cpu, 100), Since: since}
 	}
-	busy := func(d *Demand) { d.Add("a", amount(4, 4)); d.Add("b", amount(2, 200)) }
+	busy := func(d *Demand) { d.Add("a", Ask{Need: amount(4, 4)}); d.Add("b", Ask{Need: amount(2, 200)}) }
 	tests := []struct {
 		name  string
 		setup func(*Demand)
@@ -311,7 +311,7 @@ func TestWakeAll(t *testing.T) {
 		uid  string
 		need resources.Vector
 	}{{"a", amount(1, 1)}, {"b", amount(2, 2)}, {"c", amount(1, 1)}, {"d", amount(9, 9)}} {
-		d.Add(p.uid, p.need)
+		d.Add(p.uid, Ask{Need: p.need})
 		if p.uid != "d" {
 			d.Park(p.uid)
 		}
@@ -327,7 +327,7 @@ func TestWakeAll(t *testing.T) {
 func TestWake(t *testing.T) {
 	park := func(d *Demand, need resources.Vector, uids ...string) {
 		for _, uid := range uids {
-			d.Add(uid, need)
+			d.Add(uid, Ask{Need: need})
 			d.Park(uid)
 		}
 	}
@@ -337,7 +337,7 @@ func TestWake(t *testing.T) {
 		free  []resources.Vector
 		want  []string
 	}{
-		{"nobody parked", func(d *Demand) { d.Add("a", amount(1, 1)) }, []resources.Vector{amount(9, 9)}, nil},
+		{"nobody parked", func(d *Demand) { d.Add("a", Ask{Need: amount(1, 1)}) }, []resources.Vector{amount(9, 9)}, nil},
 		{"nothing free", func(d *Demand) { park(d, amount(1, 1), "a") }, nil, nil},
 		{"too little", func(d *Demand) { park(d, amount(2, 2), "a") }, []resources.Vector{amount(1, 9), amount(9, 1)}, nil},
 		{"one and a fifth more", func(d *Demand) { park(d, amount(2, 2), "a", "b", "c") }, []resources.Vector{amount(2, 9)}, []string{"a", "b"}},
@@ -358,11 +358,11 @@ func TestWake(t *testing.T) {
 		}, []resources.Vector{amount(9, 9)}, []string{"a", "b"}},
 		{"a changed pod is not parked", func(d *Demand) {
 			park(d, amount(2, 2), "a", "b")
-			d.Add("a", amount(1, 1))
+			d.Add("a", Ask{Need: amount(1, 1)})
 		}, []resources.Vector{amount(9, 9)}, []string{"b"}},
 		{"back to its old shape, parked anew", func(d *Demand) {
 			park(d, amount(2, 2), "a", "b", "c")
-			d.Add("a", amount(1, 1))
+			d.Add("a", Ask{Need: amount(1, 1)})
 			park(d, amount(2, 2), "a")
 		}, []resources.Vector{amount(2, 2)}, []string{"b", "c"}},
 		{"removed and added again", func(d *Demand) {
@@ -379,10 +379,10 @@ func TestWake(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			d := New(testCfg, start)
 			tc.setup(d)
-			if got := d.Wake(tc.free); !slices.Equal(got, tc.want) {
+			if got := d.Wake(regular(tc.free)); !slices.Equal(got, tc.want) {
 				t.Errorf("woke %q, want %q", got, tc.want)
 			}
-			if got := d.Wake(tc.free); slices.ContainsFunc(got, func(u string) bool { return slices.Contains(tc.want, u) }) {
+			if got := d.Wake(regular(tc.free)); slices.ContainsFunc(got, func(u string) bool { return slices.Contains(tc.want, u) }) {
 				t.Errorf("woke a pod twice: %q, then %q", tc.want, got)
 			}
 		})
@@ -392,17 +392,17 @@ func TestWake(t *testing.T) {
 func TestParkedQueueStaysBounded(t *testing.T) {
 	d := New(testCfg, start)
 	need := amount(1, 1)
-	d.Add("first", need)
+	d.Add("first", Ask{Need: need})
 	d.Park("first")
-	d.Add("restless", need)
+	d.Add("restless", Ask{Need: need})
 	for range 10_000 {
 		d.Park("restless")
 		d.Unpark("restless")
 	}
-	if n := len(d.shapes[need].queue); n > 64 {
+	if n := len(d.shapes[Ask{Need: need}].queue); n > 64 {
 		t.Errorf("the queue of one parked pod has %d entries", n)
 	}
-	if got := d.Wake([]resources.Vector{need}); !slices.Equal(got, []string{"first"}) {
+	if got := d.Wake(regular([]resources.Vector{need})); !slices.Equal(got, []string{"first"}) {
 		t.Errorf("woke %q, want the one that is parked", got)
 	}
 }
@@ -416,8 +416,8 @@ func TestSmallest(t *testing.T) {
 		}
 	}
 	check(resources.Vector{})
-	d.Add("a", amount(4, 1))
-	d.Add("b", amount(2, 9))
+	d.Add("a", Ask{Need: amount(4, 1)})
+	d.Add("b", Ask{Need: amount(2, 9)})
 	check(amount(2, 1))
 	d.Park("a")
 	check(amount(2, 9))
@@ -425,4 +425,58 @@ func TestSmallest(t *testing.T) {
 	check(resources.Vector{})
 	d.Unpark("a")
 	check(amount(4, 1))
+}
+
+// regular is agents that have nothing but so much for ordinary pods.
+func regular(amounts []resources.Vector) (free []offers.Free) {
+	for _, v := range amounts {
+		free = append(free, offers.Free{Regular: v, All: v})
+	}
+	return free
+}
+
+// TestSpecial: what only special pods may use is held and woken for them alone.
+func TestSpecial(t *testing.T) {
+	d := New(testCfg, start)
+	d.Add("plain", Ask{Need: amount(2, 2)})
+	hidden := offers.Held{Node: "n", AgentAll: amount(4, 4), Since: start}
+	if got := d.Judge(hidden, start); got != TooSmall {
+		t.Errorf("an offer for special pods is judged %q without one, want %q", got, TooSmall)
+	}
+	d.Park("plain")
+	if got := d.Wake([]offers.Free{{All: amount(4, 4)}}); got != nil {
+		t.Errorf("woke %v for what they may not use", got)
+	}
+	d.Add("special", Ask{Need: amount(2, 2), Special: true})
+	if got := d.Judge(hidden, start); got != "" {
+		t.Errorf("an offer that fits a special pod is judged %q", got)
+	}
+	d.Park("special")
+	if got := d.Wake([]offers.Free{{All: amount(4, 4)}}); !slices.Equal(got, []string{"special"}) {
+		t.Errorf("woke %v, want the special pod", got)
+	}
+}
+
+// TestSeek: a role that is sought for is revived without pods, and suppressed after.
+func TestSeek(t *testing.T) {
+	d := New(testCfg, start)
+	d.Subscribed(true)
+	if action, _ := d.Next(start); action != None {
+		t.Fatalf("asks for %s without pods", action)
+	}
+	d.Seek(true, start)
+	if action, _ := d.Next(start); action != Revive {
+		t.Errorf("asks for %q while something is sought, want %s", action, Revive)
+	}
+	if reason := d.Judge(offers.Held{Node: "n", AgentAll: amount(1, 1), Since: start}, start.Add(testCfg.IdleGrace)); reason != Idle {
+		t.Errorf("holds an offer that no pod wants: %q", reason)
+	}
+	now := start.Add(time.Minute)
+	d.Seek(false, now)
+	if action, at := d.Next(now); action != None || !at.Equal(now.Add(testCfg.IdleGrace)) {
+		t.Errorf("asks for %q now and again at %v, want a wait for the idle grace", action, at)
+	}
+	if action, _ := d.Next(now.Add(testCfg.IdleGrace)); action != Suppress {
+		t.Errorf("asks for %q when nothing is sought any more, want %s", action, Suppress)
+	}
 }

@@ -104,7 +104,7 @@ func drive(t *testing.T, data []byte) {
 		switch op {
 		case 0, 1:
 			need := shape()
-			d.Add(uid, need)
+			d.Add(uid, Ask{Need: need})
 			m.add(uid, need)
 		case 2:
 			d.Remove(uid, start)
@@ -121,7 +121,7 @@ func drive(t *testing.T, data []byte) {
 			for range next() % 4 {
 				free = append(free, resources.Vector{int64(next()%8 - 1), int64(next()%8 - 1), int64(-next() % 2)})
 			}
-			got, want := d.Wake(free), m.wake(free)
+			got, want := d.Wake(regular(free)), m.wake(free)
 			if !slices.Equal(got, want) {
 				t.Fatalf("%v free woke %q, want %q", free, got, want)
 			}

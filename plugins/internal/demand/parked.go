@@ -20,10 +20,11 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// shape is all pods of one need.
+// shape is all pods that ask for the same.
 type shape struct {
 	pods int
 	// queue lists the parked pods in the order they were parked, and sleepers that
@@ -52,7 +53,7 @@ func (d *Demand) Park(uid string) {
 	if !p.told {
 		d.untold++
 	}
-	s := d.shapes[p.need]
+	s := d.shapes[p.ask]
 	s.parked++
 	// Twice the parked ones bounds the memory, and pays for each sweep with as
 	// many parkings.
@@ -76,7 +77,7 @@ func (d *Demand) Tried(uid string) {
 		return
 	}
 	d.Unpark(uid)
-	d.anew = d.anew || d.unused.mayFit(p.need)
+	d.anew = d.anew || d.unused.mayFit(p.ask.Need)
 	d.stale = 0
 }
 
@@ -91,7 +92,7 @@ func (d *Demand) Unpark(uid string) {
 	if !p.told {
 		d.untold--
 	}
-	d.shapes[p.need].parked--
+	d.shapes[p.ask].parked--
 }
 
 // Tell names, once each, the parked pods that looked before there was an offer to
@@ -111,22 +112,26 @@ func (d *Demand) Tell() []string {
 	return oldestFirst(told)
 }
 
-// Wake names the parked pods worth another try because these amounts, each of
-// one agent, became free, oldest first: as many of each shape as they can hold,
+// Wake names the parked pods worth another try because so much, each of one agent,
+// became free, oldest first: as many of each shape as they can hold,
 // and a fifth more for those that other plugins will turn away. The pods are no
 // longer parked.
-func (d *Demand) Wake(free []resources.Vector) []string {
+func (d *Demand) Wake(free []offers.Free) []string {
 	if d.parked == 0 || len(free) == 0 {
 		return nil
 	}
 	var woken []sleeper
-	for need, s := range d.shapes {
+	for ask, s := range d.shapes {
 		if s.parked == 0 {
 			continue
 		}
 		capacity := 0
 		for _, f := range free {
-			if capacity += fitting(need, f); capacity >= s.parked {
+			amount := f.Regular
+			if ask.Special {
+				amount = f.All
+			}
+			if capacity += fitting(ask.Need, amount); capacity >= s.parked {
 				break
 			}
 		}

@@ -29,7 +29,7 @@ func TestTellOnce(t *testing.T) {
 	d := New(Config{}, time.Unix(0, 0))
 	need := resources.Vector{resources.CPU: 1000}
 	for _, uid := range []string{"a", "b", "awake"} {
-		d.Add(uid, need)
+		d.Add(uid, Ask{Need: need})
 	}
 	d.Park("b")
 	d.Park("a")
@@ -58,11 +58,11 @@ func TestUnusableOffersGoForLonger(t *testing.T) {
 	d := New(cfg, now)
 	d.Subscribed(false)
 	need := resources.Vector{resources.CPU: 1000}
-	d.Add("p", need)
+	d.Add("p", Ask{Need: need})
 	d.Next(now) // the REVIVE of a new subscription
 	d.Park("p")
 	expire := func() time.Duration {
-		held := offers.Held{Node: "n", AgentFree: need, Since: now}
+		held := offers.Held{Node: "n", AgentFree: need, AgentAll: need, Since: now}
 		now = now.Add(cfg.MaxHold)
 		for range 3 { // several offers of one round count once
 			if reason := d.Judge(held, now); reason != Expired {
