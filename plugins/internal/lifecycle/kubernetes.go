@@ -32,7 +32,11 @@ import (
 // podInfo is what we know of a pod of ours.
 type podInfo struct {
 	pod  *v1.Pod
-	need resources.Vector
+	plan Plan
+	// asked is in how many of the plan's roles offers are asked for; since is when the
+	// last of them was added.
+	asked int
+	since time.Time
 	// pending tells that the pod may be scheduled and claims can be made for it.
 	pending bool
 	// wide tells that the pod wants to see all fitting nodes, not a choice.

@@ -31,8 +31,17 @@ const (
 	AnnotationAgent = "kube-mesos.io/agent-id"
 	// AnnotationFramework is the framework that owns it.
 	AnnotationFramework = "kube-mesos.io/framework-id"
-	// AnnotationRole is the Mesos role that its resources are allocated to.
+	// AnnotationRole is the Mesos role that its resources are allocated to. Of a pod
+	// that waits it says which of its namespace's roles the pod wants.
 	AnnotationRole = "kube-mesos.io/role"
+)
+
+// Annotations of pods, written by their users.
+const (
+	// AnnotationOrder says which resources are used first: an Order by name.
+	AnnotationOrder = "kube-mesos.io/reservation-policy"
+	// AnnotationRevocable says whether the pod may use revocable resources.
+	AnnotationRevocable = "kube-mesos.io/revocable"
 )
 
 // Reasons and actions of the events we record on pods and nodes.

@@ -150,6 +150,7 @@ func (r *Role) spend(i int32) Batch {
 		delete(c.byMember, s.members[i].id)
 	}
 	c.total = c.total.Sub(b.Offered)
+	r.waiting.Add(-int32(len(s.members)))
 	*s = slot{inFlight: true}
 	r.publish(i)
 	return b

@@ -289,6 +289,7 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 	for _, id := range broken {
 		delete(c.byMember, id)
 	}
+	at.role.waiting.Add(-int32(len(broken)))
 	if batch && len(s.members) == 0 {
 		at.role.closeBatch(at.slot)
 	}
@@ -389,6 +390,7 @@ func (c *Cache) drop(i int32) (broken []string) {
 			broken = append(broken, m.id)
 		}
 		if len(s.members) > 0 {
+			r.waiting.Add(-int32(len(s.members)))
 			r.closeBatch(i)
 		}
 		r.slots[i] = nil

@@ -55,6 +55,9 @@ type Role struct {
 	// states counts the used slots by state, as of their last publish.
 	states [numSlotStates]atomic.Int32
 
+	// waiting is how many reservations are in open batches.
+	waiting atomic.Int32
+
 	// The rest is guarded by the cache's lock. slots holds nil for agents that never
 	// offered to this role.
 	slots []*slot
@@ -64,6 +67,10 @@ type Role struct {
 
 // Name returns the role's name.
 func (r *Role) Name() string { return r.name }
+
+// Waiting returns how many reservations are in batches that were not sent yet. It
+// takes no lock.
+func (r *Role) Waiting() int { return int(r.waiting.Load()) }
 
 // Reserve promises a part of the slot's offers to the reservation id and lets it
 // join the slot's open batch. It is the only authority on what fits: the error
@@ -116,6 +123,7 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	s.book(&m, true)
 	s.members = append(s.members, m)
 	c.byMember[id] = place{r, slot}
+	r.waiting.Add(1)
 	free := s.freeRegular(&a.withheld)
 	if simple && !c.hides(a) {
 		r.cols.Load().take(slot, &free, &want.Need.Vector)
@@ -147,6 +155,7 @@ func (r *Role) leave(i int32, id string) {
 	at := slices.IndexFunc(s.members, func(m member) bool { return m.id == id })
 	s.book(&s.members[at], false)
 	s.members = slices.Delete(s.members, at, at+1)
+	r.waiting.Add(-1)
 	if len(s.members) == 0 {
 		r.closeBatch(i)
 	}
