@@ -41,18 +41,20 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 	if err != nil {
 		return fwk.AsStatus(err)
 	}
-	s.taskID, err = p.manager.Reserve(pod, node, s.need)
+	s.taskID, err = p.manager.Reserve(pod, node, s.role.Name(), &s.want)
 	if err == nil {
 		return nil
 	}
 	if logger := klog.FromContext(ctx).V(3); logger.Enabled() {
-		logger.Info("Cannot reserve Mesos resources", "pod", klog.KObj(pod), "node", node, "need", s.need.String(), "err", err)
+		logger.Info("Cannot reserve Mesos resources", "pod", klog.KObj(pod), "node", node, "need", s.want.Need.String(), "err", err)
 	}
 	reason := reasonMasterBusy
 	var short *offers.ShortError
 	switch {
 	case errors.As(err, &short):
-		reason = reasonShort[short.Kind]
+		reason = p.reasons.short(short.Lacks)
+	case errors.Is(err, offers.ErrKept):
+		reason = reasonKept
 	case errors.Is(err, offers.ErrNoOffer):
 		reason = reasonNoOffer
 	case errors.Is(err, lifecycle.ErrNotConnected):

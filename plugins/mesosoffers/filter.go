@@ -18,7 +18,6 @@ package mesosoffers
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
@@ -28,6 +27,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -54,17 +54,13 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
 	}
 	begun := p.manager.Begin(pod)
-	need, err := resources.ForPod(pod, p.args.DefaultRequests)
-	if err != nil {
-		var unsupported *resources.UnsupportedResourceError
-		if errors.As(err, &unsupported) {
-			metrics.Rejections.WithLabelValues("PreFilter", "UnsupportedResource").Inc()
-			return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
-		}
-		return nil, fwk.AsStatus(err)
-	}
-	s := &state{need: need, seen: begun.Seen}
+	s := &state{want: begun.Plan.Want, seen: begun.Seen}
 	cycle.Write(stateKey, s)
+	if problem := begun.Plan.Problem; problem != "" {
+		metrics.Rejections.WithLabelValues("PreFilter", "Problem").Inc()
+		p.manager.Park(pod, begun.Seen)
+		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
+	}
 	if !begun.Connected {
 		metrics.Rejections.WithLabelValues("PreFilter", "NotConnected").Inc()
 		p.manager.Park(pod, begun.Seen)
@@ -76,14 +72,14 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		limit, choice = int(p.args.Offers.CandidateLimit), true
 	}
 	buf := slotBuffers.Get().(*[]int32)
-	sel := p.manager.Cache().Select(need, int(p.next.Load()), limit, *buf)
-	*buf = sel.Slots[:0]
 	defer slotBuffers.Put(buf)
+	sel := p.selectIn(s, begun.Plan.Roles, limit, *buf)
+	*buf = sel.Slots[:0]
 	switch n := len(sel.Slots); {
 	case n == 0:
-		message := shortageMessage(&sel, p.manager.Shortage(need, sel.NoOffer))
+		message := p.shortage(s, begun.Plan.Roles, &sel)
 		if logger := klog.FromContext(ctx).V(4); logger.Enabled() {
-			logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", need.String(), "reasons", message)
+			logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", s.want.Need.String(), "reasons", message)
 		}
 		metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
 		p.manager.Park(pod, begun.Seen)
@@ -93,13 +89,25 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		s.mode = modeLimited
 	case n <= narrowLimit:
 		s.mode = modeNarrowed
-	case !begun.Wide && p.manager.Cache().Count(need)*1000 >= len(infos)*practicallyAll:
+	case !begun.Wide && s.role.Count(&s.want)*1000 >= len(infos)*practicallyAll:
 		s.mode = modeSkipped
 		return nil, fwk.NewStatus(fwk.Skip)
 	default:
 		return nil, nil
 	}
 	return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
+}
+
+// selectIn looks at what is offered to each of the roles, and settles for the first
+// in which a node fits; for the last if none does.
+func (p *Plugin) selectIn(s *state, roles []string, limit int, buf []int32) (sel offers.Selection) {
+	for _, name := range roles {
+		s.role = p.manager.Cache().Role(name)
+		if sel = s.role.Select(&s.want, int(p.next.Load()), limit, buf); len(sel.Slots) > 0 {
+			break
+		}
+	}
+	return sel
 }
 
 // names returns the slots' nodes. A slot that lost its node since the scan is left
@@ -138,11 +146,7 @@ func (p *Plugin) assume(cycle fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo, si
 	if err != nil {
 		return fwk.AsStatus(err)
 	}
-	need, err := resources.ForPod(pod, p.args.DefaultRequests)
-	if err != nil {
-		// Such a pod never had a claim.
-		return nil
-	}
+	need := p.manager.NeedOf(pod)
 	if s.overlay == nil {
 		s.overlay = map[string]resources.Vector{}
 	}
@@ -167,19 +171,20 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 		if s.mode != modeFull {
 			return nil
 		}
-		verdict, kind := p.manager.Cache().Fits(p.manager.Index().Lookup(node), &s.need)
-		if verdict == 0 {
+		verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &s.want)
+		if verdict == offers.Fitting {
 			return nil
 		}
-		return reject(fwk.UnschedulableAndUnresolvable, reasonOf(verdict, kind))
+		return reject(fwk.UnschedulableAndUnresolvable, p.reasons.of(verdict, lacks))
 	}
+	want := s.want
 	// Never less than nothing: that would fit a node without any offer.
-	need := s.need.Add(s.overlay[node.Name]).Max(resources.Vector{})
-	verdict, kind := p.manager.Cache().Fits(p.manager.Index().Lookup(node), &need)
-	if verdict == 0 {
+	want.Need.Vector = want.Need.Vector.Add(s.overlay[node.Name]).Max(resources.Vector{})
+	verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &want)
+	if verdict == offers.Fitting {
 		return nil
 	}
-	return reject(fwk.UnschedulableAndUnresolvable, reasonOf(verdict, kind))
+	return reject(fwk.UnschedulableAndUnresolvable, p.reasons.of(verdict, lacks))
 }
 
 // PostFilter implements framework.PostFilterPlugin. It changes nothing in the

@@ -53,6 +53,7 @@ type Plugin struct {
 	manager *lifecycle.Manager
 	handle  framework.Handle
 	args    *config.MesosOffersArgs
+	reasons *reasons
 	// next is where the next choice of candidates starts.
 	next atomic.Int64
 	// profile is the check of the profile that this instance serves.

@@ -22,9 +22,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
-
-	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // EventsToRegister implements framework.EnqueueExtensions. Offers are no object
@@ -49,11 +46,7 @@ func (p *Plugin) afterNodeChange(_ klog.Logger, pod *v1.Pod, _, obj any) (fwk.Qu
 	if !ok {
 		return fwk.Queue, nil
 	}
-	need, err := resources.ForPod(pod, p.args.DefaultRequests)
-	if err != nil {
-		return fwk.QueueSkip, nil //nolint:nilerr // A pod that Mesos has no name for is not helped by a node.
-	}
-	if v, _ := p.manager.Cache().Fits(p.manager.Index().LookupName(node.Name), &need); v == offers.Fitting {
+	if p.manager.FitsNode(pod, node.Name) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

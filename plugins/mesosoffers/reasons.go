@@ -18,7 +18,10 @@ package mesosoffers
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
@@ -33,6 +36,7 @@ const (
 	reasonNotConnected = "the Mesos master is not connected"
 	reasonNoOffer      = "no Mesos offer"
 	reasonInFlight     = "Mesos offer just spent on other pods"
+	reasonKept         = "Mesos agent kept for pods that need GPUs"
 	reasonNotAgent     = "not a Mesos agent"
 	reasonAmbiguous    = "Mesos agent not unique"
 	reasonShortPrefix  = "Mesos offer short of "
@@ -46,18 +50,33 @@ const (
 	reasonMasterBusy   = "the pod's earlier Mesos claim is still in use"
 )
 
-// reasonShort is the reason of a node whose offers lack a resource.
-var reasonShort = func() (r [resources.NumKinds]string) {
-	for k := range r {
-		r[k] = reasonShortPrefix + resources.Kind(k).String()
-	}
-	return r
-}()
+// reasons knows the reasons of nodes whose offers lack a resource, by its name in
+// offers.ShortError. They are few: the resources of pods, with and without what they
+// were to be.
+type reasons struct {
+	table  *resources.Table
+	shorts sync.Map
+}
 
-func reasonOf(v offers.Verdict, kind resources.Kind) string {
+func (r *reasons) short(lacks string) string {
+	if text, ok := r.shorts.Load(lacks); ok {
+		return text.(string)
+	}
+	quality, name := "", lacks
+	if first, rest, found := strings.Cut(lacks, " "); found {
+		quality, name = first+" ", rest
+	}
+	text := reasonShortPrefix + quality + r.table.KubernetesNameOf(name)
+	r.shorts.Store(lacks, text)
+	return text
+}
+
+func (r *reasons) of(v offers.Verdict, lacks string) string {
 	switch v {
 	case offers.ShortOf:
-		return reasonShort[kind]
+		return r.short(lacks)
+	case offers.Kept:
+		return reasonKept
 	case offers.NoOffer:
 		return reasonNoOffer
 	case offers.InFlight:
@@ -83,7 +102,7 @@ func reasonOfCause(c claims.Cause) string {
 }
 
 // shortageMessage says of a whole cluster what FitError says of judged nodes.
-func shortageMessage(sel *offers.Selection, rest lifecycle.Shortage) string {
+func (r *reasons) message(sel *offers.Selection, rest lifecycle.Shortage) string {
 	var parts []string
 	add := func(n int, reason string) {
 		if n > 0 {
@@ -96,8 +115,14 @@ func shortageMessage(sel *offers.Selection, rest lifecycle.Shortage) string {
 	}
 	add(noOffer, reasonNoOffer)
 	add(sel.InFlight, reasonInFlight)
+	add(sel.Kept, reasonKept)
 	for k, n := range sel.Short {
-		add(n+rest.Short[k], reasonShort[k])
+		if n += rest.Short[k]; n > 0 {
+			add(n, r.short(resources.Kind(k).String()))
+		}
+	}
+	for _, lacks := range slices.Sorted(maps.Keys(sel.Lacks)) {
+		add(sel.Lacks[lacks], r.short(lacks))
 	}
 	add(rest.NotAgent, reasonNotAgent)
 	add(rest.Ambiguous, reasonAmbiguous)
@@ -105,4 +130,15 @@ func shortageMessage(sel *offers.Selection, rest lifecycle.Shortage) string {
 		return reasonNoOffer
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shortage says why no node fits, of the first of the pod's roles: that is the one
+// whose offers it waits for.
+func (p *Plugin) shortage(s *state, roles []string, last *offers.Selection) string {
+	sel := last
+	if len(roles) > 1 {
+		first := p.manager.Cache().Role(roles[0]).Select(&s.want, 0, 0, nil)
+		sel = &first
+	}
+	return p.reasons.message(sel, p.manager.Shortage(roles[0], s.want.Need.Vector, sel.NoOffer))
 }

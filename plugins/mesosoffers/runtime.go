@@ -40,6 +40,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
 // Runtime is what all profiles of one scheduler process share: one session with
@@ -55,6 +57,7 @@ type Runtime struct {
 	manager  *lifecycle.Manager
 	session  *mesos.Session
 	nodes    *nodeControllers
+	table    *resources.Table
 	profiles sets.Set[string]
 	synced   []cache.InformerSynced
 	logger   klog.Logger
@@ -97,7 +100,7 @@ func (r *Runtime) New(ctx context.Context, obj runtime.Object, handle framework.
 	if args.Session.Start == config.SessionStartImmediately {
 		go r.Lead()
 	}
-	return &Plugin{runtime: r, manager: r.manager, handle: handle, args: args}, nil
+	return &Plugin{runtime: r, manager: r.manager, handle: handle, args: args, reasons: &reasons{table: r.table}}, nil
 }
 
 // build makes the manager and the session. The mutex is held.
@@ -108,7 +111,8 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	if err != nil {
 		return err
 	}
-	manager := lifecycle.New(managerConfig(args, show), handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
+	settings := managerConfig(args, show)
+	manager := lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
 	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)
@@ -121,11 +125,16 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	if err != nil {
 		return fmt.Errorf("cannot watch pods: %w", err)
 	}
+	namespaces, err := informers.Namespaces().Informer().AddEventHandler(manager.NamespaceHandler())
+	if err != nil {
+		return fmt.Errorf("cannot watch namespaces: %w", err)
+	}
 	nodes, err := informers.Nodes().Informer().AddEventHandler(manager.NodeHandler())
 	if err != nil {
 		return fmt.Errorf("cannot watch nodes: %w", err)
 	}
-	r.synced = []cache.InformerSynced{pods.HasSynced, nodes.HasSynced}
+	r.synced = []cache.InformerSynced{namespaces.HasSynced, pods.HasSynced, nodes.HasSynced}
+	r.table = settings.Pods.Table
 	r.manager, r.session, r.nodes = manager, session, show
 	metrics.Register(manager)
 	return nil
@@ -133,14 +142,20 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 
 func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecycle.Config {
 	return lifecycle.Config{
-		Role:   args.Framework.Role,
-		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
+		Roles: rolesConfig(args),
+		Subscriptions: roles.Options{
+			Default: args.Framework.Role, UpdatePeriod: args.Roles.UpdatePeriod.Duration, KeepUnused: args.Roles.KeepUnused.Duration,
+		},
+		FallbackAfter: args.Roles.FallbackAfter.Duration,
+		Pods:          podRules(args),
+		KeepGPUs:      args.Resources.GPUs.Agents == config.GPUAgentsForGPUPods,
+		Claims:        claims.DefaultConfig(args.LaunchTimeout.Duration),
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
 		},
-		Command: args.Placeholder.Command, Defaults: args.DefaultRequests,
-		Linger: args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
+		Command: args.Placeholder.Command,
+		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
 		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: nodes.show,
 	}
 }
@@ -160,7 +175,7 @@ func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manage
 			Name: f.Name, User: f.User, Principal: f.Principal, Hostname: hostname, WebUIURL: f.WebUIURL,
 			FailoverTimeout: f.FailoverTimeout.Duration,
 		},
-		Roles:       mesos.StaticRoles(manager.WantsOffers, f.Role),
+		Roles:       manager.SubscribeRoles,
 		IDs:         lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),
 		CallTimeout: args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
 		MaxRecordBytes: args.Session.MaxRecordBytes, BackoffInitial: args.Session.BackoffInitial.Duration,

@@ -22,6 +22,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -45,7 +46,9 @@ const (
 // by AddPod and RemovePod on clones of their own, and by Reserve; Filter only
 // reads it.
 type state struct {
-	need resources.Vector
+	// want is what the pod asks for, role where it is looked for.
+	want offers.Want
+	role *offers.Role
 	mode mode
 	// seen is the offers' version from before the pod looked.
 	seen uint64

@@ -219,6 +219,9 @@ func (d *Demand) Pods() (all, parked int) { return len(d.pods), d.parked }
 // Has tells whether the pod is part of the demand.
 func (d *Demand) Has(uid string) bool { return d.pods[uid] != nil }
 
+// Offering tells whether the master was last asked for offers.
+func (d *Demand) Offering() bool { return d.asked == Offering }
+
 // Asked returns what the master was last asked for.
 func (d *Demand) Asked() Asked { return d.asked }
 

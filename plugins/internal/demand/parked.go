@@ -63,6 +63,12 @@ func (d *Demand) Park(uid string) {
 	s.queue = append(s.queue, sleeper{uid: uid, parking: p.parking})
 }
 
+// Asleep tells whether the pod is parked.
+func (d *Demand) Asleep(uid string) bool {
+	p := d.pods[uid]
+	return p != nil && p.parking != 0
+}
+
 // asleep tells whether the pod still sleeps by this parking.
 func (d *Demand) asleep(e sleeper) bool {
 	p := d.pods[e.uid]

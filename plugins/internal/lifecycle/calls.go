@@ -118,9 +118,14 @@ func (m *Manager) enqueue(name string, call func(context.Context, mesos.Client) 
 	})
 }
 
-// ask makes the call that the demand wants. The mutex is held.
-func (m *Manager) ask(action demand.Action) {
-	if action == demand.None {
+// ask makes the calls that the demands want. The mutex is held.
+func (m *Manager) ask(a actions) {
+	m.askOne(demand.Suppress, a.suppress)
+	m.askOne(demand.Revive, a.revive)
+}
+
+func (m *Manager) askOne(action demand.Action, of []string) {
+	if len(of) == 0 {
 		return
 	}
 	generation := m.generation
@@ -130,19 +135,21 @@ func (m *Manager) ask(action demand.Action) {
 		}
 		var err error
 		if action == demand.Revive {
-			err = m.session().Revive(ctx)
+			err = m.session().Revive(ctx, of...)
 		} else {
-			err = m.session().Suppress(ctx)
+			err = m.session().Suppress(ctx, of...)
 		}
 		if err == nil {
 			return
 		}
-		m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", string(action), "err", err)
+		m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", string(action), "roles", of, "err", err)
 		time.AfterFunc(callRetry, func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if m.generation == generation {
-				m.demand.Failed(action)
+				for _, role := range of {
+					m.demandOf(role).Failed(action)
+				}
 				m.kick()
 			}
 		})
@@ -179,28 +186,32 @@ func (m *Manager) sweep(now time.Time) {
 	if !m.subscribed || m.stopping {
 		return
 	}
-	byReason := map[demand.Reason][]string{}
+	type group struct {
+		role   string
+		reason demand.Reason
+	}
+	groups := map[group][]string{}
 	failing := map[string]time.Duration{}
-	var reason demand.Reason
 	m.cache.Sweep(func(h offers.Held) bool {
-		reason = m.demand.Judge(h, now)
+		reason := m.demandOf(h.Role).Judge(h, now)
 		if wait := m.penalties.left(h.AgentID, now); wait > 0 && reason == "" {
 			failing[h.ID] = wait
 			return true
 		}
 		if reason != "" {
-			byReason[reason] = append(byReason[reason], h.ID)
+			g := group{h.Role, reason}
+			groups[g] = append(groups[g], h.ID)
 		}
 		if reason == demand.Foreign {
 			m.foreign[h.AgentID] = true
 		}
 		return reason != ""
 	})
-	if len(byReason[demand.TooSmall]) > 0 {
-		m.told = append(m.told, m.demand.Tell()...)
-	}
-	for reason, ids := range byReason {
-		m.declineLocked(ids, m.demand.Refuse(reason), string(reason))
+	for g, ids := range groups {
+		if g.reason == demand.TooSmall {
+			m.tell(g.role)
+		}
+		m.declineLocked(ids, m.demandOf(g.role).Refuse(g.reason), string(g.reason))
 	}
 	for id, wait := range failing {
 		m.declineLocked([]string{id}, wait, "AgentFailing")
@@ -211,13 +222,13 @@ func (m *Manager) sweep(now time.Time) {
 func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 	if m.nodes.NodeOf(b.AgentID) != b.Node {
 		// The agent is not the node any more that the pods were promised.
-		for _, id := range b.Members {
+		for _, id := range b.IDs() {
 			m.ledger.Broken(id, claims.CauseOfferGone)
 		}
 	}
-	list := m.ledger.Launching(b.Members, now)
+	list := m.ledger.Launching(b.IDs(), now)
 	if len(list) == 0 {
-		m.cache.Landed(b.AgentID)
+		m.cache.Landed(b.AgentID, b.Role)
 		m.declineLocked(b.OfferIDs, 0, "Cancelled")
 		return
 	}
@@ -225,12 +236,19 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 	// filter may take effect after the REVIVE of the next pod.
 	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: min(m.cfg.Demand.RefuseUnused, m.cfg.Demand.IdleGrace)}
 	ids := make([]string, 0, len(list))
+	members := make(map[string]*offers.Member, len(b.Members))
+	for i := range b.Members {
+		members[b.Members[i].ID] = &b.Members[i]
+	}
 	for _, c := range list {
+		member := members[c.TaskID]
+		m.ledger.SetParts(c.TaskID, member.Parts)
 		ids = append(ids, c.TaskID)
+		launch.Reserve = append(launch.Reserve, member.Reserve...)
 		launch.Tasks = append(launch.Tasks, m.task(c))
 		m.refreshDemand(c.Pod.UID, now)
 	}
-	if left, _ := m.demand.Pods(); left > 0 {
+	if left, _ := m.demandOf(b.Role).Pods(); left > 0 {
 		// More pods wait: have the rest of the agent offered again at once.
 		launch.Refuse = 0
 	}
@@ -251,7 +269,7 @@ func (m *Manager) accepted(b offers.Batch, ids []string, err error, start time.T
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	m.cache.Landed(b.AgentID)
+	m.cache.Landed(b.AgentID, b.Role)
 	var call *mesos.CallError
 	switch {
 	case err == nil:

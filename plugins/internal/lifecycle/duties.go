@@ -31,7 +31,6 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 var nodeType = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
@@ -179,9 +178,8 @@ func (m *Manager) examine(ctx context.Context, d duty) error {
 	now := time.Now()
 	if pod != nil && pod.Spec.NodeName != "" && pod.Annotations[AnnotationTask] == d.taskID &&
 		pod.Status.Phase != v1.PodSucceeded && pod.Status.Phase != v1.PodFailed {
-		need, _ := resources.ForPod(pod, m.cfg.Defaults)
 		m.logger.Info("Adopting a Mesos task", "task", d.taskID, "pod", pod.Namespace+"/"+pod.Name)
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], resources.Bundle{Vector: need}, now)
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], m.plan(pod).Want.Need, now)
 	} else {
 		m.logger.Info("Killing a Mesos task that no pod is bound by", "task", d.taskID)
 		m.ledger.Disown(d.taskID, now)

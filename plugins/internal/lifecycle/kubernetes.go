@@ -18,6 +18,7 @@ package lifecycle
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
 // podInfo is what we know of a pod of ours.
@@ -86,20 +87,29 @@ func (m *Manager) podChanged(pod *v1.Pod) {
 // sleep where we cannot wake it, should be tried again: it looked for offers before
 // we knew of it, or for an amount that it does not need any more.
 func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
-	need, err := resources.ForPod(pod, m.cfg.Defaults)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	uid := string(pod.UID)
 	was := m.pods[uid]
 	_, again = m.early[uid]
 	delete(m.early, uid)
-	again = again || was != nil && was.pending && was.need != need
-	m.pods[uid] = &podInfo{
-		pod: pod, need: need, wide: was != nil && was.wide,
-		pending: err == nil && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0,
+	p := &podInfo{pod: pod, plan: m.plan(pod)}
+	if was != nil {
+		p.wide = was.wide
+		again = again || was.pending && !was.plan.equal(&p.plan)
+		if slices.Equal(was.plan.Roles, p.plan.Roles) {
+			p.asked, p.since = was.asked, was.since
+		} else {
+			m.unask(uid, was, now)
+		}
 	}
+	p.pending = p.plan.Problem == "" && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0
+	again = again || was != nil && !was.pending && p.pending
+	m.pods[uid] = p
+	delete(m.falling, uid)
+	m.useRoles(uid, p.rolesOf(), now)
 	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], resources.Bundle{Vector: need}, now)
+		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], p.plan.Want.Need, now)
 	}
 	m.refreshDemand(uid, now)
 	m.carryOut()
@@ -114,6 +124,10 @@ func (m *Manager) forgetPod(uid string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
+	if p := m.pods[uid]; p != nil {
+		m.unask(uid, p, now)
+		m.useRoles(uid, nil, now)
+	}
 	delete(m.pods, uid)
 	delete(m.early, uid)
 	if c := m.ledger.ByPod(uid); c != nil {
@@ -123,7 +137,6 @@ func (m *Manager) forgetPod(uid string) {
 		}
 	}
 	m.ledger.PodGone(uid, now)
-	m.demand.Remove(uid, now)
 	m.carryOut()
 	m.kick()
 }
@@ -132,15 +145,15 @@ func (m *Manager) forgetPod(uid string) {
 // offers while it is pending and has nothing on its way. The mutex is held.
 func (m *Manager) refreshDemand(uid string, now time.Time) {
 	p := m.pods[uid]
-	if p == nil || !p.pending {
-		m.demand.Remove(uid, now)
+	if p == nil {
 		return
 	}
-	if c := m.ledger.ByPod(uid); c != nil && c.Phase != claims.Reserved && c.Phase != claims.Releasing {
-		m.demand.Remove(uid, now)
+	c := m.ledger.ByPod(uid)
+	if !p.pending || c != nil && c.Phase != claims.Reserved && c.Phase != claims.Releasing {
+		m.unask(uid, p, now)
 		return
 	}
-	m.demand.Add(uid, p.need)
+	m.askIn(uid, p, max(p.asked, 1), now)
 }
 
 // NodeHandler returns the informer handler for nodes.
@@ -196,14 +209,16 @@ func (m *Manager) remap(changes []nodes.Change) {
 		}
 		if slot, ok := m.cache.Slot(c.AgentID); ok {
 			m.index.Assign(c.Node, slot)
-			if !m.cache.FreeOf(slot).AnyNegative() {
-				// Offers that came before their agent was a node are of use now.
-				m.freed(slot)
-			}
+			m.cache.Roles(func(r *offers.Role) {
+				if _, ok := r.FreeOf(slot); ok {
+					// Offers that came before their agent was a node are of use now.
+					m.free(r.Name(), slot)
+				}
+			})
 		}
 		if m.foreign[c.AgentID] {
 			delete(m.foreign, c.AgentID)
-			m.demand.Reopen()
+			m.reopen()
 		}
 	}
 	if len(changes) > 0 || m.nodes.Count().AmbiguousNodes != len(m.reported) {

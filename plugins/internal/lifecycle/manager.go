@@ -44,16 +44,25 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
 // Config holds what the plugin's arguments say about claims and offers.
 type Config struct {
-	Role    string
+	// Roles are the role of namespaces that say nothing, and how others say it.
+	Roles roles.Config
+	// Subscriptions says how often the framework's roles may change.
+	Subscriptions roles.Options
+	// FallbackAfter is how long a pod waits for offers in one of its roles before the
+	// next is asked, too.
+	FallbackAfter time.Duration
+	// Pods says what pods ask for.
+	Pods    PodRules
 	Claims  claims.Config
 	Demand  demand.Config
 	Command []string
-	// Defaults are claimed where a pod requests nothing.
-	Defaults v1.ResourceList
+	// KeepGPUs keeps agents with GPUs for pods that need some.
+	KeepGPUs bool
 	// Linger, MaxLinger and MaxTasks say when a batch is sent.
 	Linger, MaxLinger time.Duration
 	MaxTasks          int
@@ -99,7 +108,7 @@ type Manager struct {
 
 	// lastCycle is when the last scheduling cycle began, in Unix nanoseconds.
 	lastCycle atomic.Int64
-	// freedCount counts the calls of freed.
+	// freedCount counts the calls of free.
 	freedCount atomic.Uint64
 	kicked     chan struct{}
 	calls      *callQueue
@@ -110,9 +119,19 @@ type Manager struct {
 	mesos  mesos.Client
 	agents Agents
 	ledger *claims.Ledger
-	demand *demand.Demand
-	nodes  *nodes.Map
-	pods   map[string]*podInfo
+	// demands by role.
+	demands map[string]*demand.Demand
+	// namespaces says which roles each namespace has, subs which of them we are
+	// subscribed to, users the roles that a pod uses, by UID.
+	namespaces *roles.Cache
+	subs       *roles.Subscriptions
+	users      map[string][]string
+	// known are the roles that the master offers resources to, in this subscription.
+	known map[string]bool
+	nodes *nodes.Map
+	pods  map[string]*podInfo
+	// falling are the pods that ask for offers in some of their roles and not in all.
+	falling map[string]*podInfo
 	// early holds pods that looked for offers before the informer told us of them,
 	// and when.
 	early map[string]time.Time
@@ -146,24 +165,26 @@ type Manager struct {
 	failures uint64
 	// told are pods to be tried again only so that they say what they lack.
 	told []string
-	// freedSlots are to be shown to sleeping pods; see freed.
-	freedSlots []int32
+	// freed is to be shown to sleeping pods; see free.
+	freed freedSlots
 }
 
 // New returns a manager. Attach it to a session and Run it.
 func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder, activate func(map[string]*v1.Pod), logger klog.Logger) *Manager {
-	now := time.Now()
 	return &Manager{
-		cfg: cfg, cache: offers.NewCache(cfg.Role), index: nodes.NewIndex(),
+		cfg: cfg, cache: offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs}), index: nodes.NewIndex(),
 		client: client, recorder: recorder, activate: activate, logger: logger,
 		kicked: make(chan struct{}, 1), calls: newCallQueue(),
 		duties:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[duty](200*time.Millisecond, 10*time.Second)),
 		ledger:  claims.NewLedger(cfg.Claims),
-		demand:  demand.New(cfg.Demand, now),
+		demands: map[string]*demand.Demand{}, known: map[string]bool{},
+		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{},
+		falling: map[string]*podInfo{},
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
+		freed:    freedSlots{},
 		reported: map[string]bool{}, foreign: map[string]bool{},
 		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst), evicting: map[string]bool{},
 	}
@@ -233,7 +254,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 			wait = max(min(wait, at.Sub(now)), 0)
 		}
 	}
-	batches, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy())
+	batches, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy)
 	for _, b := range batches {
 		m.accept(ctx, b, now)
 	}
@@ -242,13 +263,15 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
 		m.sweep(now)
+		m.fallBack(now)
 		m.penalties.forgive(now)
 		maps.DeleteFunc(m.early, func(_ string, at time.Time) bool { return now.Sub(at) >= earlyFor })
 	}
 	sooner(m.sweepAt)
 	if m.subscribed && !m.stopping {
-		action, at := m.demand.Next(now)
-		m.ask(action)
+		sooner(m.updateRoles(now))
+		calls, at := m.nextActions(now)
+		m.ask(calls)
 		sooner(at)
 	}
 	m.carryOut()
@@ -270,27 +293,15 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 // in an offer's life, because each time costs a scheduling cycle for every pod. The
 // mutex is held.
 func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
-	slots := m.freedSlots
-	m.freedSlots = m.freedSlots[:0]
+	freed := m.freed
 	if !now.Before(m.rewakeAt) {
 		m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
-		slots = m.cache.Offered()
+		freed = freedSlots{}
+		m.cache.Roles(func(r *offers.Role) { freed.add(r.Name(), r.Offered()...) })
 	}
-	return m.wake(slots)
-}
-
-func (m *Manager) flushPolicy() offers.FlushPolicy {
-	return offers.FlushPolicy{
-		Linger: m.cfg.Linger, MaxLinger: m.cfg.MaxLinger, MaxTasks: m.cfg.MaxTasks,
-		Smallest: m.demand.Smallest(), Drained: m.drained(),
-	}
-}
-
-// drained tells that no pod is left that could join a batch. The mutex is held.
-func (m *Manager) drained() bool {
-	all, parked := m.demand.Pods()
-	// Reserved pods are still part of the demand but cannot join again.
-	return all-parked-m.ledger.Count(claims.Reserved) <= 0
+	woken := m.wake(freed)
+	m.freed = freedSlots{}
+	return woken
 }
 
 // Stop gives everything held back before the process ends: no new reservations,

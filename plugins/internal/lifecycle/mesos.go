@@ -33,15 +33,6 @@ import (
 
 var _ mesos.Handler = (*Manager)(nil)
 
-// WantsOffers tells whether pods wait: the session then subscribes with the role
-// not suppressed.
-func (m *Manager) WantsOffers() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all, _ := m.demand.Pods()
-	return all > 0 && !m.stopping
-}
-
 // Subscribed implements mesos.Handler.
 func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.mu.Lock()
@@ -50,20 +41,20 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.generation++
 	m.subscription, m.subscribed = s, true
 	m.void()
-	m.demand.Subscribed(len(s.SuppressedRoles) > 0)
+	m.rolesSubscribed(s, now)
 	m.ledger.Subscribed(now)
 	m.carryOut()
 	m.kick()
 }
 
 // Disconnected implements mesos.Handler.
-func (m *Manager) Disconnected(error) {
+func (m *Manager) Disconnected(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.generation++
 	m.subscribed = false
 	m.void()
-	m.demand.Disconnected()
+	m.rolesDisconnected(err, time.Now())
 	m.ledger.Disconnected()
 	m.carryOut()
 	m.kick()
@@ -90,28 +81,33 @@ const offersAtOnce = 128
 func (m *Manager) Offers(list []offers.Offer) {
 	metrics.OffersReceived.Add(float64(len(list)))
 	now := time.Now()
-	slots := make([]int32, 0, len(list))
+	fresh := freedSlots{}
 	for len(list) > 0 {
 		n := min(offersAtOnce, len(list))
-		slots = m.takeIn(list[:n], slots, now)
+		m.takeIn(list[:n], fresh, now)
 		list = list[n:]
 	}
 	m.mu.Lock()
-	woken := m.wake(slots)
+	woken := m.wake(fresh)
 	m.sweepAt = now
 	m.mu.Unlock()
 	m.kick()
 	m.activatePods(woken)
 }
 
-func (m *Manager) takeIn(list []offers.Offer, slots []int32, now time.Time) []int32 {
+// freedSlots are slots by role.
+type freedSlots map[string][]int32
+
+func (f freedSlots) add(role string, slots ...int32) { f[role] = append(f[role], slots...) }
+
+func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var foreign []string
 	for i := range list {
 		o := &list[i]
-		if o.Role != m.cfg.Role {
-			// No pod has this role: nothing of it can be used.
+		if !m.known[o.Role] {
+			// The role was given up meanwhile.
 			foreign = append(foreign, o.ID)
 			continue
 		}
@@ -120,24 +116,34 @@ func (m *Manager) takeIn(list []offers.Offer, slots []int32, now time.Time) []in
 			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
 			continue
 		}
-		if slot, fresh := m.cache.Add(o, now); fresh {
-			slots = append(slots, slot)
+		if slot, isNew := m.cache.Add(o, now); isNew {
+			fresh.add(o.Role, slot)
 		}
 	}
 	m.declineLocked(foreign, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
-	return slots
 }
 
 // wake names the pods worth trying because of these slots. The mutex is held.
-func (m *Manager) wake(slots []int32) map[string]*v1.Pod {
-	if _, parked := m.demand.Pods(); parked == 0 || len(slots) == 0 {
-		return nil
+func (m *Manager) wake(freed freedSlots) map[string]*v1.Pod {
+	var woken []string
+	for role, slots := range freed {
+		d := m.demandOf(role)
+		if _, parked := d.Pods(); parked == 0 || len(slots) == 0 {
+			continue
+		}
+		list := make([]offers.Free, 0, len(slots))
+		r := m.cache.Role(role)
+		for _, slot := range slots {
+			if free, ok := r.FreeOf(slot); ok {
+				list = append(list, free)
+			}
+		}
+		for _, uid := range d.Wake(list) {
+			woken = append(woken, uid)
+			m.unpark(uid)
+		}
 	}
-	free := make([]resources.Vector, 0, len(slots))
-	for _, slot := range slots {
-		free = append(free, m.cache.FreeOf(slot))
-	}
-	return m.podsOf(m.demand.Wake(free))
+	return m.podsOf(woken)
 }
 
 // podsOf returns the pods of these UIDs by their keys. The mutex is held.
@@ -296,12 +302,16 @@ func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) 
 		}
 	}
 	for _, a := range list {
-		if listed[a.ID] {
-			m.agentSeen(a.ID, a.Hostname)
+		if !listed[a.ID] {
+			continue
+		}
+		m.agentSeen(a.ID, a.Hostname)
+		if a.Total[resources.GPU] > 0 {
+			m.cache.HasGPUs(a.ID)
 		}
 	}
 	if !m.agentsKnown {
-		woken = m.podsOf(m.demand.WakeAll())
+		woken = m.podsOf(m.wakeAll())
 	}
 	m.agentsKnown = true
 	m.carryOut()

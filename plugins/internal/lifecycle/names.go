@@ -49,7 +49,9 @@ const (
 	EventLaunchFailed   = "MesosLaunchFailed"
 	EventTaskLost       = "MesosTaskLost"
 	EventAgentAmbiguous = "MesosAgentAmbiguous"
+	EventRoleRefused    = "MesosRoleRefused"
 	actionLaunch        = "Launching"
 	actionEvict         = "Evicting"
 	actionMap           = "Mapping"
+	actionRoles         = "Subscribing"
 )

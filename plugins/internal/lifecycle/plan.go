@@ -14,11 +14,11 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 package lifecycle
 
 import (
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -103,6 +103,29 @@ func askOf(want *offers.Want) demand.Ask {
 	return demand.Ask{Need: want.Need.Vector, Special: special(want)}
 }
 
+// NeedOf returns the scalars that a pod claims, nothing of a pod that can claim
+// nothing.
+func (m *Manager) NeedOf(pod *v1.Pod) resources.Vector {
+	need, err := m.cfg.Pods.Table.ForPod(pod, m.cfg.Pods.Defaults)
+	if err != nil {
+		return resources.Vector{}
+	}
+	return need.Vector
+}
+
+// FitsNode tells whether the pod fits the offers of a node, in one of its roles.
+func (m *Manager) FitsNode(pod *v1.Pod, node string) bool {
+	plan := m.plan(pod)
+	if plan.Problem != "" {
+		return false
+	}
+	slot := m.index.LookupName(node)
+	return slices.ContainsFunc(plan.Roles, func(role string) bool {
+		verdict, _ := m.cache.Role(role).Fits(slot, &plan.Want)
+		return verdict == offers.Fitting
+	})
+}
+
 // Plan is what a pod asks for, and in which roles.
 type Plan struct {
 	Want offers.Want
@@ -110,4 +133,11 @@ type Plan struct {
 	Roles []string
 	// Problem says why the pod cannot be placed as it is, "" if it can.
 	Problem string
+}
+
+// equal tells whether both ask for the same.
+func (p *Plan) equal(other *Plan) bool {
+	a, b := &p.Want, &other.Want
+	return p.Problem == other.Problem && slices.Equal(p.Roles, other.Roles) && a.Need.Equal(&b.Need) &&
+		a.Order == b.Order && a.Revocable == b.Revocable && a.Owner == b.Owner
 }

@@ -43,6 +43,8 @@ type Cycle struct {
 	Seen uint64
 	// Wide tells that the pod failed on a choice of nodes and wants all of them.
 	Wide bool
+	// Plan is what the pod asks for now.
+	Plan Plan
 }
 
 // Begin notes that a scheduling cycle of the pod begins: open batches linger for
@@ -52,9 +54,24 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	seen := m.Version()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.demand.Tried(string(pod.UID))
+	c := Cycle{Connected: m.subscribed && !m.stopping, Seen: seen}
 	p := m.pods[string(pod.UID)]
-	return Cycle{Connected: m.subscribed && !m.stopping, Seen: seen, Wide: p != nil && p.wide}
+	if p != nil {
+		for _, role := range p.askedRoles() {
+			m.demandOf(role).Tried(string(pod.UID))
+		}
+		c.Wide = p.wide
+	}
+	if p != nil && p.pod.ResourceVersion == pod.ResourceVersion {
+		c.Plan = p.plan
+	} else {
+		// The scheduler has heard more of the pod than we, or less.
+		c.Plan = m.plan(pod)
+	}
+	if c.Plan.Problem == "" {
+		c.Plan.Problem = m.refused(c.Plan.Roles)
+	}
+	return c
 }
 
 // Widen makes the pod's next cycles see all fitting nodes, and tries it again.
@@ -72,10 +89,11 @@ func (m *Manager) Retry(pod *v1.Pod) {
 	m.activatePods(map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
 }
 
-// Reserve promises need of the node's offers to the pod and returns the id of
-// the task that will hold it. The error is ErrNotConnected, offers.ErrNoOffer, an
-// *offers.ShortError, or says that the pod holds a claim already.
-func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (string, error) {
+// Reserve promises what the pod wants of the node's offers for the role to the pod,
+// and returns the id of the task that will hold it. The error is ErrNotConnected,
+// offers.ErrNoOffer, offers.ErrKept, an *offers.ShortError, or says that the pod
+// holds a claim already.
+func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (string, error) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -90,25 +108,30 @@ func (m *Manager) Reserve(pod *v1.Pod, node string, need resources.Vector) (stri
 	if agent == "" || of != node {
 		return "", offers.ErrNoOffer
 	}
-	id, err := m.ledger.Open(podOf(pod), node, agent, m.cfg.Role, resources.Bundle{Vector: need}, now)
+	id, err := m.ledger.Open(podOf(pod), node, agent, role, want.Need, now)
 	if err != nil {
 		return "", err
 	}
-	if err := m.cache.Reserve(slot, id, need, now); err != nil {
+	r := m.cache.Role(role)
+	parts, err := r.Reserve(slot, id, want, now)
+	if err != nil {
 		m.ledger.Cancel(id, now)
 		return "", err
 	}
-	m.batchGrew(slot, now)
+	if parts != nil {
+		m.ledger.SetParts(id, parts)
+	}
+	m.batchGrew(r, slot, now)
 	return id, nil
 }
 
 // batchGrew sees to it that the loop looks at the open batches in time, and does
 // not wake it when it will anyway: it would take the mutex from the next pod's
 // cycle. The mutex is held.
-func (m *Manager) batchGrew(slot int32, now time.Time) {
+func (m *Manager) batchGrew(r *offers.Role, slot int32, now time.Time) {
 	quietAt := time.Unix(0, m.lastCycle.Load()).Add(m.cfg.Linger)
-	switch policy := m.flushPolicy(); {
-	case policy.Drained, m.cache.Complete(slot, policy):
+	switch policy := m.flushPolicy(r.Name()); {
+	case policy.Drained, r.Complete(slot, policy):
 		m.wakeAt = now
 	case quietAt.Before(m.wakeAt):
 		m.wakeAt = quietAt
@@ -145,14 +168,14 @@ func (m *Manager) unreserve(c *claims.Claim) {
 		return
 	}
 	if slot, ok := m.cache.Slot(c.AgentID); ok {
-		m.freed(slot)
+		m.free(c.Role, slot)
 	}
 }
 
-// freed notes that more than before may be had of a slot, other than by an offer
+// free notes that more than before may be had of a slot, other than by an offer
 // that comes in: the loop wakes who waits for it. The mutex is held.
-func (m *Manager) freed(slot int32) {
-	m.freedSlots = append(m.freedSlots, slot)
+func (m *Manager) free(role string, slot int32) {
+	m.freed.add(role, slot)
 	m.freedCount.Add(1)
 }
 
@@ -230,11 +253,11 @@ func (m *Manager) Park(pod *v1.Pod, seen uint64) {
 	uid := string(pod.UID)
 	m.mu.Lock()
 	missed := m.Version() != seen
-	if m.pods[uid] == nil {
+	if p := m.pods[uid]; p == nil {
 		// The scheduler heard of the pod before us. It is tried again when we do.
 		m.early[uid] = time.Now()
 	} else if !missed {
-		m.demand.Park(uid)
+		m.park(uid, p)
 	}
 	m.mu.Unlock()
 	if missed {
@@ -251,13 +274,13 @@ type Shortage struct {
 	Short [resources.NumKinds]int
 }
 
-// Shortage tells about the nodes that no offer stands for, of which the caller has
-// counted noOffer as known agents. NotAgent is zero as long as we do not know all
-// agents.
-func (m *Manager) Shortage(need resources.Vector, noOffer int) Shortage {
+// Shortage tells about the nodes that no offer for the role stands for, of which the
+// caller has counted noOffer as known agents. NotAgent is zero as long as we do not
+// know all agents.
+func (m *Manager) Shortage(role string, need resources.Vector, noOffer int) Shortage {
 	var short [resources.NumKinds]int
 	if noOffer > 0 {
-		short = m.cache.DeclinedShort(need)
+		short = m.cache.Role(role).DeclinedShort(need)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

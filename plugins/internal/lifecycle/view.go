@@ -18,6 +18,7 @@ package lifecycle
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,8 +34,7 @@ type View struct {
 	Connected   bool              `json:"connected"`
 	FrameworkID string            `json:"frameworkID,omitempty"`
 	Master      string            `json:"master,omitempty"`
-	Role        string            `json:"role"`
-	Asked       demand.Asked      `json:"asked"`
+	Roles       []RoleView        `json:"roles"`
 	PodsWaiting int               `json:"podsWaiting"`
 	PodsParked  int               `json:"podsParked"`
 	Nodes       int               `json:"nodes"`
@@ -47,13 +47,28 @@ type View struct {
 	Reconciled  time.Time         `json:"reconcileBegan,omitzero"`
 }
 
-// AgentView is one agent.
+// RoleView is one role that pods use.
+type RoleView struct {
+	Role string `json:"role"`
+	// Asked is what the master was last asked to do for it.
+	Asked       demand.Asked `json:"asked"`
+	Subscribed  bool         `json:"subscribed"`
+	Problem     string       `json:"problem,omitempty"`
+	PodsWaiting int          `json:"podsWaiting"`
+	PodsParked  int          `json:"podsParked"`
+}
+
+// AgentView is one agent, or what it offers to one role.
 type AgentView struct {
-	AgentID  string    `json:"agentID"`
-	Hostname string    `json:"hostname"`
-	Node     string    `json:"node,omitempty"`
-	Offers   []string  `json:"offers,omitempty"`
-	Offered  string    `json:"offered,omitempty"`
+	AgentID  string   `json:"agentID"`
+	Hostname string   `json:"hostname"`
+	Node     string   `json:"node,omitempty"`
+	Role     string   `json:"role,omitempty"`
+	Offers   []string `json:"offers,omitempty"`
+	Offered  string   `json:"offered,omitempty"`
+	// Flavours is what of it is no plain scalar.
+	Flavours []string  `json:"flavours,omitempty"`
+	Withheld string    `json:"withheld,omitempty"`
 	Reserved string    `json:"reserved,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 }
@@ -64,7 +79,9 @@ type ClaimView struct {
 	Pod     string       `json:"pod"`
 	Node    string       `json:"node,omitempty"`
 	AgentID string       `json:"agentID,omitempty"`
+	Role    string       `json:"role,omitempty"`
 	Need    string       `json:"need"`
+	Parts   []string     `json:"parts,omitempty"`
 	Phase   claims.Phase `json:"phase"`
 	Since   time.Time    `json:"since"`
 	Bound   bool         `json:"bound"`
@@ -78,17 +95,20 @@ func (m *Manager) View() View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := View{
-		Connected: m.subscribed, FrameworkID: m.subscription.FrameworkID, Role: m.cfg.Role, Asked: m.demand.Asked(),
+		Connected: m.subscribed, FrameworkID: m.subscription.FrameworkID, Roles: m.roleViews(),
 		Nodes: m.nodes.Count().Nodes, AgentsKnown: m.agentsKnown, Ambiguous: m.nodes.Ambiguities(), Orphans: m.ledger.Orphans(),
 		Agents: []AgentView{}, Claims: []ClaimView{},
 	}
 	if m.subscribed {
 		v.Master = m.subscription.Master
 	}
-	v.PodsWaiting, v.PodsParked = m.demand.Pods()
+	v.PodsWaiting, v.PodsParked = m.waiting()
 	v.Unanswered, v.Reconciled = m.ledger.Unanswered()
 	for _, a := range agents {
-		av := AgentView{AgentID: a.AgentID, Hostname: a.Hostname, Node: a.Node, Offers: a.Offers, Since: a.HeldSince}
+		av := AgentView{AgentID: a.AgentID, Hostname: a.Hostname, Node: a.Node, Role: a.Role, Offers: a.Offers, Flavours: portionTexts(a.Flavours), Since: a.HeldSince}
+		if !a.Withheld.IsZero() {
+			av.Withheld = a.Withheld.String()
+		}
 		if len(a.Offers) > 0 {
 			av.Offered = a.Offered.String()
 		}
@@ -100,13 +120,34 @@ func (m *Manager) View() View {
 	m.ledger.All(func(c *claims.Claim) {
 		v.Claims = append(v.Claims, ClaimView{
 			TaskID: c.TaskID, Pod: c.Pod.Namespace + "/" + c.Pod.Name, Node: c.Node, AgentID: c.AgentID,
-			Need: c.Need.String(), Phase: c.Phase, Since: c.Since, Bound: c.Bound,
+			Role: c.Role, Need: c.Need.String(), Parts: portionTexts(c.Parts), Phase: c.Phase, Since: c.Since, Bound: c.Bound,
 			State: string(c.Status.State), Message: c.Status.Message,
 		})
 	})
-	slices.SortFunc(v.Agents, func(a, b AgentView) int { return cmp.Compare(a.Hostname, b.Hostname) })
+	slices.SortFunc(v.Agents, func(a, b AgentView) int {
+		return cmp.Or(cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.Role, b.Role))
+	})
 	slices.SortFunc(v.Claims, func(a, b ClaimView) int { return cmp.Compare(a.TaskID, b.TaskID) })
 	return v
+}
+
+func portionTexts(portions []resources.Portion) (texts []string) {
+	for _, p := range portions {
+		texts = append(texts, p.Flavour.String()+" "+p.Bundle.String())
+	}
+	return texts
+}
+
+// roleViews copies the state of the roles. The mutex is held.
+func (m *Manager) roleViews() []RoleView {
+	views := []RoleView{}
+	for _, role := range slices.Sorted(maps.Keys(m.demands)) {
+		d := m.demands[role]
+		v := RoleView{Role: role, Asked: d.Asked(), Subscribed: m.known[role], Problem: m.subs.Problem(role)}
+		v.PodsWaiting, v.PodsParked = d.Pods()
+		views = append(views, v)
+	}
+	return views
 }
 
 // Gauges implements metrics.Source.
@@ -124,8 +165,8 @@ func (m *Manager) Gauges() metrics.Gauges {
 		g.Offered[k.MesosName()] = resources.ToMesosScalar(offered[k])
 		g.Claimed[k.MesosName()] = resources.ToMesosScalar(claimed[k])
 	}
-	g.PodsWaiting, g.PodsParked = m.demand.Pods()
-	g.Suppressed = m.demand.Asked() == demand.Suppressed
+	g.PodsWaiting, g.PodsParked = m.waiting()
+	g.Suppressed = !slices.ContainsFunc(slices.Collect(maps.Values(m.demands)), func(d *demand.Demand) bool { return d.Asked() != demand.Suppressed })
 	counts := m.nodes.Count()
 	g.NodesPaired, g.NodesAmbiguous = counts.Pairs, counts.AmbiguousNodes
 	g.Orphans = m.ledger.Orphans()

@@ -1,0 +1,178 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+)
+
+// demandOf returns the demand of a role. The mutex is held.
+func (m *Manager) demandOf(role string) *demand.Demand {
+	d := m.demands[role]
+	if d == nil {
+		d = demand.New(m.cfg.Demand, time.Now())
+		m.demands[role] = d
+		if m.subscribed && m.known[role] {
+			d.Subscribed(true)
+		}
+	}
+	return d
+}
+
+// wanted tells whether any role wants offers. The mutex is held.
+func (m *Manager) wanted() bool {
+	for _, d := range m.demands {
+		if d.Wanted() {
+			return true
+		}
+	}
+	return false
+}
+
+// askedRoles are the roles in which offers are asked for the pod.
+func (p *podInfo) askedRoles() []string { return p.plan.Roles[:min(p.asked, len(p.plan.Roles))] }
+
+// unask takes a pod out of the demand of all its roles. The mutex is held.
+func (m *Manager) unask(uid string, p *podInfo, now time.Time) {
+	for _, role := range p.askedRoles() {
+		m.demandOf(role).Remove(uid, now)
+	}
+	p.asked = 0
+	delete(m.falling, uid)
+}
+
+// askIn asks for the pod in its first n roles, and in all that no offer can come
+// for. The mutex is held.
+func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) {
+	ask := askOf(&p.plan.Want)
+	for i, role := range p.plan.Roles {
+		if i >= n {
+			break
+		}
+		if i >= p.asked {
+			p.asked, p.since = i+1, now
+		}
+		m.demandOf(role).Add(uid, ask)
+		if !m.open(role) {
+			n++
+		}
+	}
+	if p.asked < len(p.plan.Roles) {
+		m.falling[uid] = p
+	} else {
+		delete(m.falling, uid)
+	}
+}
+
+// fallBack asks in the next of their roles for pods that waited long enough. The
+// mutex is held.
+func (m *Manager) fallBack(now time.Time) {
+	for uid, p := range m.falling {
+		if now.Sub(p.since) >= m.cfg.FallbackAfter {
+			m.askIn(uid, p, p.asked+1, now)
+		}
+	}
+}
+
+// park puts a pod to sleep in all roles in which it asks. The mutex is held.
+func (m *Manager) park(uid string, p *podInfo) {
+	for _, role := range p.askedRoles() {
+		m.demandOf(role).Park(uid)
+	}
+}
+
+// unpark wakes a pod that one of its roles woke in the others, too. The mutex is held.
+func (m *Manager) unpark(uid string) {
+	if p := m.pods[uid]; p != nil {
+		for _, role := range p.askedRoles() {
+			m.demandOf(role).Unpark(uid)
+		}
+	}
+}
+
+// actions are the calls that roles want.
+type actions struct{ revive, suppress []string }
+
+// nextActions asks the demand of all roles what to call, and when to ask again. The
+// mutex is held.
+func (m *Manager) nextActions(now time.Time) (a actions, again time.Time) {
+	for _, role := range slices.Sorted(maps.Keys(m.demands)) {
+		action, at := m.demands[role].Next(now)
+		switch action {
+		case demand.Revive:
+			a.revive = append(a.revive, role)
+		case demand.Suppress:
+			a.suppress = append(a.suppress, role)
+		case demand.None:
+		}
+		if !at.IsZero() && (again.IsZero() || at.Before(again)) {
+			again = at
+		}
+	}
+	return a, again
+}
+
+// wakeAll names all sleeping pods. The mutex is held.
+func (m *Manager) wakeAll() (uids []string) {
+	for _, d := range m.demands {
+		uids = append(uids, d.WakeAll()...)
+	}
+	return uids
+}
+
+// tell names the sleeping pods of the role that can say more now.
+func (m *Manager) tell(role string) {
+	m.told = append(m.told, m.demandOf(role).Tell()...)
+}
+
+// reopen notes that what was declined for long may be of use after all.
+func (m *Manager) reopen() {
+	for _, d := range m.demands {
+		d.Reopen()
+	}
+}
+
+// waiting counts the pods that ask for offers, and those of them that sleep. The
+// mutex is held.
+func (m *Manager) waiting() (all, parked int) {
+	for uid, p := range m.pods {
+		if p.asked == 0 {
+			continue
+		}
+		all++
+		if m.demandOf(p.plan.Roles[0]).Asleep(uid) {
+			parked++
+		}
+	}
+	return all, parked
+}
+
+// flushPolicy is the policy for batches of a role. The mutex is held.
+func (m *Manager) flushPolicy(role string) offers.FlushPolicy {
+	d := m.demandOf(role)
+	all, parked := d.Pods()
+	return offers.FlushPolicy{
+		Linger: m.cfg.Linger, MaxLinger: m.cfg.MaxLinger, MaxTasks: m.cfg.MaxTasks, Smallest: d.Smallest(),
+		// Reserved pods are still part of the demand but cannot join again.
+		Drained: all-parked-m.cache.Role(role).Waiting() <= 0,
+	}
+}

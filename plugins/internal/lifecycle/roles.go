@@ -1,0 +1,277 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
+)
+
+// plan returns what the pod asks for.
+func (m *Manager) plan(pod *v1.Pod) Plan {
+	want, err := m.cfg.Pods.want(pod)
+	p := Plan{Want: want}
+	if err != nil {
+		p.Problem = err.Error()
+		return p
+	}
+	assigned, known := m.namespaces.Of(pod.Namespace)
+	if !known {
+		p.Problem = "the pod's namespace has not been seen yet"
+		return p
+	}
+	if p.Roles, err = roles.Choose(assigned, pod.Annotations[AnnotationRole]); err != nil {
+		p.Problem = err.Error()
+	}
+	return p
+}
+
+// refused says why none of the roles can be had, "" if one can. The mutex is held.
+func (m *Manager) refused(of []string) string {
+	problem := ""
+	for _, role := range of {
+		if m.subs.State(role) != roles.Refused {
+			return ""
+		}
+		if problem == "" {
+			problem = m.subs.Problem(role)
+		}
+	}
+	return problem
+}
+
+// open tells whether offers may come for a role. The mutex is held.
+func (m *Manager) open(role string) bool { return m.subs.State(role) != roles.Refused }
+
+// useRoles notes which roles a pod uses, now that it is as it is. The mutex is held.
+func (m *Manager) useRoles(uid string, of []string, now time.Time) {
+	was := m.users[uid]
+	if slices.Equal(was, of) {
+		return
+	}
+	for _, role := range of {
+		m.subs.Want(role, now)
+	}
+	for _, role := range was {
+		m.subs.Unwant(role, now)
+	}
+	if len(of) == 0 {
+		delete(m.users, uid)
+	} else {
+		m.users[uid] = slices.Clone(of)
+	}
+}
+
+// rolesOf are the roles that the pod uses: of a pod that is placed, the one it has.
+func (p *podInfo) rolesOf() []string {
+	if p.pod.Spec.NodeName == "" {
+		return p.plan.Roles
+	}
+	if role := p.pod.Annotations[AnnotationRole]; role != "" {
+		return []string{role}
+	}
+	return nil
+}
+
+// SubscribeRoles returns the roles to subscribe with now, and those of them for which
+// no offers are wanted.
+func (m *Manager) SubscribeRoles() (all, suppressed []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all = m.subs.Initial()
+	for _, role := range all {
+		if d := m.demands[role]; d == nil || !d.Wanted() || m.stopping {
+			suppressed = append(suppressed, role)
+		}
+	}
+	return all, suppressed
+}
+
+// rolesSubscribed takes in the roles of a new subscription. The mutex is held.
+func (m *Manager) rolesSubscribed(s mesos.Subscription, now time.Time) {
+	m.subs.Subscribed(s.Roles, now)
+	clear(m.known)
+	for _, role := range s.Roles {
+		m.known[role] = true
+		m.demandOf(role).Subscribed(slices.Contains(s.SuppressedRoles, role))
+	}
+}
+
+// rolesDisconnected takes in the end of the subscription, or of the attempt to make
+// one. The mutex is held.
+func (m *Manager) rolesDisconnected(err error, now time.Time) {
+	clear(m.known)
+	for _, d := range m.demands {
+		d.Disconnected()
+	}
+	if errors.Is(err, mesos.ErrRolesRefused) {
+		m.subs.SubscribeRefused(err.Error(), now)
+	} else {
+		m.subs.Disconnected()
+	}
+}
+
+// updateRoles changes the framework's roles if that is due, and returns when to look
+// again. The mutex is held.
+func (m *Manager) updateRoles(now time.Time) time.Time {
+	change, again := m.subs.Next(now)
+	if change == nil {
+		return again
+	}
+	var suppressed []string
+	for _, role := range change.Roles {
+		if d := m.demands[role]; d == nil || !d.Offering() {
+			suppressed = append(suppressed, role)
+		}
+	}
+	generation := m.generation
+	m.calls.add(func(ctx context.Context) {
+		if !m.current(generation) {
+			return
+		}
+		err := m.session().UpdateRoles(ctx, change.Roles, suppressed)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.generation == generation {
+			m.rolesUpdated(change, err, time.Now())
+			m.kick()
+		}
+	})
+	return again
+}
+
+// rolesUpdated takes in the answer to a change. The mutex is held.
+func (m *Manager) rolesUpdated(change *roles.Change, err error, now time.Time) {
+	var call *mesos.CallError
+	switch {
+	case err == nil:
+		m.logger.V(2).Info("Changed the roles of the framework", "added", change.Added, "removed", change.Removed)
+		m.subs.Accepted(change.Roles, now)
+		for _, role := range change.Added {
+			m.known[role] = true
+			m.demandOf(role).Subscribed(true)
+		}
+		for _, role := range change.Removed {
+			delete(m.known, role)
+			m.demandOf(role).Disconnected()
+			m.dropRole(role)
+		}
+	case errors.As(err, &call) && (call.Status == 400 || call.Status == 403):
+		m.logger.Info("The Mesos master refused a change of roles", "added", change.Added, "err", err)
+		m.subs.Refused(change.Roles, call.Body, call.Status == 403, now)
+		for _, role := range change.Added {
+			if m.subs.State(role) == roles.Refused {
+				m.roleRefused(role, now)
+			}
+		}
+	default:
+		m.logger.V(2).Info("A change of roles has an unknown outcome; it is made again", "added", change.Added, "err", err)
+		m.subs.Failed(now)
+	}
+}
+
+// dropRole forgets a role of which nothing is left. The mutex is held.
+func (m *Manager) dropRole(role string) {
+	if all, _ := m.demandOf(role).Pods(); all == 0 && role != m.cfg.Roles.Default {
+		delete(m.demands, role)
+		m.cache.Drop(role)
+	}
+}
+
+// roleRefused tells everybody whom it concerns that the master refuses a role: pods
+// that may use others ask there, and namespaces are told. The mutex is held.
+func (m *Manager) roleRefused(role string, now time.Time) {
+	problem := m.subs.Problem(role)
+	told := map[string]bool{}
+	for uid, p := range m.pods {
+		if !p.pending || !slices.Contains(p.plan.Roles, role) {
+			continue
+		}
+		m.refreshDemand(uid, now)
+		m.told = append(m.told, uid)
+		if ns := p.pod.Namespace; !told[ns] {
+			told[ns] = true
+			m.tellNamespace(ns, problem)
+		}
+	}
+}
+
+// tellNamespace records an event on a namespace.
+func (m *Manager) tellNamespace(name, problem string) {
+	m.recorder.Eventf(&v1.Namespace{TypeMeta: namespaceType, ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}},
+		nil, v1.EventTypeWarning, EventRoleRefused, actionRoles, "%s", note(problem))
+}
+
+var namespaceType = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
+
+// NamespaceHandler returns the informer handler for namespaces.
+func (m *Manager) NamespaceHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { m.namespaceChanged(obj.(*v1.Namespace)) },
+		UpdateFunc: func(_, obj any) { m.namespaceChanged(obj.(*v1.Namespace)) },
+		DeleteFunc: func(obj any) {
+			if t, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = t.Obj
+			}
+			if ns, ok := obj.(*v1.Namespace); ok {
+				m.namespaces.Delete(ns.Name)
+			}
+		},
+	}
+}
+
+// namespaceChanged makes the pods of a namespace follow its roles.
+func (m *Manager) namespaceChanged(ns *v1.Namespace) {
+	assigned, changed := m.namespaces.Set(ns.Name, ns.Labels, ns.Annotations)
+	if !changed {
+		return
+	}
+	if len(assigned.Problems) > 0 {
+		m.logger.Info("A namespace asks for Mesos roles that it cannot have", "namespace", ns.Name, "problems", assigned.Problems)
+		m.tellNamespace(ns.Name, strings.Join(assigned.Problems, "; "))
+	}
+	m.mu.Lock()
+	for _, role := range assigned.Roles {
+		m.subs.Retry(role)
+	}
+	var pods []*v1.Pod
+	for _, p := range m.pods {
+		if p.pod.Namespace == ns.Name {
+			pods = append(pods, p.pod)
+		}
+	}
+	m.mu.Unlock()
+	woken := map[string]*v1.Pod{}
+	for _, pod := range pods {
+		if m.notePod(pod, time.Now()) {
+			woken[pod.Namespace+"/"+pod.Name] = pod
+		}
+	}
+	m.activatePods(woken)
+}
