@@ -59,7 +59,7 @@ func BenchmarkFilter(b *testing.B) {
 	for name, order := range map[string][]int{"list": inOrder, "random": rand.New(rand.NewPCG(2, 2)).Perm(benchNodes)} {
 		b.Run(name, func(b *testing.B) {
 			w := benchWorld(b, benchNodes)
-			ctx, cycle, pod := context.Background(), fullCycle(), podOf("p").Obj()
+			ctx, cycle, pod := context.Background(), w.fullCycle(), podOf("p").Obj()
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
@@ -113,7 +113,7 @@ func BenchmarkReserve(b *testing.B) {
 	ctx := context.Background()
 	pods, cycles, nodes := make([]*v1.Pod, benchNodes), make([]fwk.CycleState, benchNodes), make([]string, benchNodes)
 	for i, at := range rand.New(rand.NewPCG(3, 3)).Perm(benchNodes) {
-		pods[i], cycles[i], nodes[i] = w.addPod(podOf(fmt.Sprint("p", i)).Obj()), fullCycle(), fmt.Sprint("n", at)
+		pods[i], cycles[i], nodes[i] = w.addPod(podOf(fmt.Sprint("p", i)).Obj()), w.fullCycle(), fmt.Sprint("n", at)
 	}
 	reserve := func(b *testing.B, i int) {
 		if status := w.Reserve(ctx, cycles[i], pods[i], nodes[i]); status != nil {

@@ -183,9 +183,9 @@ func TestPreFilterLeavesPracticallyAllToReserve(t *testing.T) {
 }
 
 // fullCycle is a cycle in which every node is judged by Filter.
-func fullCycle() fwk.CycleState {
+func (w *world) fullCycle() fwk.CycleState {
 	cycle := framework.NewCycleState()
-	cycle.Write(stateKey, &state{need: need})
+	cycle.Write(stateKey, &state{want: *offers.Plain(need), role: w.manager.Cache().Role("*")})
 	return cycle
 }
 
@@ -207,7 +207,7 @@ func TestFilterReasons(t *testing.T) {
 			if reason == "" {
 				code = fwk.Success
 			}
-			wantStatus(t, node, w.Filter(context.Background(), fullCycle(), pod, w.nodes[node]), code, reason)
+			wantStatus(t, node, w.Filter(context.Background(), w.fullCycle(), pod, w.nodes[node]), code, reason)
 		}
 		if status := w.Filter(context.Background(), framework.NewCycleState(), pod, w.nodes["n0"]); status.Code() != fwk.Error {
 			t.Errorf("Filter without PreFilter: %v", status)
@@ -229,7 +229,7 @@ func TestDryRunsOverlayTheOffers(t *testing.T) {
 			return podInfo
 		}
 		ours, theirs := info("nominated", profile), info("theirs", "default-scheduler")
-		cycle := fullCycle()
+		cycle := w.fullCycle()
 		dry := cycle.Clone()
 		wantStatus(t, "AddPod", w.AddPod(ctx, dry, pod, ours, n0), fwk.Success, "")
 		wantStatus(t, "with the nominated pod", w.Filter(ctx, dry, pod, n0), fwk.UnschedulableAndUnresolvable, "Mesos offer short of cpu")
@@ -314,10 +314,11 @@ func TestHints(t *testing.T) {
 // The scheduler's messages count nodes by reason: a reason with a number or a
 // name in it would be a line of its own for each node.
 func TestReasonsAreConstant(t *testing.T) {
+	known := &reasons{table: resources.NewTable(resources.Options{})}
 	reasons := []string{reasonNotConnected, reasonAmbiguous, reasonClaimLost, reasonMasterBusy, reasonPodGone, problemBinder, problemPoints}
 	for v := offers.NoOffer; v <= offers.NotAgent; v++ {
 		for k := range resources.NumKinds {
-			reasons = append(reasons, reasonOf(v, k))
+			reasons = append(reasons, known.of(v, k.String()), known.of(v, "revocable "+k.String()))
 		}
 	}
 	for _, c := range []claims.Cause{claims.CauseOfferGone, claims.CauseDisconnected, claims.CauseRejected, claims.CauseFailed, claims.CauseTimeout, claims.CausePodGone, "new"} {
@@ -331,7 +332,7 @@ func TestReasonsAreConstant(t *testing.T) {
 	// As the scheduler shows them.
 	nodes := framework.NewDefaultNodeToStatus()
 	for i, v := range []offers.Verdict{offers.NoOffer, offers.NoOffer, offers.ShortOf, offers.NotAgent} {
-		nodes.Set(string(rune('a'+i)), reject(fwk.UnschedulableAndUnresolvable, reasonOf(v, resources.CPU)))
+		nodes.Set(string(rune('a'+i)), reject(fwk.UnschedulableAndUnresolvable, known.of(v, resources.CPU.String())))
 	}
 	fit := framework.FitError{Pod: podOf("p").Obj(), NumAllNodes: 4, Diagnosis: framework.Diagnosis{NodeToStatus: nodes}}
 	if got, want := fit.Error(), "0/4 nodes are available: 1 Mesos offer short of cpu, 1 not a Mesos agent, 2 no Mesos offer."; got != want {

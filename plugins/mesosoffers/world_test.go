@@ -29,6 +29,7 @@ import (
 	"go.uber.org/goleak"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	clientset "k8s.io/client-go/kubernetes"
@@ -120,7 +121,6 @@ func (f *master) Decline(context.Context, []string, time.Duration) error { retur
 func (f *master) Revive(context.Context, ...string) error                { return f.answer() }
 func (f *master) Suppress(context.Context, ...string) error              { return f.answer() }
 func (f *master) UpdateRoles(context.Context, []string, []string) error  { return f.answer() }
-func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error   { return f.answer() }
 func (f *master) Reconcile(context.Context, ...mesos.TaskRef) error      { return f.answer() }
 
 // world is a plugin between a fake API server and a fake master.
@@ -153,6 +153,7 @@ func newWorld(t testing.TB, args *config.MesosOffersArgs, objects ...apiruntime.
 	}
 	w.Plugin = built.(*Plugin)
 	w.manager.Attach(w.master, nil)
+	w.manager.NamespaceHandler().OnAdd(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}}, false)
 	var running sync.WaitGroup
 	if _, bench := t.(*testing.B); !bench {
 		running.Go(func() { w.manager.Run(ctx) })
@@ -177,7 +178,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func (w *world) subscribe() {
-	w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050"})
+	w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050", Roles: []string{"*"}})
 }
 
 // pass lets virtual time pass, and everything that is due happen.

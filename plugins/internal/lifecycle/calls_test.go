@@ -142,7 +142,7 @@ func TestDeclineIsNotRepeatedInTheNextSubscription(t *testing.T) {
 		r.Offers([]offers.Offer{foreign})
 		r.wantCalls("DECLINE o1 for 1h0m0s")
 		r.Disconnected(errors.New("gone"))
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
 		r.pass(time.Minute)
 		r.wantCalls("RECONCILE all")
 	})
@@ -268,13 +268,13 @@ func TestStopDeclinesThenSuppresses(t *testing.T) {
 		r.wantCalls("REVIVE")
 		r.Stop(r.t.Context())
 		r.wantCalls("DECLINE o1+o2 for 1m0s", "SUPPRESS")
-		if r.WantsOffers() {
+		if _, suppressed := r.SubscribeRoles(); len(suppressed) == 0 {
 			t.Error("a stopping manager wants offers")
 		}
 		if r.Begin(testPod("p")).Connected {
 			t.Error("a stopping manager takes pods")
 		}
-		if _, err := r.Reserve(testPod("p"), "n1", podNeed); !errors.Is(err, ErrNotConnected) {
+		if _, err := r.Reserve(testPod("p"), "n1", "web", offers.Plain(podNeed)); !errors.Is(err, ErrNotConnected) {
 			t.Errorf("Reserve while stopping: %v", err)
 		}
 		r.pass(time.Minute)

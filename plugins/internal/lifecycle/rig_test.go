@@ -30,6 +30,7 @@ import (
 	"go.uber.org/goleak"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/events"
@@ -41,6 +42,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -104,14 +106,26 @@ func (f *master) Decline(_ context.Context, ids []string, refuse time.Duration) 
 func (f *master) Kill(_ context.Context, task mesos.TaskRef) error {
 	return f.record("KILL", task.TaskID)
 }
-func (f *master) Revive(context.Context, ...string) error   { return f.record("REVIVE", "") }
-func (f *master) Suppress(context.Context, ...string) error { return f.record("SUPPRESS", "") }
-func (f *master) UpdateRoles(context.Context, []string, []string) error {
-	return f.record("UPDATE_FRAMEWORK", "")
+func (f *master) Revive(_ context.Context, roles ...string) error {
+	return f.record("REVIVE", others(roles))
 }
-func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error {
-	return f.record("UNRESERVE", "")
+
+func (f *master) Suppress(_ context.Context, roles ...string) error {
+	return f.record("SUPPRESS", others(roles))
 }
+
+func (f *master) UpdateRoles(_ context.Context, roles, suppressed []string) error {
+	return f.record("UPDATE_FRAMEWORK", fmt.Sprintf("%s, suppressed %s", strings.Join(roles, "+"), strings.Join(suppressed, "+")))
+}
+
+// others names the roles of a call, unless it is for the one that most tests use.
+func others(roles []string) string {
+	if slices.Equal(roles, []string{"web"}) {
+		return ""
+	}
+	return strings.Join(roles, "+")
+}
+
 func (f *master) Reconcile(_ context.Context, tasks ...mesos.TaskRef) error {
 	for _, task := range tasks {
 		return f.record("RECONCILE", task.TaskID)
@@ -133,7 +147,11 @@ type rig struct {
 
 func testConfig() Config {
 	return Config{
-		Role: "web", Claims: claims.DefaultConfig(30 * time.Second),
+		Roles:         roles.Config{Default: "web", Annotation: true},
+		Subscriptions: roles.Options{Default: "web", UpdatePeriod: 10 * time.Second, KeepUnused: time.Minute},
+		FallbackAfter: 3 * time.Second,
+		Pods:          PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true},
+		Claims:        claims.DefaultConfig(30 * time.Second),
 		Demand: demand.Config{
 			MaxHold: 10 * time.Second, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second,
 		},
@@ -150,6 +168,7 @@ func newRig(t *testing.T, objects ...runtime.Object) *rig {
 		r.activated = append(r.activated, slices.Sorted(maps.Keys(pods))...)
 	}, klog.Background())
 	r.Attach(r.master, nil)
+	r.namespace("ns", "")
 	return r
 }
 
@@ -165,7 +184,7 @@ func inBubble(t *testing.T, test func(r *rig), objects ...runtime.Object) {
 			cancel()
 			running.Wait()
 		}()
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
 		synctest.Wait()
 		if got := r.master.take(); !slices.Equal(got, []string{"RECONCILE all"}) {
 			t.Fatalf("calls of a new subscription: %q", got)
@@ -222,12 +241,21 @@ func offer(id, node string, pods int64) offers.Offer {
 	}
 }
 
+// namespace makes a namespace known, with an annotation that names its roles.
+func (r *rig) namespace(name, roleNames string) {
+	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if roleNames != "" {
+		ns.Annotations = map[string]string{roles.Annotation: roleNames}
+	}
+	r.namespaceChanged(ns)
+}
+
 func (r *rig) node(name string) { r.nodeChanged(st.MakeNode().Name(name).Obj()) }
 
 // mustReserve reserves for a test pod that the informer told of.
 func (r *rig) mustReserve(pod *v1.Pod, node string) string {
 	r.t.Helper()
-	id, err := r.Reserve(pod, node, podNeed)
+	id, err := r.Reserve(pod, node, "web", offers.Plain(podNeed))
 	if err != nil {
 		r.t.Fatalf("Reserve(%s, %s): %v", pod.Name, node, err)
 	}
@@ -272,7 +300,7 @@ func (r *rig) keepOpen() {
 func (r *rig) demanded() (all, parked int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.demand.Pods()
+	return r.waiting()
 }
 
 func (r *rig) phase(task string) claims.Phase {

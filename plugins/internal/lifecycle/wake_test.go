@@ -79,7 +79,7 @@ func TestWakeParkRace(t *testing.T) {
 			var racing sync.WaitGroup
 			racing.Go(func() {
 				seen := r.Begin(testPod("p")).Seen
-				if sel := r.cache.Select(podNeed, 0, 0, nil); len(sel.Slots) > 0 {
+				if sel := r.cache.Role("web").Select(offers.Plain(podNeed), 0, 0, nil); len(sel.Slots) > 0 {
 					found = true
 					return
 				}
@@ -164,7 +164,7 @@ func TestPodThatLookedBeforeItWasKnownIsTriedAgain(t *testing.T) {
 		if len(r.early) != 0 {
 			t.Errorf("remembered for ever: %v", r.early)
 		}
-		if all, _ := r.demand.Pods(); all != 1 {
+		if all, _ := r.waiting(); all != 1 {
 			t.Errorf("%d pods want offers, want 1", all)
 		}
 	})
@@ -196,7 +196,7 @@ func TestNewSubscriptionVoidsOffersAndOpenBatches(t *testing.T) {
 		if held, _ := r.cache.Totals(); held != 0 {
 			t.Errorf("%d offers outlived their subscription", held)
 		}
-		if _, err := r.Reserve(testPod("q"), "n1", podNeed); !errors.Is(err, ErrNotConnected) {
+		if _, err := r.Reserve(testPod("q"), "n1", "web", offers.Plain(podNeed)); !errors.Is(err, ErrNotConnected) {
 			t.Errorf("Reserve while disconnected: %v", err)
 		}
 		if r.Begin(testPod("q")).Connected {
@@ -212,9 +212,9 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		list := []mesos.Agent{{ID: "a-n1", Hostname: "n1", Active: true}, {ID: "a-n2", Hostname: "n2"}}
 		old := r.generation
 		r.Disconnected(errors.New("gone"))
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", SuppressedRoles: []string{"web"}})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
 		r.agentsListed(old, r.failures, list)
-		if got, want := r.Shortage(podNeed, 0), (Shortage{NoOffer: 2}); got != want {
+		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		failures := r.failures
@@ -224,7 +224,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		}
 		r.agentsListed(r.generation, r.failures, list)
 		// Agent a-n2 is not active, but is the node's: it merely makes no offer.
-		if got, want := r.Shortage(podNeed, 0), (Shortage{}); got != want {
+		if got, want := r.Shortage("web", podNeed, 0), (Shortage{}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		// It was installed anew, and the master has not given up the old one.
@@ -233,7 +233,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 			t.Errorf("node n2 is agent %q, want %q", got, want)
 		}
 		r.agentsListed(r.generation, r.failures, list[:1])
-		if got, want := r.Shortage(podNeed, 0), (Shortage{NotAgent: 1}); got != want {
+		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NotAgent: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 	})
@@ -248,16 +248,16 @@ func TestReserveErrors(t *testing.T) {
 		r.Offers([]offers.Offer{offer("o1", "n1", 3)})
 		r.keepOpen()
 		for _, node := range []string{"n2", "unknown"} {
-			if _, err := r.Reserve(testPod("p"), node, podNeed); !errors.Is(err, offers.ErrNoOffer) {
+			if _, err := r.Reserve(testPod("p"), node, "web", offers.Plain(podNeed)); !errors.Is(err, offers.ErrNoOffer) {
 				t.Errorf("Reserve on %s: %v", node, err)
 			}
 		}
 		r.mustReserve(testPod("p"), "n1")
 		var short *offers.ShortError
-		if _, err := r.Reserve(testPod("q"), "n1", podNeed.Add(podNeed).Add(podNeed)); !errors.As(err, &short) {
+		if _, err := r.Reserve(testPod("q"), "n1", "web", offers.Plain(podNeed.Add(podNeed).Add(podNeed))); !errors.As(err, &short) {
 			t.Errorf("Reserve of what is reserved: %v", err)
 		}
-		if _, err := r.Reserve(testPod("p"), "n1", podNeed); err == nil || errors.As(err, &short) {
+		if _, err := r.Reserve(testPod("p"), "n1", "web", offers.Plain(podNeed)); err == nil || errors.As(err, &short) {
 			t.Errorf("second Reserve of a pod: %v", err)
 		}
 		r.mu.Lock()
@@ -337,7 +337,7 @@ func TestAmbiguousHostIsReportedOnce(t *testing.T) {
 		if n := len(r.events.Events); n != 1 {
 			t.Fatalf("%d events, want 1", n)
 		}
-		if got, want := r.Shortage(podNeed, 0), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
+		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		r.Failed("a2", "", 0)
@@ -367,7 +367,7 @@ func TestPodHandlerSeesOnlyOurPods(t *testing.T) {
 		has := func(uid string) bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			return r.demand.Has(uid)
+			return r.demandOf("web").Has(uid)
 		}
 		// Deleted and made anew under the same name while the watch was away.
 		again := testPod("p")

@@ -154,7 +154,7 @@ func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion 
 // revocable returns the slot's free revocable resources.
 func (s *slot) revocable() resources.Bundle {
 	for i := range s.special {
-		if s.special[i].flavour.IsRevocable() {
+		if f := s.special[i].flavour; f.IsRevocable() && f.Reserved() == nil {
 			return s.special[i].free
 		}
 	}
