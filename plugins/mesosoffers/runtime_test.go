@@ -171,7 +171,7 @@ func TestArgumentsReachTheManager(t *testing.T) {
 	args.Framework.Role, args.LaunchTimeout.Duration = "web/shop", 7*time.Second
 	args.Offers.MaxTasksPerAccept = 3
 	got := managerConfig(args, &nodeControllers{})
-	if got.Role != "web/shop" || got.Claims.LaunchTimeout != 7*time.Second || got.MaxTasks != 3 ||
+	if got.Roles.Default != "web/shop" || got.Subscriptions.Default != "web/shop" || got.Claims.LaunchTimeout != 7*time.Second || got.MaxTasks != 3 ||
 		got.Demand.MaxHold != args.Offers.MaxHold.Duration || got.Linger != args.Offers.BatchLinger.Duration || got.PDBDeadline != pdbDeadline {
 		t.Errorf("%+v", got)
 	}
@@ -193,7 +193,7 @@ func TestLeadAndStop(t *testing.T) {
 		if err := r.Stop(ctx); err != nil {
 			t.Errorf("Stop: %v", err)
 		}
-		if built.(*Plugin).manager.WantsOffers() {
+		if all, suppressed := built.(*Plugin).manager.SubscribeRoles(); len(suppressed) < len(all) {
 			t.Error("a stopped manager wants offers")
 		}
 	})
