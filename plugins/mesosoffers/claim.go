@@ -50,9 +50,12 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 	}
 	reason := reasonMasterBusy
 	var short *offers.ShortError
+	var over *lifecycle.QuotaError
 	switch {
 	case errors.As(err, &short):
 		reason = p.reasons.short(short.Lacks)
+	case errors.As(err, &over):
+		reason = over.Error()
 	case errors.Is(err, offers.ErrKept):
 		reason = reasonKept
 	case errors.Is(err, offers.ErrNoOffer):

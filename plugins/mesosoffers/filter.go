@@ -26,8 +26,10 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -71,19 +73,20 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	if !begun.Wide && p.args.Offers.CandidateLimit > 0 && simple(pod) {
 		limit, choice = int(p.args.Offers.CandidateLimit), true
 	}
+	if begun.Plan.Sticky() {
+		if result, problem := p.home(s, &begun.Plan); problem != "" {
+			return nil, p.noneFits(ctx, pod, s, problem)
+		} else if result != nil {
+			return result, nil
+		}
+	}
 	buf := slotBuffers.Get().(*[]int32)
 	defer slotBuffers.Put(buf)
-	sel := p.selectIn(s, begun.Plan.Roles, limit, *buf)
+	sel, problem := p.selectIn(s, &begun.Plan, limit, *buf)
 	*buf = sel.Slots[:0]
 	switch n := len(sel.Slots); {
 	case n == 0:
-		message := p.shortage(s, begun.Plan.Roles, &sel)
-		if logger := klog.FromContext(ctx).V(4); logger.Enabled() {
-			logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", s.want.Need.String(), "reasons", message)
-		}
-		metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
-		p.manager.Park(pod, begun.Seen)
-		return nil, reject(fwk.UnschedulableAndUnresolvable, message)
+		return nil, p.noneFits(ctx, pod, s, problem)
 	case choice && sel.More:
 		p.next.Store(int64(sel.Next))
 		s.mode = modeLimited
@@ -98,16 +101,62 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
 }
 
-// selectIn looks at what is offered to each of the roles, and settles for the first
-// in which a node fits; for the last if none does.
-func (p *Plugin) selectIn(s *state, roles []string, limit int, buf []int32) (sel offers.Selection) {
-	for _, name := range roles {
-		s.role = p.manager.Cache().Role(name)
-		if sel = s.role.Select(&s.want, int(p.next.Load()), limit, buf); len(sel.Slots) > 0 {
-			break
+// noneFits puts the pod to sleep that no offer fits, and says why.
+func (p *Plugin) noneFits(ctx context.Context, pod *v1.Pod, s *state, problem string) *fwk.Status {
+	if logger := klog.FromContext(ctx).V(4); logger.Enabled() {
+		logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", s.want.Need.String(), "reasons", problem)
+	}
+	metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
+	p.manager.Park(pod, s.seen)
+	return reject(fwk.UnschedulableAndUnresolvable, problem)
+}
+
+// selectIn looks at what is offered to each of the pod's roles, and settles for the
+// first in which a node fits under the quota. If none does, problem says why, of the
+// first role: that is the one whose offers the pod waits for.
+func (p *Plugin) selectIn(s *state, plan *lifecycle.Plan, limit int, buf []int32) (sel offers.Selection, problem string) {
+	for _, name := range plan.Roles {
+		role := p.manager.Cache().Role(name)
+		ways, lack := p.manager.WithinQuota(name, p.manager.WantIn(plan, name))
+		for _, want := range ways {
+			sel = role.Select(&want, int(p.next.Load()), limit, buf)
+			if len(sel.Slots) > 0 {
+				s.role, s.want = role, want
+				return sel, ""
+			}
+			if problem == "" && lack == "" {
+				problem = p.reasons.message(&sel, p.manager.Shortage(name, want.Need.Vector, sel.NoOffer))
+			}
+		}
+		if problem == "" {
+			problem = quota.Reason(lack)
 		}
 	}
-	return sel
+	return sel, problem
+}
+
+// home sends a pod to its own reservation. The result is nil if there is none yet.
+func (p *Plugin) home(s *state, plan *lifecycle.Plan) (*framework.PreFilterResult, string) {
+	home := p.manager.HomeOf(plan)
+	for _, place := range home.Places {
+		role := p.manager.Cache().Role(place.Role)
+		ways, _ := p.manager.WithinQuota(place.Role, p.manager.WantIn(plan, place.Role))
+		for _, want := range ways {
+			if verdict, _ := role.Fits(p.manager.Index().LookupName(place.Node), &want); verdict == offers.Fitting {
+				s.role, s.want, s.mode = role, want, modeNarrowed
+				return &framework.PreFilterResult{NodeNames: sets.New(place.Node)}, ""
+			}
+		}
+	}
+	switch {
+	case len(home.Places) > 0:
+		return nil, reasonHome
+	case !home.Known:
+		return nil, reasonHomeUnknown
+	case home.Lost:
+		return nil, reasonHomeLost
+	}
+	return nil, ""
 }
 
 // names returns the slots' nodes. A slot that lost its node since the scan is left

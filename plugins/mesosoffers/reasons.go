@@ -36,6 +36,9 @@ const (
 	reasonNotConnected = "the Mesos master is not connected"
 	reasonNoOffer      = "no Mesos offer"
 	reasonInFlight     = "Mesos offer just spent on other pods"
+	reasonHome         = "the pod's reserved resources are not offered by their Mesos agent now"
+	reasonHomeUnknown  = "it is not known yet where the pod's reserved resources are"
+	reasonHomeLost     = "the Mesos agent that has the pod's reserved resources is no node now"
 	reasonKept         = "Mesos agent kept for pods that need GPUs"
 	reasonNotAgent     = "not a Mesos agent"
 	reasonAmbiguous    = "Mesos agent not unique"
@@ -130,15 +133,4 @@ func (r *reasons) message(sel *offers.Selection, rest lifecycle.Shortage) string
 		return reasonNoOffer
 	}
 	return strings.Join(parts, ", ")
-}
-
-// shortage says why no node fits, of the first of the pod's roles: that is the one
-// whose offers it waits for.
-func (p *Plugin) shortage(s *state, roles []string, last *offers.Selection) string {
-	sel := last
-	if len(roles) > 1 {
-		first := p.manager.Cache().Role(roles[0]).Select(&s.want, 0, 0, nil)
-		sel = &first
-	}
-	return p.reasons.message(sel, p.manager.Shortage(roles[0], s.want.Need.Vector, sel.NoOffer))
 }

@@ -40,6 +40,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
@@ -52,15 +54,17 @@ type Runtime struct {
 	onFirstCycle atomic.Bool
 	led          atomic.Bool
 
-	mu       sync.Mutex
-	args     *config.MesosOffersArgs
-	manager  *lifecycle.Manager
-	session  *mesos.Session
-	nodes    *nodeControllers
-	table    *resources.Table
-	profiles sets.Set[string]
-	synced   []cache.InformerSynced
-	logger   klog.Logger
+	mu      sync.Mutex
+	args    *config.MesosOffersArgs
+	manager *lifecycle.Manager
+	session *mesos.Session
+	nodes   *nodeControllers
+	table   *resources.Table
+	// controllers keep objects of the API in step with Mesos.
+	controllers *controllers
+	profiles    sets.Set[string]
+	synced      []cache.InformerSynced
+	logger      klog.Logger
 	// life is the scheduler's context, given to the factories.
 	life    context.Context
 	stopped bool
@@ -112,6 +116,10 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 		return err
 	}
 	settings := managerConfig(args, show)
+	var more *controllers
+	settings.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) {
+		more.setQuotas(list, ours, at)
+	}
 	manager := lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
@@ -119,7 +127,10 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	if err != nil {
 		return err
 	}
-	manager.Attach(session, session)
+	manager.Attach(session, session, quotaReader{session})
+	if more, err = newControllers(args, handle, &settings, manager, session, r.logger); err != nil {
+		return err
+	}
 	informers := handle.SharedInformerFactory().Core().V1()
 	pods, err := informers.Pods().Informer().AddEventHandler(manager.PodHandler(r.mine))
 	if err != nil {
@@ -135,7 +146,7 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	}
 	r.synced = []cache.InformerSynced{namespaces.HasSynced, pods.HasSynced, nodes.HasSynced}
 	r.table = settings.Pods.Table
-	r.manager, r.session, r.nodes = manager, session, show
+	r.manager, r.session, r.nodes, r.controllers = manager, session, show, more
 	metrics.Register(manager)
 	return nil
 }
@@ -149,7 +160,10 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		FallbackAfter: args.Roles.FallbackAfter.Duration,
 		Pods:          podRules(args),
 		KeepGPUs:      args.Resources.GPUs.Agents == config.GPUAgentsForGPUPods,
-		Claims:        claims.DefaultConfig(args.LaunchTimeout.Duration),
+		Principal:     args.Framework.Principal,
+		Registry:      reservations.NewRegistry(), Book: &quota.Book{}, Usage: &quota.Usage{},
+		QuotaPeriod: args.Quota.PollPeriod.Duration, EnforceQuota: args.Quota.Enforce,
+		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
@@ -216,6 +230,7 @@ func (r *Runtime) Lead() {
 	r.cancel = cancel
 	r.running.Go(func() { r.manager.Run(ctx) })
 	r.running.Go(func() { r.nodes.run(ctx) })
+	r.running.Go(func() { r.controllers.run(ctx) })
 	r.running.Go(func() {
 		// The ledger must know the bound pods before Mesos tells of their tasks.
 		if !cache.WaitForCacheSync(ctx.Done(), r.synced...) {

@@ -164,6 +164,9 @@ func (m *Manager) declineLocked(ids []string, refuse time.Duration, reason strin
 		return
 	}
 	metrics.OffersDeclined.WithLabelValues(reason).Add(float64(len(ids)))
+	for _, id := range ids {
+		m.cfg.Registry.OfferGone(id)
+	}
 	generation := m.generation
 	var send func(context.Context)
 	send = func(ctx context.Context) {
@@ -192,7 +195,18 @@ func (m *Manager) sweep(now time.Time) {
 	}
 	groups := map[group][]string{}
 	failing := map[string]time.Duration{}
+	type gift struct {
+		offer, agent, role string
+		due                []resources.Portion
+	}
+	var gifts []gift
 	m.cache.Sweep(func(h offers.Held) bool {
+		if reserves(h.Special) {
+			if due := m.dueIn(h.AgentID, h.Special); len(due) > 0 {
+				gifts = append(gifts, gift{h.ID, h.AgentID, h.Role, due})
+				return true
+			}
+		}
 		reason := m.demandOf(h.Role).Judge(h, now)
 		if wait := m.penalties.left(h.AgentID, now); wait > 0 && reason == "" {
 			failing[h.ID] = wait
@@ -207,6 +221,9 @@ func (m *Manager) sweep(now time.Time) {
 		}
 		return reason != ""
 	})
+	for _, g := range gifts {
+		m.giveBack(g.offer, g.agent, g.role, g.due)
+	}
 	for g, ids := range groups {
 		if g.reason == demand.TooSmall {
 			m.tell(g.role)
@@ -251,6 +268,9 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 	if left, _ := m.demandOf(b.Role).Pods(); left > 0 {
 		// More pods wait: have the rest of the agent offered again at once.
 		launch.Refuse = 0
+	}
+	for _, id := range b.OfferIDs {
+		m.cfg.Registry.OfferGone(id)
 	}
 	metrics.BatchTasks.Observe(float64(len(ids)))
 	client := m.mesos

@@ -58,12 +58,13 @@ func (m *Manager) unask(uid string, p *podInfo, now time.Time) {
 	}
 	p.asked = 0
 	delete(m.falling, uid)
+	delete(m.limited, uid)
 }
 
-// askIn asks for the pod in its first n roles, and in all that no offer can come
-// for. The mutex is held.
+// askIn asks for the pod in its first n roles, not counting those whose offers would
+// be of no use. The mutex is held.
 func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) {
-	ask := askOf(&p.plan.Want)
+	ask, limited := askOf(&p.plan.Want), false
 	for i, role := range p.plan.Roles {
 		if i >= n {
 			break
@@ -71,10 +72,18 @@ func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) {
 		if i >= p.asked {
 			p.asked, p.since = i+1, now
 		}
-		m.demandOf(role).Add(uid, ask)
-		if !m.open(role) {
-			n++
+		if m.open(role) && !m.exhausted(role, &p.plan.Want) {
+			m.demandOf(role).Add(uid, ask)
+			continue
 		}
+		m.demandOf(role).Remove(uid, now)
+		limited = true
+		n++
+	}
+	if limited {
+		m.limited[uid] = true
+	} else {
+		delete(m.limited, uid)
 	}
 	if p.asked < len(p.plan.Roles) {
 		m.falling[uid] = p

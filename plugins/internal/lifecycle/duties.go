@@ -46,6 +46,8 @@ type dutyKind int
 const (
 	// evict ends a pod that lost its claim.
 	evict dutyKind = iota
+	// revoke ends a pod whose revocable resources were taken back.
+	revoke
 	// examine looks up the pod of a task that no claim explains.
 	examine
 )
@@ -78,8 +80,11 @@ func (m *Manager) runDuties(ctx context.Context) {
 }
 
 func (m *Manager) do(ctx context.Context, d duty) error {
-	if d.kind == examine {
+	switch d.kind {
+	case examine:
 		return m.examine(ctx, d)
+	case revoke:
+		return m.revoke(ctx, d)
 	}
 	return m.evict(ctx, d)
 }
@@ -89,7 +94,14 @@ func (m *Manager) lost(e claims.Evict) {
 	metrics.Evictions.WithLabelValues(string(e.Status.State)).Inc()
 	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,
 		"task", e.TaskID, "state", e.Status.State, "reason", e.Status.Reason, "message", e.Status.Message)
-	if p := m.pods[e.Pod.UID]; p != nil {
+	kind := evict
+	if e.Revoked {
+		kind = revoke
+		if p := m.pods[e.Pod.UID]; p != nil {
+			m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventRevoked, actionEvict, "%s", note(
+				"Mesos took the revocable resources back that the pod was using: "+e.Status.Message))
+		}
+	} else if p := m.pods[e.Pod.UID]; p != nil {
 		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict, "%s", note(fmt.Sprintf(
 			"Mesos ended the task that held the pod's resources (%s, %s): %s", e.Status.State, e.Status.Reason, e.Status.Message)))
 	}
@@ -98,7 +110,7 @@ func (m *Manager) lost(e claims.Evict) {
 		m.penalize(e.AgentID)
 	}
 	m.duties.Add(duty{
-		kind: evict, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
+		kind: kind, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
 	})
 }
 

@@ -44,6 +44,9 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
@@ -61,6 +64,18 @@ type Config struct {
 	Claims  claims.Config
 	Demand  demand.Config
 	Command []string
+	// Principal is who we are to Mesos, "" without authentication.
+	Principal string
+	// Registry knows the reservations of pods.
+	Registry *reservations.Registry
+	// Book and Usage are the quotas of our roles and what we hold of them; SetQuotas
+	// takes in a reading, made every QuotaPeriod (0: never). EnforceQuota makes the
+	// quota of a role hold for the roles below it.
+	Book         *quota.Book
+	Usage        *quota.Usage
+	SetQuotas    func(list []quota.Role, ours map[string]resources.Bundle, at time.Time)
+	QuotaPeriod  time.Duration
+	EnforceQuota bool
 	// KeepGPUs keeps agents with GPUs for pods that need some.
 	KeepGPUs bool
 	// Linger, MaxLinger and MaxTasks say when a batch is sent.
@@ -87,6 +102,13 @@ const (
 	evictionBurst      = 20
 )
 
+// Pods on revocable resources are meant to be taken away, and their tasks are gone
+// for certain: a breaker of their own lets more of them go.
+const (
+	revocationsPerSecond = rate.Limit(5)
+	revocationBurst      = 100
+)
+
 // tickEvery is how often the time-driven duties are looked at. Everything that
 // must be quick is driven by events instead.
 const tickEvery = 250 * time.Millisecond
@@ -108,6 +130,8 @@ type Manager struct {
 
 	// lastCycle is when the last scheduling cycle began, in Unix nanoseconds.
 	lastCycle atomic.Int64
+	// identity is the framework's id, nil before the first subscription.
+	identity atomic.Pointer[string]
 	// freedCount counts the calls of free.
 	freedCount atomic.Uint64
 	kicked     chan struct{}
@@ -118,6 +142,7 @@ type Manager struct {
 	mu     sync.Mutex
 	mesos  mesos.Client
 	agents Agents
+	quotas Quotas
 	ledger *claims.Ledger
 	// demands by role.
 	demands map[string]*demand.Demand
@@ -126,6 +151,10 @@ type Manager struct {
 	namespaces *roles.Cache
 	subs       *roles.Subscriptions
 	users      map[string][]string
+	// limited are the pods that a quota or a refused role keeps from asking for offers
+	// in one of their roles. reserved are the roles that something is reserved for.
+	limited  map[string]bool
+	reserved map[string]bool
 	// known are the roles that the master offers resources to, in this subscription.
 	known map[string]bool
 	nodes *nodes.Map
@@ -159,8 +188,8 @@ type Manager struct {
 	penalties penalties
 	// breaker bounds how fast pods are evicted; evicting holds the tasks whose pods
 	// it let go.
-	breaker  *rate.Limiter
-	evicting map[string]bool
+	breaker, revocations *rate.Limiter
+	evicting             map[string]bool
 	// failures counts the agents that the master told us to be gone.
 	failures uint64
 	// told are pods to be tried again only so that they say what they lack.
@@ -171,14 +200,16 @@ type Manager struct {
 
 // New returns a manager. Attach it to a session and Run it.
 func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder, activate func(map[string]*v1.Pod), logger klog.Logger) *Manager {
-	return &Manager{
-		cfg: cfg, cache: offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs}), index: nodes.NewIndex(),
+	cfg = withDefaults(cfg)
+	m := &Manager{
+		cfg: cfg, index: nodes.NewIndex(),
 		client: client, recorder: recorder, activate: activate, logger: logger,
 		kicked: make(chan struct{}, 1), calls: newCallQueue(),
 		duties:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[duty](200*time.Millisecond, 10*time.Second)),
 		ledger:  claims.NewLedger(cfg.Claims),
 		demands: map[string]*demand.Demand{}, known: map[string]bool{},
 		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{},
+		limited: map[string]bool{}, reserved: map[string]bool{},
 		falling: map[string]*podInfo{},
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
@@ -186,15 +217,34 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
 		freed:    freedSlots{},
 		reported: map[string]bool{}, foreign: map[string]bool{},
-		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst), evicting: map[string]bool{},
+		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
+		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
 	}
+	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify})
+	return m
 }
 
-// Attach gives the manager the session to call. agents may be nil.
-func (m *Manager) Attach(client mesos.Client, agents Agents) {
+func withDefaults(cfg Config) Config {
+	if cfg.Registry == nil {
+		cfg.Registry = reservations.NewRegistry()
+	}
+	if cfg.Book == nil {
+		cfg.Book = &quota.Book{}
+	}
+	if cfg.Usage == nil {
+		cfg.Usage = &quota.Usage{}
+	}
+	if cfg.SetQuotas == nil {
+		cfg.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) { cfg.Book.Set(list, ours, at) }
+	}
+	return cfg
+}
+
+// Attach gives the manager the session to call. agents and quotas may be nil.
+func (m *Manager) Attach(client mesos.Client, agents Agents, quotas Quotas) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mesos, m.agents = client, agents
+	m.mesos, m.agents, m.quotas = client, agents, quotas
 }
 
 // Cache returns the offer cache, for the plugin's hot paths.
@@ -209,6 +259,7 @@ func (m *Manager) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { m.calls.run(ctx) })
 	wg.Go(func() { m.pollAgents(ctx) })
+	wg.Go(func() { m.pollQuotas(ctx) })
 	for range 4 {
 		wg.Go(func() { m.runDuties(ctx) })
 	}
@@ -248,7 +299,7 @@ func (m *Manager) kick() {
 func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, woken map[string]*v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	wait = tickEvery
+	wait, woken = tickEvery, map[string]*v1.Pod{}
 	sooner := func(at time.Time) {
 		if !at.IsZero() {
 			wait = max(min(wait, at.Sub(now)), 0)
@@ -263,7 +314,9 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
 		m.sweep(now)
+		m.seek(now)
 		m.fallBack(now)
+		maps.Copy(woken, m.recheckLimited(now))
 		m.penalties.forgive(now)
 		maps.DeleteFunc(m.early, func(_ string, at time.Time) bool { return now.Sub(at) >= earlyFor })
 	}
@@ -275,11 +328,8 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		sooner(at)
 	}
 	m.carryOut()
-	woken = m.rewake(now)
+	maps.Copy(woken, m.rewake(now))
 	if len(m.told) > 0 {
-		if woken == nil {
-			woken = map[string]*v1.Pod{}
-		}
 		maps.Copy(woken, m.podsOf(m.told))
 		m.told = m.told[:0]
 	}

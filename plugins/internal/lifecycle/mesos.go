@@ -41,6 +41,8 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.generation++
 	m.subscription, m.subscribed = s, true
 	m.void()
+	m.identity.Store(&s.FrameworkID)
+	m.cfg.Registry.SetFramework(s.FrameworkID)
 	m.rolesSubscribed(s, now)
 	m.ledger.Subscribed(now)
 	m.carryOut()
@@ -54,6 +56,7 @@ func (m *Manager) Disconnected(err error) {
 	m.generation++
 	m.subscribed = false
 	m.void()
+	m.cfg.Registry.Disconnected()
 	m.rolesDisconnected(err, time.Now())
 	m.ledger.Disconnected()
 	m.carryOut()
@@ -112,6 +115,13 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
 			continue
 		}
 		m.agentSeen(o.AgentID, o.Hostname)
+		if reserves(o.Special) {
+			m.cfg.Registry.Offered(o.ID, o.AgentID, o.Special, now)
+			if due := m.dueIn(o.AgentID, o.Special); len(due) > 0 {
+				m.giveBack(o.ID, o.AgentID, o.Role, due)
+				continue
+			}
+		}
 		if wait := m.penalties.left(o.AgentID, now); wait > 0 {
 			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
 			continue
@@ -172,6 +182,7 @@ func (m *Manager) activatePods(pods map[string]*v1.Pod) {
 // Rescinded implements mesos.Handler.
 func (m *Manager) Rescinded(offerID string) {
 	metrics.OffersRescinded.Inc()
+	m.cfg.Registry.OfferGone(offerID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range m.cache.Remove(offerID) {
@@ -198,6 +209,7 @@ func (m *Manager) Failed(agentID, executorID string, status int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failures++
+	m.cfg.Registry.AgentGone(agentID, time.Now())
 	m.forgetAgent(agentID)
 	m.carryOut()
 }
@@ -241,12 +253,13 @@ func (m *Manager) pollAgents(ctx context.Context) {
 			continue
 		}
 		read, next = generation, time.Now().Add(agentsEvery)
+		begun := time.Now()
 		list, err := agents.Agents(ctx)
 		if err != nil {
 			m.logger.V(2).Info("Cannot read the list of Mesos agents; nodes without offers cannot be told from nodes without an agent", "err", err)
 			continue
 		}
-		if !m.agentsListed(generation, failures, list) {
+		if !m.agentsListed(generation, failures, begun, list) {
 			next = time.Time{} // an agent went meanwhile: the list may still have it
 		}
 	}
@@ -259,8 +272,11 @@ func (m *Manager) pollAgents(ctx context.Context) {
 //
 // The list comes beside the stream: it is not taken, and false returned, if the
 // stream told of a subscription or of an agent's end since it was asked for.
-func (m *Manager) agentsListed(generation, failures uint64, list []mesos.Agent) bool {
+func (m *Manager) agentsListed(generation, failures uint64, begun time.Time, list []mesos.Agent) bool {
 	woken, taken := m.takeInAgents(generation, failures, list)
+	if taken {
+		m.listReservations(begun, list)
+	}
 	m.activatePods(woken)
 	if taken && m.cfg.ShowAgents != nil {
 		m.cfg.ShowAgents(m.byNode(list))

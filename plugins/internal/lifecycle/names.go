@@ -48,6 +48,7 @@ const (
 const (
 	EventLaunchFailed   = "MesosLaunchFailed"
 	EventTaskLost       = "MesosTaskLost"
+	EventRevoked        = "MesosResourcesRevoked"
 	EventAgentAmbiguous = "MesosAgentAmbiguous"
 	EventRoleRefused    = "MesosRoleRefused"
 	actionLaunch        = "Launching"

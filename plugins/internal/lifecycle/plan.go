@@ -24,6 +24,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -133,7 +134,12 @@ type Plan struct {
 	Roles []string
 	// Problem says why the pod cannot be placed as it is, "" if it can.
 	Problem string
+	// owner is whose reservation it wants; the zero Owner if it wants none.
+	owner reservations.Owner
 }
+
+// Sticky tells whether the pod wants a reservation of its own.
+func (p *Plan) Sticky() bool { return p.Want.Owner != "" }
 
 // equal tells whether both ask for the same.
 func (p *Plan) equal(other *Plan) bool {

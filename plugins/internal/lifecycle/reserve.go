@@ -29,11 +29,20 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // ErrNotConnected refuses work while there is no subscription.
 var ErrNotConnected = errors.New("the Mesos master is not connected")
+
+// QuotaError refuses a claim that the quota of the role's tree has no room for.
+type QuotaError struct {
+	// Lack names what is exhausted.
+	Lack string
+}
+
+func (e *QuotaError) Error() string { return quota.Reason(e.Lack) }
 
 // Cycle is what a scheduling cycle of a pod starts from.
 type Cycle struct {
@@ -91,8 +100,8 @@ func (m *Manager) Retry(pod *v1.Pod) {
 
 // Reserve promises what the pod wants of the node's offers for the role to the pod,
 // and returns the id of the task that will hold it. The error is ErrNotConnected,
-// offers.ErrNoOffer, offers.ErrKept, an *offers.ShortError, or says that the pod
-// holds a claim already.
+// offers.ErrNoOffer, offers.ErrKept, an *offers.ShortError, a *QuotaError, or says
+// that the pod holds a claim already.
 func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (string, error) {
 	now := time.Now()
 	m.mu.Lock()
@@ -120,6 +129,11 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 	}
 	if parts != nil {
 		m.ledger.SetParts(id, parts)
+	}
+	if lack := m.overQuota(role, id); lack != "" {
+		m.cache.Release(id)
+		m.ledger.Cancel(id, now)
+		return "", &QuotaError{Lack: lack}
 	}
 	m.batchGrew(r, slot, now)
 	return id, nil
@@ -305,6 +319,9 @@ func (m *Manager) settled(s claims.Settle) {
 		m.outcomes[s.TaskID] = &s.Outcome
 	}
 	if s.Outcome.OK {
+		if c := m.ledger.ByTask(s.TaskID); c != nil {
+			m.madeReservations(c, time.Now())
+		}
 		metrics.Launches.WithLabelValues("Held").Inc()
 		return
 	}

@@ -46,7 +46,10 @@ func (m *Manager) plan(pod *v1.Pod) Plan {
 		p.Problem = "the pod's namespace has not been seen yet"
 		return p
 	}
-	if p.Roles, err = roles.Choose(assigned, pod.Annotations[AnnotationRole]); err != nil {
+	if p.Roles, err = roles.Choose(assigned, pod.Annotations[AnnotationRole]); err == nil {
+		err = m.keep(pod, &p)
+	}
+	if err != nil {
 		p.Problem = err.Error()
 	}
 	return p

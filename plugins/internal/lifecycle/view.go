@@ -173,3 +173,28 @@ func (m *Manager) Gauges() metrics.Gauges {
 	g.Unanswered, _ = m.ledger.Unanswered()
 	return g
 }
+
+// OfNamespace returns what the claims of a namespace hold, of all flavours.
+func (m *Manager) OfNamespace(namespace string) (sum resources.Bundle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ledger.All(func(c *claims.Claim) {
+		if c.Pod.Namespace == namespace && c.Phase != claims.Lost {
+			sum = sum.Add(c.Need)
+		}
+	})
+	return sum
+}
+
+// AgentOf returns the agent of a node, "" if it has none now.
+func (m *Manager) AgentOf(node string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nodes.AgentOf(node)
+}
+
+// RolesOf returns the roles of a namespace.
+func (m *Manager) RolesOf(namespace string) []string {
+	assigned, _ := m.namespaces.Of(namespace)
+	return assigned.Roles
+}
