@@ -121,6 +121,7 @@ func (f *master) Decline(context.Context, []string, time.Duration) error { retur
 func (f *master) Revive(context.Context, ...string) error                { return f.answer() }
 func (f *master) Suppress(context.Context, ...string) error              { return f.answer() }
 func (f *master) UpdateRoles(context.Context, []string, []string) error  { return f.answer() }
+func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error   { return f.answer() }
 func (f *master) Reconcile(context.Context, ...mesos.TaskRef) error      { return f.answer() }
 
 // world is a plugin between a fake API server and a fake master.
@@ -152,7 +153,7 @@ func newWorld(t testing.TB, args *config.MesosOffersArgs, objects ...apiruntime.
 		t.Fatal(err)
 	}
 	w.Plugin = built.(*Plugin)
-	w.manager.Attach(w.master, nil)
+	w.manager.Attach(w.master, nil, nil)
 	w.manager.NamespaceHandler().OnAdd(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}}, false)
 	var running sync.WaitGroup
 	if _, bench := t.(*testing.B); !bench {

@@ -43,6 +43,8 @@ type Config struct {
 	OrphanGrace time.Duration
 	// ReconcileEvery is the period of complete reconciliations.
 	ReconcileEvery time.Duration
+	// Tally is told, as it changes, what Mesos counts against quotas; may be nil.
+	Tally Tally
 }
 
 // DefaultConfig returns the times used in production; the launch timeout comes
@@ -91,7 +93,7 @@ type orphan struct {
 func NewLedger(cfg Config) *Ledger {
 	return &Ledger{
 		cfg: cfg, byTask: map[string]*Claim{}, byPod: map[string]*Claim{}, extras: map[string][]*Claim{},
-		orphans: map[string]*orphan{}, sums: newSums(),
+		orphans: map[string]*orphan{}, sums: newSums(cfg.Tally),
 	}
 }
 

@@ -30,6 +30,8 @@ type sums struct {
 	// held is the needs of the claims that Mesos may hold for us.
 	held  resources.Vector
 	roles map[string]*roleSum
+	// tally may be nil.
+	tally Tally
 }
 
 type roleSum struct {
@@ -37,7 +39,16 @@ type roleSum struct {
 	regular resources.Vector
 }
 
-func newSums() sums { return sums{phases: map[Phase]int{}, roles: map[string]*roleSum{}} }
+func newSums(tally Tally) sums {
+	return sums{phases: map[Phase]int{}, roles: map[string]*roleSum{}, tally: tally}
+}
+
+// Tally is told what Mesos counts against the quotas of roles; see
+// Ledger.ClaimedOf.
+type Tally interface {
+	Add(role string, regular *resources.Bundle)
+	Sub(role string, regular *resources.Bundle)
+}
 
 // add counts the claim as it is. It must be taken out by sub before anything that
 // is counted of it changes.
@@ -52,7 +63,11 @@ func (s *sums) add(c *Claim) {
 		s.roles[c.Role] = r
 	}
 	r.claims++
-	r.regular = r.regular.Add(c.regular())
+	regular := c.regular()
+	r.regular = r.regular.Add(regular.Vector)
+	if s.tally != nil && !regular.IsZero() {
+		s.tally.Add(c.Role, &regular)
+	}
 }
 
 func (s *sums) sub(c *Claim) {
@@ -62,7 +77,11 @@ func (s *sums) sub(c *Claim) {
 	}
 	r := s.roles[c.Role]
 	r.claims--
-	r.regular = r.regular.Sub(c.regular())
+	regular := c.regular()
+	r.regular = r.regular.Sub(regular.Vector)
+	if s.tally != nil && !regular.IsZero() {
+		s.tally.Sub(c.Role, &regular)
+	}
 	if r.claims == 0 {
 		delete(s.roles, c.Role)
 	}
@@ -74,16 +93,16 @@ func (s *sums) roleNames() []string {
 
 // regular is what the claim takes, or is promised, of unreserved and not
 // revocable resources.
-func (c *Claim) regular() (sum resources.Vector) {
+func (c *Claim) regular() (sum resources.Bundle) {
 	switch {
 	case !c.Phase.holds() && c.Phase != Reserved:
 		return sum
 	case c.Parts == nil:
-		return c.Need.Vector
+		return c.Need
 	}
 	for _, p := range c.Parts {
 		if !p.Flavour.IsRevocable() && p.Flavour.Reserved() == nil {
-			sum = sum.Add(p.Bundle.Vector)
+			sum = sum.Add(p.Bundle)
 		}
 	}
 	return sum

@@ -234,6 +234,7 @@ func withDefaults(cfg Config) Config {
 	if cfg.Usage == nil {
 		cfg.Usage = &quota.Usage{}
 	}
+	cfg.Claims.Tally = cfg.Usage
 	if cfg.SetQuotas == nil {
 		cfg.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) { cfg.Book.Set(list, ours, at) }
 	}

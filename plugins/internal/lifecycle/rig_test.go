@@ -114,8 +114,13 @@ func (f *master) Suppress(_ context.Context, roles ...string) error {
 	return f.record("SUPPRESS", others(roles))
 }
 
+
 func (f *master) UpdateRoles(_ context.Context, roles, suppressed []string) error {
 	return f.record("UPDATE_FRAMEWORK", fmt.Sprintf("%s, suppressed %s", strings.Join(roles, "+"), strings.Join(suppressed, "+")))
+}
+
+func (f *master) Unreserve(_ context.Context, c mesos.UnreserveCall) error {
+	return f.record("UNRESERVE", fmt.Sprintf("%s of %s: %s", strings.Join(c.OfferIDs, "+"), c.AgentID, strings.Join(portionTexts(c.Portions), "+")))
 }
 
 // others names the roles of a call, unless it is for the one that most tests use.
@@ -167,7 +172,7 @@ func newRig(t *testing.T, objects ...runtime.Object) *rig {
 		defer r.activatedMu.Unlock()
 		r.activated = append(r.activated, slices.Sorted(maps.Keys(pods))...)
 	}, klog.Background())
-	r.Attach(r.master, nil)
+	r.Attach(r.master, nil, nil)
 	r.namespace("ns", "")
 	return r
 }

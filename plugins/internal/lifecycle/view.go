@@ -155,6 +155,7 @@ func (m *Manager) Gauges() metrics.Gauges {
 	g := metrics.Gauges{Claims: map[string]int{}, Offered: map[string]float64{}, Claimed: map[string]float64{}}
 	var offered resources.Vector
 	g.OffersHeld, offered = m.cache.Totals()
+	g.Reservations = m.cfg.Registry.Counts(time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range claims.Phases {

@@ -213,26 +213,26 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		old := r.generation
 		r.Disconnected(errors.New("gone"))
 		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
-		r.agentsListed(old, r.failures, list)
+		r.agentsListed(old, r.failures, time.Now(), list)
 		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		failures := r.failures
 		r.Failed("a-n3", "", 0)
-		if r.agentsListed(r.generation, failures, list) {
+		if r.agentsListed(r.generation, failures, time.Now(), list) {
 			t.Error("a list was taken that may have an agent which is gone")
 		}
-		r.agentsListed(r.generation, r.failures, list)
+		r.agentsListed(r.generation, r.failures, time.Now(), list)
 		// Agent a-n2 is not active, but is the node's: it merely makes no offer.
 		if got, want := r.Shortage("web", podNeed, 0), (Shortage{}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		// It was installed anew, and the master has not given up the old one.
-		r.agentsListed(r.generation, r.failures, append(list, mesos.Agent{ID: "b-n2", Hostname: "n2", Active: true}))
+		r.agentsListed(r.generation, r.failures, time.Now(), append(list, mesos.Agent{ID: "b-n2", Hostname: "n2", Active: true}))
 		if got, want := r.nodes.AgentOf("n2"), "b-n2"; got != want {
 			t.Errorf("node n2 is agent %q, want %q", got, want)
 		}
-		r.agentsListed(r.generation, r.failures, list[:1])
+		r.agentsListed(r.generation, r.failures, time.Now(), list[:1])
 		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NotAgent: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
@@ -279,8 +279,8 @@ func TestAgentsOfNodesAreShown(t *testing.T) {
 			{ID: "a1", Hostname: "n1", Active: true, Attributes: map[string]string{"rack": "r1"}, Region: "eu", Zone: "eu-1"},
 			{ID: "a2", Hostname: "no-node", Active: true},
 		}
-		r.agentsListed(r.generation, r.failures, list)
-		r.agentsListed(r.generation+1, r.failures, list) // of another subscription
+		r.agentsListed(r.generation, r.failures, time.Now(), list)
+		r.agentsListed(r.generation+1, r.failures, time.Now(), list) // of another subscription
 		want := []map[string]mesos.Agent{{"n1": list[0]}}
 		if diff := cmp.Diff(want, shown); diff != "" {
 			t.Errorf("shown (-want +got):\n%s", diff)
@@ -331,9 +331,9 @@ func TestCancelKillsWhatMayRun(t *testing.T) {
 func TestAmbiguousHostIsReportedOnce(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.node("n1")
-		r.agentsListed(r.generation, r.failures, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
+		r.agentsListed(r.generation, r.failures, time.Now(), []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
 		r.node("n2")
-		r.agentsListed(r.generation, r.failures, []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
+		r.agentsListed(r.generation, r.failures, time.Now(), []mesos.Agent{{ID: "a1", Hostname: "n1", Active: true}, {ID: "a2", Hostname: "N1.", Active: true}})
 		if n := len(r.events.Events); n != 1 {
 			t.Fatalf("%d events, want 1", n)
 		}

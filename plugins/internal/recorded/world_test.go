@@ -44,7 +44,9 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 	"github.com/kube-mesos/kube-mesos/test/recordings/wire"
 )
 
@@ -108,7 +110,10 @@ func newWorld(t *testing.T, l *life, idle bool) *world {
 	w.logger, _ = ktesting.NewTestContext(t)
 	w.api.PrependReactor("create", "pods", w.evicted)
 	w.newHandler, w.attach, w.leave, w.away = w.boot, w.attached, w.leaving, w.gone
-	w.wantsOffers = func() bool { return w.process().manager.WantsOffers() }
+	w.wantsOffers = func() bool {
+		all, suppressed := w.process().manager.SubscribeRoles()
+		return len(suppressed) < len(all)
+	}
 	w.master.play = func(p *player) {
 		now := w.process()
 		p.rename = w.rename
@@ -152,10 +157,14 @@ func hosts(l *life) []string {
 // boot starts a process: its Manager learns from the informers what there is.
 func (w *world) boot() mesos.Handler {
 	ctx, end := context.WithCancel(context.Background())
+	role := rolesOfLife(w.master.life)[0]
 	manager := lifecycle.New(lifecycle.Config{
-		Role: rolesOfLife(w.master.life)[0], Claims: claims.DefaultConfig(30 * time.Second),
-		Demand:  demand.Config{MaxHold: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
-		Command: []string{"sleep", "infinity"}, Linger: time.Millisecond, MaxLinger: 5 * time.Millisecond, MaxTasks: 100,
+		Roles:         roles.Config{Default: role},
+		Subscriptions: roles.Options{Default: role, UpdatePeriod: time.Minute, KeepUnused: 1000 * time.Hour},
+		Pods:          lifecycle.PodRules{Table: resources.NewTable(resources.Options{})},
+		Claims:        claims.DefaultConfig(30 * time.Second),
+		Demand:        demand.Config{MaxHold: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
+		Command:       []string{"sleep", "infinity"}, Linger: time.Millisecond, MaxLinger: 5 * time.Millisecond, MaxTasks: 100,
 		PDBDeadline: 5 * time.Minute,
 	}, w.api, &events.FakeRecorder{}, func(map[string]*v1.Pod) {}, w.logger)
 	now := process{manager: manager, pods: manager.PodHandler(func(*v1.Pod) bool { return true }), done: ctx}
@@ -163,6 +172,7 @@ func (w *world) boot() mesos.Handler {
 	w.present, w.end = now, end
 	w.fresh, w.foreign = map[string]bool{}, map[string]*foreignTask{}
 	w.mu.Unlock()
+	manager.NamespaceHandler().OnAdd(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, true)
 	nodes, err := w.api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		w.t.Fatal(err)
@@ -182,7 +192,7 @@ func (w *world) boot() mesos.Handler {
 
 func (w *world) attached(s *mesos.Session) {
 	now := w.process()
-	now.manager.Attach(s, nil)
+	now.manager.Attach(s, nil, nil)
 	w.running.Go(func() { now.manager.Run(now.done) })
 }
 
@@ -287,7 +297,7 @@ func (w *world) reserve(now process, task mesos.Task, host string) {
 	pod := podOf(name, need)
 	w.create(pod)
 	now.manager.Begin(pod)
-	id, err := now.manager.Reserve(pod, host, need)
+	id, err := now.manager.Reserve(pod, host, rolesOfLife(w.master.life)[0], offers.Plain(need))
 	if err != nil {
 		w.remove(pod)
 		return
