@@ -41,6 +41,9 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 	if err != nil {
 		return fwk.AsStatus(err)
 	}
+	if s.role == nil {
+		return reject(fwk.Unschedulable, reasonNoOffer)
+	}
 	s.taskID, err = p.manager.Reserve(pod, node, s.role.Name(), &s.want)
 	if err == nil {
 		return nil

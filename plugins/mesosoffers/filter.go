@@ -63,6 +63,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		p.manager.Park(pod, begun.Seen)
 		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
 	}
+	s.role = p.manager.Cache().Role(begun.Plan.Roles[0])
 	if !begun.Connected {
 		metrics.Rejections.WithLabelValues("PreFilter", "NotConnected").Inc()
 		p.manager.Park(pod, begun.Seen)

@@ -174,12 +174,12 @@ func (m *Manager) listReservations(begun time.Time, list []mesos.Agent) {
 	agents := make([]reservations.Agent, 0, len(list))
 	reserved := map[string]bool{}
 	for _, a := range list {
-		agents = append(agents, reservations.Agent{ID: a.ID, Reserved: a.Reserved, Used: a.Used})
-		for _, p := range a.Reserved {
-			if r := p.Flavour.Reserved(); r != nil {
-				reserved[r.Role] = true
-			}
+		agent := reservations.Agent{ID: a.ID, Used: a.Used}
+		for _, r := range a.Reserved {
+			agent.Reserved = append(agent.Reserved, resources.Portion{Flavour: r.Flavour, Bundle: r.Bundle})
+			reserved[r.Role] = true
 		}
+		agents = append(agents, agent)
 	}
 	m.cfg.Registry.Listed(begun, agents)
 	m.mu.Lock()
