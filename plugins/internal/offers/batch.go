@@ -17,6 +17,7 @@ limitations under the License.
 package offers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -41,9 +42,10 @@ type Batch struct {
 // Member is one reservation of a batch.
 type Member struct {
 	ID string
-	// Parts is what it asks for, by flavour.
+	// Parts is what it asks for, by flavour. They count, not those that Reserve
+	// returned: offers may have gone in between.
 	Parts []resources.Portion
-	// Reserve is what of it is to be reserved before.
+	// Reserve is what of Parts is to be reserved before the launch.
 	Reserve []resources.Portion
 }
 
@@ -73,8 +75,8 @@ type FlushPolicy struct {
 }
 
 // Flush takes out the batches that are due: their offers are spent. policy is asked
-// for each role that has an open batch. quietSince is when the last scheduling cycle
-// started. next is when to ask again, zero if no batch is open any more.
+// for each role that has an open batch, under the lock, and must not call the cache.
+// quietSince is when the last scheduling cycle started. next is when to ask again, zero if no batch is open any more.
 func (c *Cache) Flush(now, quietSince time.Time, policy func(role string) FlushPolicy) (due []Batch, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +100,7 @@ func (r *Role) flush(now, quietSince time.Time, p FlushPolicy, due []Batch) (all
 	for _, i := range r.open {
 		s := r.slots[i]
 		fullAt := s.openedAt.Add(p.MaxLinger)
-		if quiet || !now.Before(fullAt) || s.complete(&p) {
+		if quiet || !now.Before(fullAt) || s.complete(&p, &r.cache.agents[i].withheld) {
 			due = append(due, r.spend(i))
 			continue
 		}
@@ -117,8 +119,8 @@ func (r *Role) flush(now, quietSince time.Time, p FlushPolicy, due []Batch) (all
 }
 
 // complete tells that no pod can join the batch.
-func (s *slot) complete(p *FlushPolicy) bool {
-	return len(s.members) >= p.MaxTasks || !p.Smallest.Fits(s.freeAll())
+func (s *slot) complete(p *FlushPolicy, withheld *resources.Vector) bool {
+	return len(s.members) >= p.MaxTasks || !p.Smallest.Fits(s.freeAll(withheld))
 }
 
 // Complete tells that the slot has an open batch which no pod can join: Flush would
@@ -130,7 +132,7 @@ func (r *Role) Complete(slot int32, p FlushPolicy) bool {
 		return false
 	}
 	s := r.slots[slot]
-	return len(s.members) > 0 && s.complete(&p)
+	return len(s.members) > 0 && s.complete(&p, &r.cache.agents[slot].withheld)
 }
 
 // spend turns slot i's open batch into a Batch and its offers into nothing. The
@@ -157,16 +159,34 @@ func (r *Role) spend(i int32) Batch {
 }
 
 func (m *member) spent() Member {
-	out := Member{ID: m.id, Parts: m.parts}
-	if m.parts == nil {
-		out.Parts = []resources.Portion{{Bundle: m.want.Need}}
+	out := Member{ID: m.id, Parts: m.asked()}
+	if m.want.Reserve == nil {
+		return out
 	}
-	for _, p := range out.Parts {
-		if p.Flavour != nil && p.Flavour == m.want.Reserve {
-			out.Reserve = append(out.Reserve, p)
+	for i := range m.parts {
+		if m.parts[i].Flavour == nil {
+			out.Reserve = append(out.Reserve, out.Parts[i])
 		}
 	}
 	return out
+}
+
+// asked returns what a task has to ask for: what is to be reserved has the flavour
+// of the reservation.
+func (m *member) asked() []resources.Portion {
+	switch {
+	case m.parts == nil:
+		return []resources.Portion{{Bundle: m.want.Need}}
+	case m.want.Reserve == nil:
+		return m.parts
+	}
+	parts := slices.Clone(m.parts)
+	for i := range parts {
+		if parts[i].Flavour == nil {
+			parts[i].Flavour = m.want.Reserve
+		}
+	}
+	return parts
 }
 
 // Landed tells that the ACCEPT of the agent's batch was answered or given up:

@@ -115,7 +115,8 @@ func (c *Cache) role(name string) *Role {
 	return r
 }
 
-// Drop forgets a role, unless offers of it are held or reserved.
+// Drop forgets a role, unless offers of it are held or being spent. To whoever still
+// has the Role nothing is offered any more: he must ask for it again.
 func (c *Cache) Drop(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,6 +127,9 @@ func (c *Cache) Drop(name string) {
 	next := maps.Clone(*c.roles.Load())
 	delete(next, name)
 	c.roles.Store(&next)
+	// It is not told of agents any more, so it must not ask about them.
+	r.slots = nil
+	r.used.Store(0)
 }
 
 // each calls f for every role. The lock is held.
@@ -239,10 +243,12 @@ func (c *Cache) setGPUs(i int32) {
 }
 
 // Withhold keeps so much of an agent's unreserved offers, of each role, from being
-// used: it is not there, or somebody else uses it. Unknown agents are ignored.
+// used: it is not there, or somebody else uses it. Less than nothing is nothing.
+// Unknown agents are ignored.
 func (c *Cache) Withhold(agentID string, amount resources.Vector) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	amount = amount.Max(resources.Vector{})
 	if i, ok := c.byAgent[agentID]; ok && c.agents[i].withheld != amount {
 		c.agents[i].withheld = amount
 		c.publish(i)
@@ -264,9 +270,11 @@ func (c *Cache) SetNode(agentID, node string) {
 	}
 }
 
-// Remove takes out one offer that is void (rescinded). It returns the
-// reservations of the open batch that no longer fit, youngest first; they are
-// out of the batch. None stays when the agent has no offer left for the role.
+// Remove takes out one offer that is void (rescinded). If the open batch needs
+// something of it, what is left is shared out anew, in the order in which the
+// reservations joined: their parts may change. Remove returns those that no longer
+// fit, youngest first; they are out of the batch. None stays when the agent has no
+// offer left for the role.
 func (c *Cache) Remove(offerID string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,17 +288,14 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 	s.offers = slices.Delete(s.offers, n, n+1)
 	delete(c.byOffer, offerID)
 	c.total = c.total.Sub(h.total())
-	batch := len(s.members) > 0
-	for i := range s.members {
-		s.book(&s.members[i], false)
+	if spare := s.exit(&h); !spare || len(s.offers) == 0 {
+		broken = s.refill(&c.agents[at.slot].withheld)
 	}
-	s.exit(&h)
-	broken = s.refill(&c.agents[at.slot].withheld)
 	for _, id := range broken {
 		delete(c.byMember, id)
 	}
 	at.role.waiting.Add(-int32(len(broken)))
-	if batch && len(s.members) == 0 {
+	if len(broken) > 0 && len(s.members) == 0 {
 		at.role.closeBatch(at.slot)
 	}
 	at.role.publish(at.slot)

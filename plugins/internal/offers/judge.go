@@ -116,6 +116,9 @@ func (r *Role) search(want *Want, start, limit int, buf []int32) Selection {
 	if limit > 0 && len(sel.Slots) >= limit {
 		sel.More, sel.Next = seen < n, (start+seen)%n
 	}
+	if sel.More {
+		return Selection{Slots: sel.Slots, More: true, Next: sel.Next}
+	}
 	return sel
 }
 
@@ -140,13 +143,24 @@ func (r *Role) searchPart(want *Want, from, count, n, limit int, sel *Selection)
 		case Kept:
 			sel.Kept++
 		case ShortOf:
-			if sel.Lacks == nil {
-				sel.Lacks = map[string]int{}
-			}
-			sel.Lacks[lacks]++
+			sel.lacking(lacks)
 		}
 	}
 	return seen
+}
+
+// lacking counts a slot by what it is short of.
+func (s *Selection) lacking(what string) {
+	for k := range s.Short {
+		if resources.Kind(k).String() == what {
+			s.Short[k]++
+			return
+		}
+	}
+	if s.Lacks == nil {
+		s.Lacks = map[string]int{}
+	}
+	s.Lacks[what]++
 }
 
 // Free is what a slot has to give: to any pod, and to pods that may use everything.
@@ -163,7 +177,7 @@ func (r *Role) FreeOf(slot int32) (Free, bool) {
 	if a == nil || s == nil || len(s.offers) == 0 || !s.usable(a.node) {
 		return Free{}, false
 	}
-	free := Free{All: s.freeAll()}
+	free := Free{All: s.freeAll(&a.withheld)}
 	if !r.cache.hides(a) {
 		free.Regular = s.freeRegular(&a.withheld)
 	}

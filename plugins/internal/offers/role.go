@@ -81,7 +81,8 @@ func (r *Role) Waiting() int { return int(r.waiting.Load()) }
 // that chose a node must see that NodeOf(slot) is still that node after Reserve,
 // and Release the reservation if not.
 //
-// It returns what is taken of which flavour; nil if all is plain.
+// It returns what is taken of which flavour, as of now (see Member.Parts); nil if all
+// is plain.
 func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]resources.Portion, error) {
 	c := r.cache
 	c.mu.Lock()
@@ -105,7 +106,7 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	m := member{id: id, want: *want}
 	simple := len(s.special) == 0 && want.plain()
 	if simple {
-		free := s.unreserved.free.Vector.Sub(a.withheld)
+		free := s.freeRegular(&a.withheld)
 		if kind, short := want.Need.Vector.FirstShort(free); short {
 			return nil, &ShortError{Lacks: kind.String(), Need: want.Need, Free: free}
 		}
@@ -130,7 +131,10 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	} else {
 		r.publish(slot)
 	}
-	return m.parts, nil
+	if simple {
+		return nil, nil
+	}
+	return m.asked(), nil
 }
 
 // kept tells whether the agent is kept from the want.

@@ -75,7 +75,7 @@ func (h *held) total() resources.Vector {
 type member struct {
 	id   string
 	want Want
-	// parts is what it takes of which flavour; nil if all is unreserved.
+	// parts is what it takes of which pool; nil if all is unreserved.
 	parts []resources.Portion
 }
 

@@ -70,7 +70,7 @@ func (r *Role) sweepPart(from int, drop func(Held) bool, ids []string) ([]string
 // sweepSlot sweeps slot i, which has no open batch. The lock is held.
 func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
 	s, a := r.slots[i], r.cache.agents[i]
-	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentAll: s.freeAll()}
+	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentAll: s.freeAll(&a.withheld)}
 	if !r.cache.hides(a) {
 		view.AgentFree = s.freeRegular(&a.withheld)
 	}

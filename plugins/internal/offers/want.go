@@ -56,7 +56,8 @@ type Want struct {
 	Owner string
 	// Reserve, if set, makes reservations of this flavour of the unreserved resources
 	// that the pod takes. It then takes nothing that is reserved for the role at
-	// large, because others may take that when the pod is away.
+	// large, because others may take that when the pod is away. What it takes of
+	// revocable resources stays as it is: Mesos reserves none of those.
 	Reserve *resources.Flavour
 }
 
@@ -94,12 +95,12 @@ type pool struct {
 func (p *pool) common() bool { return p.usable && p.owner == "" && !p.flavour.IsRevocable() }
 
 // split shares a want out over the slot's pools: exactly the need, of each pool no
-// more than is free. If that cannot be, short names what is lacking. withheld is
-// not ours although it is offered.
+// more than is free. The parts have the flavours of their pools. If that cannot be,
+// short names what is lacking. withheld is not ours although it is offered.
 func (s *slot) split(w *Want, withheld *resources.Vector) (parts []resources.Portion, short string) {
 	if w.Revocable != RevocableRequired {
 		if parts, short = resources.Split(s.regular(w, withheld), w.Need); short == "" {
-			return s.reserving(w, parts), ""
+			return parts, ""
 		}
 		if w.Order == ReservedOnly {
 			short = reservedPrefix + short
@@ -161,19 +162,6 @@ func (s *slot) revocable() resources.Bundle {
 	return resources.Bundle{}
 }
 
-// reserving gives the unreserved parts the flavour that they are to be reserved
-// with before the launch.
-func (s *slot) reserving(w *Want, parts []resources.Portion) []resources.Portion {
-	if w.Reserve != nil {
-		for i := range parts {
-			if parts[i].Flavour == nil {
-				parts[i].Flavour = w.Reserve
-			}
-		}
-	}
-	return parts
-}
-
 // book takes parts out of the pools, or puts them back.
 func (s *slot) book(m *member, take bool) {
 	if m.parts == nil {
@@ -181,7 +169,7 @@ func (s *slot) book(m *member, take bool) {
 		return
 	}
 	for i := range m.parts {
-		s.poolOf(m.parts[i].Flavour, m.want.Reserve).book(&m.parts[i].Bundle, take)
+		s.poolOf(m.parts[i].Flavour).book(&m.parts[i].Bundle, take)
 	}
 }
 
@@ -193,19 +181,14 @@ func (p *pool) book(b *resources.Bundle, take bool) {
 	}
 }
 
-// poolOf returns the pool that a part comes from. What is to be reserved is
-// unreserved until then.
-func (s *slot) poolOf(flavour, reserve *resources.Flavour) *pool {
-	if flavour == nil || flavour == reserve {
-		return &s.unreserved
-	}
+// poolOf returns the pool of a flavour that was offered. All that is revocable is
+// one pool.
+func (s *slot) poolOf(flavour *resources.Flavour) *pool {
 	for i := range s.special {
-		if s.special[i].flavour.Equal(flavour) {
+		if of := s.special[i].flavour; of.Equal(flavour) || of.IsRevocable() && flavour.IsRevocable() {
 			return &s.special[i]
 		}
 	}
-	// Unreachable: parts are split from the slot's own pools, and those stay until
-	// the parts are booked back.
 	return &s.unreserved
 }
 
@@ -213,14 +196,17 @@ func (s *slot) poolOf(flavour, reserve *resources.Flavour) *pool {
 func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, usable bool)) {
 	s.unreserved.enter(&h.unreserved)
 	for i := range h.special {
-		portion := &h.special[i]
-		at := slices.IndexFunc(s.special, func(p pool) bool { return p.flavour.Equal(portion.Flavour) })
-		if at < 0 {
-			owner, usable := classify(portion.Flavour)
-			at = len(s.special)
-			s.special = append(s.special, pool{flavour: portion.Flavour, owner: owner, usable: usable})
+		flavour := h.special[i].Flavour
+		p := s.poolOf(flavour)
+		if p == &s.unreserved && flavour != nil {
+			made := pool{flavour: flavour, usable: true}
+			if !flavour.IsRevocable() {
+				made.owner, made.usable = classify(flavour)
+			}
+			s.special = append(s.special, made)
+			p = &s.special[len(s.special)-1]
 		}
-		s.special[at].enter(&portion.Bundle)
+		p.enter(&h.special[i].Bundle)
 	}
 }
 
@@ -228,17 +214,21 @@ func (p *pool) enter(b *resources.Bundle) {
 	p.offered, p.free = p.offered.Add(*b), p.free.Add(*b)
 }
 
-// leave takes an offer out of the pools, of which no part may be taken.
-func (s *slot) exit(h *held) {
-	s.unreserved.exit(&h.unreserved)
+// exit takes an offer out of the pools. It reports whether no member needs anything
+// of it; if one does, the pools are wrong until the next refill.
+func (s *slot) exit(h *held) (spare bool) {
+	spare = s.unreserved.exit(&h.unreserved)
 	for i := range h.special {
-		s.poolOf(h.special[i].Flavour, nil).exit(&h.special[i].Bundle)
+		spare = s.poolOf(h.special[i].Flavour).exit(&h.special[i].Bundle) && spare
 	}
 	s.special = slices.DeleteFunc(s.special, func(p pool) bool { return p.offered.IsZero() })
+	return spare
 }
 
-func (p *pool) exit(b *resources.Bundle) {
+func (p *pool) exit(b *resources.Bundle) (spare bool) {
+	spare = p.free.Ports.Contains(b.Ports)
 	p.offered, p.free = p.offered.Sub(*b), p.free.Sub(*b)
+	return spare && !p.free.AnyNegative()
 }
 
 // freeRegular is what any pod may have of the slot.
@@ -253,8 +243,8 @@ func (s *slot) freeRegular(withheld *resources.Vector) resources.Vector {
 }
 
 // freeAll is what the slot has for whatever pods of ours.
-func (s *slot) freeAll() resources.Vector {
-	free := s.unreserved.free.Vector
+func (s *slot) freeAll(withheld *resources.Vector) resources.Vector {
+	free := s.unreserved.free.Vector.Sub(*withheld).Max(resources.Vector{})
 	for i := range s.special {
 		if s.special[i].usable {
 			free = free.Add(s.special[i].free.Vector)
