@@ -19,6 +19,7 @@ package offers
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,7 +85,7 @@ func TestFlushPolicy(t *testing.T) {
 			var wantNext time.Time
 			if tt.due {
 				want = []Batch{{
-					AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"o1"}, Members: members,
+					AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"o1"}, Members: plainMembers(members, tt.needs...),
 					Offered: cm(10, 10), Need: need, OpenedAt: epoch,
 				}}
 			} else {
@@ -143,11 +144,11 @@ func TestFlushSeveral(t *testing.T) {
 
 func TestInFlight(t *testing.T) {
 	need := cm(1, 1)
-	state := func(c *Cache) Verdict {
+	state := func(c single) Verdict {
 		v, _ := c.Fits(0, &need)
 		return v
 	}
-	spent := func(t *testing.T) *Cache {
+	spent := func(t *testing.T) single {
 		c := withNodes("a")
 		mustAdd(t, c, offerOf("o1", "a", cm(4, 4)))
 		mustReserve(t, c, "a", "p", need, epoch)
@@ -210,11 +211,11 @@ func TestSweep(t *testing.T) {
 	if ids := c.Sweep(look); ids != nil {
 		t.Errorf("Sweep = %v though nothing was to be dropped", ids)
 	}
-	slices.SortFunc(seen, func(x, y Held) int { return int(x.Free[0] - y.Free[0]) })
+	slices.SortFunc(seen, func(x, y Held) int { return strings.Compare(x.ID, y.ID) })
 	want := []Held{
-		{ID: "a1", AgentID: "a", Hostname: "a.example", Node: nodeOf("a"), Free: cm(1, 1), AgentFree: cm(5, 5), Since: epoch},
-		{ID: "a2", AgentID: "a", Hostname: "a.example", Node: nodeOf("a"), Free: cm(4, 4), AgentFree: cm(5, 5), Since: epoch.Add(time.Minute)},
-		{ID: "x1", AgentID: "x", Hostname: "x.example", Free: cm(8, 8), AgentFree: cm(8, 8), Since: epoch},
+		{ID: "a1", AgentID: "a", Hostname: "a.example", Role: "web", Node: nodeOf("a"), AgentFree: cm(5, 5), AgentAll: cm(5, 5), Since: epoch},
+		{ID: "a2", AgentID: "a", Hostname: "a.example", Role: "web", Node: nodeOf("a"), AgentFree: cm(5, 5), AgentAll: cm(5, 5), Since: epoch.Add(time.Minute)},
+		{ID: "x1", AgentID: "x", Hostname: "x.example", Role: "web", AgentFree: cm(8, 8), AgentAll: cm(8, 8), Since: epoch},
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("shown (-want +got):\n%s", diff)
@@ -250,7 +251,7 @@ func TestSweep(t *testing.T) {
 // Sweep must reach every slot, however many there are.
 func TestSweepManyAgents(t *testing.T) {
 	const n = 3000
-	c := NewCache("web")
+	c := newSingle()
 	for i := range n {
 		mustAdd(t, c, offerOf(nameOf("o", i), nameOf("a", i), cm(1, 1)))
 	}
@@ -297,7 +298,7 @@ func TestViewAndUnavailableAt(t *testing.T) {
 	}
 	want := []AgentView{
 		{
-			AgentID: "a", Hostname: "a.example", Node: nodeOf("a"), Offers: []string{"o1", "o2", "o4"},
+			AgentID: "a", Hostname: "a.example", Node: nodeOf("a"), Role: "web", Offers: []string{"o1", "o2", "o4"},
 			Offered: cm(3, 3), Reserved: cm(1, 0), Batch: []string{"p"}, HeldSince: epoch,
 		},
 		{AgentID: "b", Hostname: "b.example", Node: nodeOf("b")},

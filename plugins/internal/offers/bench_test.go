@@ -27,9 +27,9 @@ import (
 
 // Benchmarks run alone and with churn: another goroutine that takes offers in
 // and out of random agents as fast as it can.
-func alone(*testing.B, *Cache, int) func() { return func() {} }
+func alone(*testing.B, single, int) func() { return func() {} }
 
-func churn(_ *testing.B, c *Cache, agents int) func() {
+func churn(_ *testing.B, c single, agents int) func() {
 	var stopped sync.WaitGroup
 	stop := make(chan struct{})
 	stopped.Go(func() {
@@ -53,15 +53,15 @@ func churn(_ *testing.B, c *Cache, agents int) func() {
 }
 
 // both runs a benchmark alone and with churn.
-func both(b *testing.B, name string, bench func(b *testing.B, start func(*testing.B, *Cache, int) func())) {
+func both(b *testing.B, name string, bench func(b *testing.B, start func(*testing.B, single, int) func())) {
 	b.Run(name+"/alone", func(b *testing.B) { bench(b, alone) })
 	b.Run(name+"/churn", func(b *testing.B) { bench(b, churn) })
 }
 
 // benchCache has n agents; fitting of them, evenly spread, have free and the
 // others less, so little that one of cpu and memory decides at random.
-func benchCache(n, fitting int, free resources.Vector) *Cache {
-	c, random := NewCache("web"), rand.New(rand.NewPCG(1, 1))
+func benchCache(n, fitting int, free resources.Vector) single {
+	c, random := newSingle(), rand.New(rand.NewPCG(1, 1))
 	for i := range n {
 		agent := nameOf("a", i)
 		c.AddAgent(agent, agent)
@@ -75,19 +75,19 @@ func benchCache(n, fitting int, free resources.Vector) *Cache {
 	return c
 }
 
-var benchFree, benchNeed = cm(64000, 256000000), cm(500, 512000)
+var benchFree, benchWant = cm(64000, 256000000), Plain(cm(500, 512000))
 
 func BenchmarkFits(b *testing.B) {
 	const n = 10000
 	order := rand.New(rand.NewPCG(2, 2)).Perm(n)
 	for name, fitting := range map[string]int{"fitting": n, "short": 0} {
-		both(b, name, func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+		both(b, name, func(b *testing.B, start func(*testing.B, single, int) func()) {
 			c := benchCache(n, fitting, benchFree)
 			defer start(b, c, n)()
 			b.ReportAllocs()
 			i, fits := 0, 0
 			for b.Loop() {
-				if v, _ := c.Fits(int32(order[i]), &benchNeed); v == Fitting {
+				if v, _ := c.r.Fits(int32(order[i]), benchWant); v == Fitting {
 					fits++
 				}
 				if i++; i == n {
@@ -108,13 +108,13 @@ func BenchmarkSelect(b *testing.B) {
 			fitting, limit int
 			want           int
 		}{{"100fit", 100, 0, 100}, {"nonefit", 0, 0, 0}, {"limit128", n, 128, 128}} {
-			both(b, strconv.Itoa(n)+"/"+shape.name, func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+			both(b, strconv.Itoa(n)+"/"+shape.name, func(b *testing.B, start func(*testing.B, single, int) func()) {
 				c := benchCache(n, shape.fitting, benchFree)
 				defer start(b, c, n)()
 				buf, from := make([]int32, 0, n), 0
 				b.ReportAllocs()
 				for b.Loop() {
-					sel := c.Select(benchNeed, from, shape.limit, buf)
+					sel := c.r.Select(benchWant, from, shape.limit, buf)
 					if len(sel.Slots) != shape.want {
 						b.Fatalf("%d fit, want %d", len(sel.Slots), shape.want)
 					}
@@ -127,13 +127,13 @@ func BenchmarkSelect(b *testing.B) {
 
 func BenchmarkReserveRelease(b *testing.B) {
 	const n = 10000
-	both(b, "10000", func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+	both(b, "10000", func(b *testing.B, start func(*testing.B, single, int) func()) {
 		c := benchCache(n, n, benchFree)
 		defer start(b, c, n)()
 		order, i := rand.New(rand.NewPCG(3, 3)).Perm(n), 0
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := c.Reserve(int32(order[i]), "pod", benchNeed, epoch); err != nil {
+			if _, err := c.r.Reserve(int32(order[i]), "pod", benchWant, epoch); err != nil {
 				b.Fatal(err)
 			}
 			c.Release("pod")
@@ -152,13 +152,13 @@ func BenchmarkAddSweep(b *testing.B) {
 	for i := range event {
 		event[i] = offerOf(nameOf("e", i), nameOf("a", i), benchFree)
 	}
-	fill := func(c *Cache) {
+	fill := func(c single) {
 		for _, o := range event {
 			c.Add(o, epoch)
 		}
 	}
 	ours := func(h Held) bool { return h.ID[0] == 'e' }
-	both(b, "Add", func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+	both(b, "Add", func(b *testing.B, start func(*testing.B, single, int) func()) {
 		c := benchCache(n, n, benchFree)
 		defer start(b, c, n)()
 		b.ReportAllocs()
@@ -169,7 +169,7 @@ func BenchmarkAddSweep(b *testing.B) {
 			b.StartTimer()
 		}
 	})
-	both(b, "SweepAll", func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+	both(b, "SweepAll", func(b *testing.B, start func(*testing.B, single, int) func()) {
 		c := benchCache(n, n, benchFree)
 		defer start(b, c, n)()
 		b.ReportAllocs()
@@ -180,7 +180,7 @@ func BenchmarkAddSweep(b *testing.B) {
 			c.Sweep(ours)
 		}
 	})
-	both(b, "SweepNone", func(b *testing.B, start func(*testing.B, *Cache, int) func()) {
+	both(b, "SweepNone", func(b *testing.B, start func(*testing.B, single, int) func()) {
 		c := benchCache(n, n, benchFree)
 		defer start(b, c, n)()
 		b.ReportAllocs()

@@ -38,7 +38,7 @@ func TestAddMergesOffersOfOneAgent(t *testing.T) {
 	mustReserve(t, c, "a", "pod", cm(1500, 150), epoch)
 	due, _ := c.Flush(epoch, epoch, FlushPolicy{Drained: true})
 	want := []Batch{{
-		AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"o1", "o3"}, Members: []string{"pod"},
+		AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"o1", "o3"}, Members: plainMembers([]string{"pod"}, cm(1500, 150)),
 		Offered: cm(1500, 150), Need: cm(1500, 150), OpenedAt: epoch,
 	}}
 	if diff := cmp.Diff(want, due); diff != "" {
@@ -65,7 +65,7 @@ func TestAddKnownOfferChangesNothing(t *testing.T) {
 }
 
 func TestAddAgentIsIdempotent(t *testing.T) {
-	c := NewCache("web")
+	c := newSingle()
 	i := c.AddAgent("a", "")
 	if again := c.AddAgent("a", "a.example"); again != i {
 		t.Errorf("second AddAgent = %d, want %d", again, i)
@@ -77,7 +77,7 @@ func TestAddAgentIsIdempotent(t *testing.T) {
 	if got := viewOf(t, c, "a").Hostname; got != "a.example" {
 		t.Errorf("hostname = %q, want it kept", got)
 	}
-	if got := c.Role(); got != "web" {
+	if got := c.r.Name(); got != "web" {
 		t.Errorf("Role = %q", got)
 	}
 	if _, ok := c.Slot("b"); ok {
@@ -87,7 +87,7 @@ func TestAddAgentIsIdempotent(t *testing.T) {
 }
 
 func TestAgentWithoutNodeIsHidden(t *testing.T) {
-	c := NewCache("web")
+	c := newSingle()
 	mustAdd(t, c, offerOf("o1", "a", cm(1000, 100)))
 	i := slotFor(t, c, "a")
 	var nothing resources.Vector
@@ -147,7 +147,7 @@ func TestSetNodeNeverMixesNodesInABatch(t *testing.T) {
 	}
 	mustReserve(t, c, "a", "new", need, epoch)
 	due, _ := c.Flush(epoch, epoch, FlushPolicy{Drained: true})
-	if len(due) != 1 || due[0].Node != "other" || !cmp.Equal(due[0].Members, []string{"new"}) {
+	if len(due) != 1 || due[0].Node != "other" || !cmp.Equal(due[0].IDs(), []string{"new"}) {
 		t.Errorf("Flush = %+v, want new's batch for the other node", due)
 	}
 	mustAudit(t, c)
@@ -187,6 +187,11 @@ func TestRemove(t *testing.T) {
 			name: "a large young one is enough", offers: []resources.Vector{cm(4, 4), cm(2, 2)},
 			pods: []pod{{"p", cm(1, 1)}, {"q", cm(5, 5)}}, remove: "o0",
 			broken: []string{"q"}, left: cm(1, 1),
+		},
+		{
+			name: "a small young one stays when a large old one goes", offers: []resources.Vector{cm(4, 4), cm(2, 2)},
+			pods: []pod{{"p", cm(3, 3)}, {"q", cm(2, 2)}}, remove: "o0",
+			broken: []string{"p"},
 		},
 		{
 			name: "the last offer breaks all", offers: []resources.Vector{cm(4, 4)},
@@ -304,11 +309,11 @@ func TestReserve(t *testing.T) {
 	}{
 		{name: "fits exactly", id: "p", need: cm(3, 3)},
 		{name: "needs nothing", id: "p"},
-		{name: "cpu one short", id: "p", need: cm(4, 3), short: &ShortError{Kind: resources.CPU, Need: cm(4, 3), Free: cm(3, 3)}},
-		{name: "memory one short", id: "p", need: cm(3, 4), short: &ShortError{Kind: resources.Memory, Need: cm(3, 4), Free: cm(3, 3)}},
+		{name: "cpu one short", id: "p", need: cm(4, 3), short: &ShortError{Lacks: "cpu", Need: bundleOf(cm(4, 3)), Free: cm(3, 3)}},
+		{name: "memory one short", id: "p", need: cm(3, 4), short: &ShortError{Lacks: "memory", Need: bundleOf(cm(3, 4)), Free: cm(3, 3)}},
 		{
 			name: "kind that is not offered", id: "p", need: resources.Vector{resources.GPU: 1},
-			short: &ShortError{Kind: resources.GPU, Need: resources.Vector{resources.GPU: 1}, Free: cm(3, 3)},
+			short: &ShortError{Lacks: "gpu", Need: bundleOf(resources.Vector{resources.GPU: 1}), Free: cm(3, 3)},
 		},
 		{name: "no offer", slot: 1, id: "p", need: cm(1, 1), noOffer: true},
 		{name: "no such slot", slot: 99, id: "p", noOffer: true},
@@ -330,7 +335,7 @@ func TestReserve(t *testing.T) {
 					t.Errorf("error = %v, want ErrNoOffer", err)
 				}
 			case tt.short != nil:
-				if !errors.As(err, &short) || *short != *tt.short || !strings.Contains(err.Error(), tt.short.Kind.String()) {
+				if !errors.As(err, &short) || !cmp.Equal(short, tt.short) || !strings.Contains(err.Error(), tt.short.Lacks) {
 					t.Errorf("error = %v, want %v", err, tt.short)
 				}
 			case tt.contains != "":

@@ -102,7 +102,10 @@ func (r *run) compareReaders(need resources.Vector) error {
 		case InFlight:
 			want.InFlight++
 		case ShortOf:
-			want.Short[scanned(need, a.free(), kind)]++
+			if need[resources.GPU] == 0 {
+				kind = scanned(need, a.free(), kind)
+			}
+			want.Short[kind]++
 		}
 		n = max(n, int(i)+1)
 	}

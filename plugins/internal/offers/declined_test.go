@@ -24,7 +24,7 @@ import (
 )
 
 func TestDeclinedShort(t *testing.T) {
-	c, now := NewCache("web"), time.Unix(1000, 0)
+	c, now := newSingle(), time.Unix(1000, 0)
 	add := func(id, agent string, cpu int64) {
 		c.Add(&Offer{ID: id, AgentID: agent, Role: "web", Unreserved: resources.Bundle{Vector: resources.Vector{resources.CPU: cpu, resources.Memory: 1000}}}, now)
 		c.SetNode(agent, "node-"+agent)
@@ -36,7 +36,7 @@ func TestDeclinedShort(t *testing.T) {
 	c.SetNode("foreign", "")
 	check := func(when string, want int) {
 		t.Helper()
-		if got := c.DeclinedShort(need); got != ([resources.NumKinds]int{resources.CPU: want}) {
+		if got := c.r.DeclinedShort(need); got != ([resources.NumKinds]int{resources.CPU: want}) {
 			t.Errorf("%s: %v, want %d short of cpu", when, got, want)
 		}
 	}

@@ -17,8 +17,6 @@ limitations under the License.
 package offers
 
 import (
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -33,25 +31,95 @@ func cm(cpu, memory int64) resources.Vector {
 	return resources.Vector{resources.CPU: cpu, resources.Memory: memory}
 }
 
+func bundleOf(v resources.Vector) resources.Bundle { return resources.Bundle{Vector: v} }
+
 // offerOf returns an offer of an agent whose host has the agent's name.
 func offerOf(id, agent string, free resources.Vector) *Offer {
-	return &Offer{ID: id, AgentID: agent, Hostname: agent + ".example", Role: "web", Unreserved: resources.Bundle{Vector: free}}
+	return &Offer{ID: id, AgentID: agent, Hostname: agent + ".example", Role: "web", Unreserved: bundleOf(free)}
 }
 
 // nodeOf names the node of an agent, as tests call them.
 func nodeOf(agent string) string { return "node-of-" + agent }
 
+// single is a cache together with its one role, for tests of what has nothing to do
+// with roles and flavours: needs are plain vectors.
+type single struct {
+	*Cache
+	r *Role
+}
+
+// newSingle returns an empty cache and its role "web".
+func newSingle() single {
+	c := NewCache(Config{})
+	return single{c, c.Role("web")}
+}
+
+func (s single) Reserve(slot int32, id string, need resources.Vector, now time.Time) error {
+	_, err := s.r.Reserve(slot, id, Plain(need), now)
+	return err
+}
+
+func (s single) Select(need resources.Vector, start, limit int, buf []int32) Selection {
+	return s.r.Select(Plain(need), start, limit, buf)
+}
+
+func (s single) Count(need resources.Vector) int { return s.r.Count(Plain(need)) }
+
+// Fits returns what is short as a kind, 0 if nothing is.
+func (s single) Fits(slot int32, need *resources.Vector) (Verdict, resources.Kind) {
+	v, lacks := s.r.Fits(slot, Plain(*need))
+	for k := range need {
+		if lacks == resources.Kind(k).String() {
+			return v, resources.Kind(k)
+		}
+	}
+	return v, 0
+}
+
+// FreeOf returns less than nothing of everything if the slot must not be chosen.
+func (s single) FreeOf(slot int32) resources.Vector {
+	if free, ok := s.r.FreeOf(slot); ok {
+		return free.Regular
+	}
+	return resources.Vector{hidden, hidden, hidden, hidden}
+}
+
+func (s single) Flush(now, quiet time.Time, p FlushPolicy) ([]Batch, time.Time) {
+	return s.Cache.Flush(now, quiet, func(string) FlushPolicy { return p })
+}
+
+func (s single) Landed(agent string) { s.Cache.Landed(agent, "web") }
+
+// plainMembers are the members of a batch that took unreserved resources only.
+func plainMembers(ids []string, needs ...resources.Vector) (list []Member) {
+	for n, id := range ids {
+		list = append(list, Member{ID: id, Parts: []resources.Portion{{Bundle: resources.Bundle{Vector: needs[n]}}}})
+	}
+	return list
+}
+
 // withNodes returns a cache that knows the given agents as nodes.
-func withNodes(agents ...string) *Cache {
-	c := NewCache("web")
+func withNodes(agents ...string) single {
+	s := newSingle()
+	addNodes(s.Cache, agents...)
+	return s
+}
+
+func addNodes(c *Cache, agents ...string) {
 	for _, agent := range agents {
 		c.AddAgent(agent, agent+".example")
 		c.SetNode(agent, nodeOf(agent))
 	}
-	return c
 }
 
-func slotFor(t testing.TB, c *Cache, agent string) int32 {
+// holder is a *Cache or a single.
+type holder interface {
+	Slot(agent string) (int32, bool)
+	Add(o *Offer, now time.Time) (int32, bool)
+	View() []AgentView
+}
+
+func slotFor(t testing.TB, c holder, agent string) int32 {
 	t.Helper()
 	i, ok := c.Slot(agent)
 	if !ok {
@@ -60,7 +128,7 @@ func slotFor(t testing.TB, c *Cache, agent string) int32 {
 	return i
 }
 
-func mustAdd(t testing.TB, c *Cache, list ...*Offer) {
+func mustAdd(t testing.TB, c holder, list ...*Offer) {
 	t.Helper()
 	for _, o := range list {
 		if _, added := c.Add(o, epoch); !added {
@@ -69,14 +137,14 @@ func mustAdd(t testing.TB, c *Cache, list ...*Offer) {
 	}
 }
 
-func mustReserve(t testing.TB, c *Cache, agent, id string, need resources.Vector, now time.Time) {
+func mustReserve(t testing.TB, c single, agent, id string, need resources.Vector, now time.Time) {
 	t.Helper()
 	if err := c.Reserve(slotFor(t, c, agent), id, need, now); err != nil {
 		t.Fatalf("Reserve(%s, %s, %s): %v", agent, id, need, err)
 	}
 }
 
-func viewOf(t testing.TB, c *Cache, agent string) AgentView {
+func viewOf(t testing.TB, c holder, agent string) AgentView {
 	t.Helper()
 	for _, v := range c.View() {
 		if v.AgentID == agent {
@@ -85,138 +153,4 @@ func viewOf(t testing.TB, c *Cache, agent string) AgentView {
 	}
 	t.Fatalf("agent %s is not in the view", agent)
 	return AgentView{}
-}
-
-// audit checks everything that must hold of a cache at any time when no writer
-// is inside, whatever happened before. It returns the first violation.
-func audit(c *Cache) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := auditor{c: c, cols: c.cols.Load(), open: map[int32]bool{}}
-	if used := int(c.used.Load()); used != len(c.slots) || used > len(a.cols.state) {
-		return fmt.Errorf("%d slots, %d used, columns for %d", len(c.slots), used, len(a.cols.state))
-	}
-	if err := a.openList(); err != nil {
-		return err
-	}
-	for i := range c.slots {
-		if err := a.slot(int32(i)); err != nil {
-			return fmt.Errorf("slot %d: %w", i, err)
-		}
-	}
-	if a.offers != len(c.byOffer) || a.members != len(c.byMember) || a.agents != len(c.byAgent) {
-		return fmt.Errorf("slots have %d offers, %d members, %d agents; the maps %d, %d, %d",
-			a.offers, a.members, a.agents, len(c.byOffer), len(c.byMember), len(c.byAgent))
-	}
-	if a.vacant != len(c.vacant) {
-		return fmt.Errorf("%d slots are vacant, %d are listed so", a.vacant, len(c.vacant))
-	}
-	if a.total != c.total {
-		return fmt.Errorf("offers sum up to %s, the total says %s", a.total, c.total)
-	}
-	return nil
-}
-
-type auditor struct {
-	c                               *Cache
-	cols                            *columns
-	open                            map[int32]bool
-	offers, members, agents, vacant int
-	total                           resources.Vector
-}
-
-func (a *auditor) openList() error {
-	for n, i := range a.c.open {
-		s := a.c.slots[i]
-		if a.open[i] || s == nil || len(s.members) == 0 {
-			return fmt.Errorf("open batch %d is listed twice or is none", i)
-		}
-		a.open[i] = true
-		if n > 0 && s.openedAt.Before(a.c.slots[a.c.open[n-1]].openedAt) {
-			return fmt.Errorf("open batch %d is older than the one before it", i)
-		}
-	}
-	return nil
-}
-
-func (a *auditor) slot(i int32) error {
-	s := a.c.slots[i]
-	if s == nil {
-		a.vacant++
-		if !slices.Contains(a.c.vacant, i) {
-			return fmt.Errorf("is not listed as vacant")
-		}
-		return a.columns(i, slotVacant, resources.Vector{}, "")
-	}
-	a.agents++
-	if at, ok := a.c.byAgent[s.agent]; !ok || at != i {
-		return fmt.Errorf("agent %s is found at %d", s.agent, at)
-	}
-	var offered, reserved resources.Vector
-	for _, h := range s.offers {
-		offered = offered.Add(h.free)
-		if at, ok := a.c.byOffer[h.id]; !ok || at != i {
-			return fmt.Errorf("offer %s is found at %d", h.id, at)
-		}
-	}
-	for _, m := range s.members {
-		reserved = reserved.Add(m.need)
-		if at, ok := a.c.byMember[m.id]; !ok || at != i {
-			return fmt.Errorf("member %s is found at %d", m.id, at)
-		}
-	}
-	a.offers, a.members, a.total = a.offers+len(s.offers), a.members+len(s.members), a.total.Add(offered)
-	if offered != s.offered || reserved != s.reserved {
-		return fmt.Errorf("offered %s and reserved %s are booked as %s and %s", offered, reserved, s.offered, s.reserved)
-	}
-	if offered.Sub(reserved).AnyNegative() {
-		return fmt.Errorf("over-committed: offered %s, reserved %s", offered, reserved)
-	}
-	if len(s.members) > 0 && (len(s.offers) == 0 || !a.open[i]) {
-		return fmt.Errorf("members %v without an offer or an open batch", s.members)
-	}
-	return a.columns(i, wantState(s), offered.Sub(reserved), s.node)
-}
-
-// wantState says what the columns must tell of a slot that has an agent.
-func wantState(s *slot) slotState {
-	switch {
-	case s.node == "", len(s.members) > 0 && s.batchNode != s.node:
-		return slotVacant
-	case len(s.offers) > 0:
-		return slotOffered
-	case s.inFlight:
-		return slotInFlight
-	}
-	return slotNoOffer
-}
-
-func (a *auditor) columns(i int32, state slotState, free resources.Vector, node string) error {
-	if got := slotState(a.cols.state[i].Load()); got != state {
-		return fmt.Errorf("state column says %d, want %d", got, state)
-	}
-	for k := range free {
-		want := free[k]
-		if state != slotOffered {
-			want = hidden
-		}
-		if got := a.cols.free[k][i].Load(); got != want {
-			return fmt.Errorf("%s column says %d, want %d", resources.Kind(k), got, want)
-		}
-	}
-	got := ""
-	if name := a.cols.node[i].Load(); name != nil {
-		got = *name
-	}
-	if got != node {
-		return fmt.Errorf("node column says %q, want %q", got, node)
-	}
-	return nil
-}
-
-func mustAudit(t testing.TB, c *Cache) {
-	t.Helper()
-	if err := audit(c); err != nil {
-		t.Fatalf("the cache contradicts itself: %v", err)
-	}
 }

@@ -76,6 +76,13 @@ func idsOf(parts []modelPart) []string {
 	return ids
 }
 
+func amountsOf(parts []modelPart) (list []resources.Vector) {
+	for _, p := range parts {
+		list = append(list, p.amount)
+	}
+	return list
+}
+
 func (a *modelAgent) free() (free resources.Vector) {
 	offered, reserved := sumOf(a.offers), sumOf(a.pods)
 	for k := range free {
@@ -149,17 +156,17 @@ func (m *model) remove(id string) (broken []string) {
 	}
 	a.offers = without(a.offers, id)
 	m.offerFate[id] = fateRescinded
-	for _, p := range slices.Backward(slices.Clone(a.pods)) {
-		free, needed := a.free(), len(a.offers) == 0
-		for k := range free {
-			needed = needed || free[k] < 0 && p.amount[k] > 0
+	pods := a.pods
+	a.pods = nil
+	for _, p := range pods {
+		if len(a.offers) > 0 && p.amount.Fits(a.free()) {
+			a.pods = append(a.pods, p)
+			continue
 		}
-		if needed {
-			a.pods = without(a.pods, p.id)
-			m.podFate[p.id] = fateBroken
-			broken = append(broken, p.id)
-		}
+		m.podFate[p.id] = fateBroken
+		broken = append(broken, p.id)
 	}
+	slices.Reverse(broken)
 	return broken
 }
 
@@ -228,7 +235,7 @@ func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, next ti
 			continue
 		}
 		due = append(due, Batch{
-			AgentID: a.name, Role: "web", Node: a.batchNode, OfferIDs: idsOf(a.offers), Members: idsOf(a.pods),
+			AgentID: a.name, Role: "web", Node: a.batchNode, OfferIDs: idsOf(a.offers), Members: plainMembers(idsOf(a.pods), amountsOf(a.pods)...),
 			Offered: sumOf(a.offers), Need: sumOf(a.pods), OpenedAt: a.batchAt,
 		})
 		for _, o := range a.offers {

@@ -33,7 +33,7 @@ import (
 type run struct {
 	script []byte
 	at     int
-	c      *Cache
+	c      single
 	m      *model
 	now    time.Time
 	// offers and pods are the ids in use so far, to pick known ones from.
@@ -45,7 +45,7 @@ type run struct {
 
 func newRun(script []byte) *run {
 	return &run{
-		script: script, c: NewCache("web"), m: newModel(), now: epoch,
+		script: script, c: newSingle(), m: newModel(), now: epoch,
 		offerFate: map[string][]string{}, podFate: map[string][]string{},
 	}
 }
@@ -239,7 +239,7 @@ func (r *run) flush() error {
 		for _, id := range batch.OfferIDs {
 			r.offerFate[id] = append(r.offerFate[id], fateSpent)
 		}
-		for _, id := range batch.Members {
+		for _, id := range batch.IDs() {
 			r.podFate[id] = append(r.podFate[id], fateSent)
 		}
 	}
@@ -268,7 +268,7 @@ func replay(script []byte) error {
 		if err := r.step(); err != nil {
 			return fmt.Errorf("operation %d: %w", n, err)
 		}
-		if err := audit(r.c); err != nil {
+		if err := audit(r.c.Cache); err != nil {
 			return fmt.Errorf("operation %d: %w", n, err)
 		}
 		if err := r.compare(); err != nil {

@@ -35,7 +35,7 @@ import (
 func TestConcurrentUse(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	const agents, events, filters = 150, 20000, 3
-	c := NewCache("web")
+	c := newSingle()
 	// Each side goes on until both have met what the test is about: how the
 	// goroutines interleave is the machine's affair.
 	var broken, scheduled atomic.Bool
@@ -75,7 +75,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 // read checks what a reader may rely on while others write.
-func read(t *testing.T, c *Cache, slot int32) {
+func read(t *testing.T, c single, slot int32) {
 	need := cm(1, 1)
 	v, _ := c.Fits(slot, &need)
 	if v > NotAgent || slot < 0 && v != NotAgent {
@@ -91,7 +91,7 @@ func read(t *testing.T, c *Cache, slot int32) {
 
 // streamSide is the goroutine of the Mesos stream.
 type streamSide struct {
-	c      *Cache
+	c      single
 	random *rand.Rand
 	// live are the offers that it did not yet see end; the scheduler may have
 	// spent them.
@@ -153,7 +153,7 @@ func (s *streamSide) count(of map[string]int, ids []string) {
 
 // schedulerSide is the goroutine of the scheduling cycles.
 type schedulerSide struct {
-	c      *Cache
+	c      single
 	random *rand.Rand
 	buf    []int32
 	start  int
@@ -202,14 +202,14 @@ func (s *schedulerSide) take(t *testing.T, due []Batch) {
 		for _, id := range b.OfferIDs {
 			s.spent[id]++
 		}
-		for _, id := range b.Members {
+		for _, id := range b.IDs() {
 			s.ended[id]++
 		}
 	}
 }
 
 // settle flushes and sweeps what is left, and adds up both sides' books.
-func settle(t *testing.T, c *Cache, stream *streamSide, sched *schedulerSide) {
+func settle(t *testing.T, c single, stream *streamSide, sched *schedulerSide) {
 	t.Helper()
 	due, next := c.Flush(epoch, epoch, FlushPolicy{Drained: true})
 	sched.take(t, due)

@@ -35,7 +35,7 @@ func nameOf(prefix string, i int) string { return prefix + strconv.Itoa(i) }
 // fleet returns a cache in which slot i is agent i: 0, 3 and 4 fit 2 cpus and 2
 // of memory; 1 is short of cpu, 2 of memory, 5 has no offer, 6 is in flight, 7 is
 // no node, 8 is vacant, 9 is short of GPUs alone.
-func fleet(t testing.TB) *Cache {
+func fleet(t testing.TB) single {
 	t.Helper()
 	c := withNodes("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 	full := resources.Vector{8, 8, 8, 1000}
@@ -112,7 +112,7 @@ func TestSelect(t *testing.T) {
 		})
 	}
 	t.Run("empty cache", func(t *testing.T) {
-		if sel := NewCache("web").Select(cm(1, 1), 5, 5, nil); len(sel.Slots) != 0 || sel.More || sel.Next != 0 {
+		if sel := newSingle().Select(cm(1, 1), 5, 5, nil); len(sel.Slots) != 0 || sel.More || sel.Next != 0 {
 			t.Errorf("Select = %+v, want nothing", sel)
 		}
 	})
@@ -179,8 +179,9 @@ func TestFits(t *testing.T) {
 // neither fail nor see an agent that was never there.
 func TestColumnsGrowUnderReaders(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	var current atomic.Pointer[Cache]
-	current.Store(NewCache("web"))
+	var current atomic.Pointer[single]
+	first := newSingle()
+	current.Store(&first)
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 3 {
@@ -191,7 +192,7 @@ func TestColumnsGrowUnderReaders(t *testing.T) {
 					return
 				default:
 				}
-				if err := readGrowing(current.Load()); err != nil {
+				if err := readGrowing(*current.Load()); err != nil {
 					t.Error(err)
 					return
 				}
@@ -200,8 +201,8 @@ func TestColumnsGrowUnderReaders(t *testing.T) {
 	}
 	const rounds, agents = 200, 300
 	for range rounds {
-		c := NewCache("web")
-		current.Store(c)
+		c := newSingle()
+		current.Store(&c)
 		for i := range agents {
 			agent := nameOf("a", i)
 			c.AddAgent(agent, agent)
@@ -219,7 +220,7 @@ func TestColumnsGrowUnderReaders(t *testing.T) {
 }
 
 // readGrowing reads a cache that only grows until it stops growing.
-func readGrowing(c *Cache) error {
+func readGrowing(c single) error {
 	need := cm(1, 1)
 	var buf []int32
 	for most := 0; ; {
