@@ -73,7 +73,8 @@ type auditor struct {
 func (a *auditor) registry() error {
 	names := *a.c.names.Load()
 	known, vacant := 0, 0
-	for i, agent := range a.c.agents {
+	for i := range a.c.agents {
+		agent := a.c.agent(int32(i))
 		name := ""
 		if at := names[i].Load(); at != nil {
 			name = *at
@@ -108,7 +109,7 @@ func (a *auditor) role(r *Role) error {
 	open := 0
 	for i, s := range r.slots {
 		state, free := slotVacant, resources.Vector{}
-		if agent := a.c.agents[i]; agent != nil {
+		if agent := a.c.agent(int32(i)); agent != nil {
 			state = a.state(s, agent)
 			if s != nil {
 				var err error
@@ -175,7 +176,7 @@ func (a *auditor) slot(r *Role, i int32, s *slot) (free resources.Vector, err er
 			return free, fmt.Errorf("offer %s is found at %v", h.id, at)
 		}
 		offered.add(nil, h.unreserved)
-		for _, p := range h.special {
+		for _, p := range h.special() {
 			offered.add(p.Flavour, p.Bundle)
 		}
 		a.total = a.total.Add(h.total())
@@ -198,22 +199,22 @@ func (a *auditor) slot(r *Role, i int32, s *slot) (free resources.Vector, err er
 
 // pools compares the pools with the books.
 func (a *auditor) pools(i int32, s *slot, offered, reserved books) (free resources.Vector, err error) {
-	if err := auditPool(&s.unreserved, offered, reserved); err != nil {
+	if err := auditPool(nil, &s.unreserved, offered, reserved); err != nil {
 		return free, err
 	}
-	free = s.unreserved.free.Vector.Sub(a.c.agents[i].withheld).Max(resources.Vector{})
+	free = s.unreserved.Vector.Sub(a.c.agents[i].withheld).Max(resources.Vector{})
 	listed := 1
 	for j := range s.special {
 		p := &s.special[j]
-		if err := auditPool(p, offered, reserved); err != nil {
+		if err := auditPool(p.flavour, &p.free, offered, reserved); err != nil {
 			return free, err
 		}
 		owner, usable := a.c.cfg.Classify(p.flavour)
 		if p.flavour.IsRevocable() {
 			owner, usable = "", true
 		}
-		if p.owner != owner || p.usable != usable || p.offered.IsZero() || p.flavour == nil {
-			return free, fmt.Errorf("pool of %s: owner %q, usable %t, offered %s", p.flavour, p.owner, p.usable, p.offered)
+		if p.owner != owner || p.usable != usable || p.offers != portions(s, p.flavour) || p.offers == 0 {
+			return free, fmt.Errorf("pool of %s: owner %q, usable %t, %d portions", p.flavour, p.owner, p.usable, p.offers)
 		}
 		if usable && owner == "" && !p.flavour.IsRevocable() {
 			free = free.Add(p.free.Vector)
@@ -234,16 +235,28 @@ func (a *auditor) pools(i int32, s *slot, offered, reserved books) (free resourc
 	return free, nil
 }
 
-func auditPool(p *pool, offered, reserved books) error {
-	has, _ := offered.find(p.flavour)
-	taken, _ := reserved.find(p.flavour)
+func auditPool(flavour *resources.Flavour, free *resources.Bundle, offered, reserved books) error {
+	has, _ := offered.find(flavour)
+	taken, _ := reserved.find(flavour)
 	if !taken.Fits(&has) {
-		return fmt.Errorf("%s: over-committed: offered %s, reserved %s", p.flavour, has, taken)
+		return fmt.Errorf("%s: over-committed: offered %s, reserved %s", flavour, has, taken)
 	}
-	if rest := has.Sub(taken); !p.offered.Equal(&has) || !p.free.Equal(&rest) {
-		return fmt.Errorf("%s: offered %s and reserved %s are booked as offered %s and free %s", p.flavour, has, taken, p.offered, p.free)
+	if rest := has.Sub(taken); !free.Equal(&rest) {
+		return fmt.Errorf("%s: offered %s and reserved %s leave %s free", flavour, has, taken, free)
 	}
 	return nil
+}
+
+// portions counts the portions of a flavour that the slot's offers have.
+func portions(s *slot, flavour *resources.Flavour) (n int) {
+	for i := range s.offers {
+		for _, p := range s.offers[i].special() {
+			if p.Flavour.Equal(flavour) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // books are sums by flavour.

@@ -54,8 +54,8 @@ type Cache struct {
 	maintained atomic.Bool
 
 	mu sync.Mutex
-	// agents by slot; nil where vacant. vacant lists slots for reuse.
-	agents  []*agent
+	// agents by slot. vacant lists slots for reuse.
+	agents  []agent
 	vacant  []int32
 	byAgent map[string]int32
 	byOffer map[string]place
@@ -158,18 +158,18 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	}
 	i := c.slotOf(o.AgentID, o.Hostname)
 	r := c.role(o.Role)
-	h := held{id: o.ID, unreserved: o.Unreserved, special: o.Special, since: now, unavailable: o.UnavailableAt}
-	total := h.total()
-	if total[resources.GPU] > 0 {
-		c.setGPUs(i)
-	}
 	s := r.slots[i]
 	if s == nil {
 		s = &slot{}
 		r.slots[i] = s
 	}
-	s.offers = append(s.offers, h)
-	s.enter(&h, c.cfg.Classify)
+	s.offers = append(s.offers, hold(o, now))
+	h := &s.offers[len(s.offers)-1]
+	total := h.total()
+	if total[resources.GPU] > 0 {
+		c.setGPUs(i)
+	}
+	s.enter(h, c.cfg.Classify)
 	s.inFlight, s.declined = false, resources.Vector{}
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
@@ -186,7 +186,7 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 func (c *Cache) Owner(slot int32) (agentID, node string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if slot < 0 || int(slot) >= len(c.agents) || c.agents[slot] == nil {
+	if slot < 0 || int(slot) >= len(c.agents) {
 		return "", ""
 	}
 	return c.agents[slot].id, c.agents[slot].node
@@ -236,7 +236,7 @@ func (c *Cache) HasGPUs(agentID string) {
 }
 
 func (c *Cache) setGPUs(i int32) {
-	if a := c.agents[i]; !a.gpus {
+	if a := &c.agents[i]; !a.gpus {
 		a.gpus = true
 		c.publish(i)
 	}
@@ -320,8 +320,8 @@ func (c *Cache) Reset() (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.maintained.Store(false)
-	for i, a := range c.agents {
-		if a != nil {
+	for i := range c.agents {
+		if c.agents[i].known {
 			broken = append(broken, c.drop(int32(i))...)
 		}
 	}
@@ -344,10 +344,19 @@ func (c *Cache) Release(id string) bool {
 	return true
 }
 
+// agent returns the agent of a slot that there is, nil if that is vacant. The lock
+// is held, and the agent is good only as long.
+func (c *Cache) agent(i int32) *agent {
+	if a := &c.agents[i]; a.known {
+		return a
+	}
+	return nil
+}
+
 // slotOf finds or makes the slot of an agent. The lock is held.
 func (c *Cache) slotOf(agentID, hostname string) int32 {
 	if i, ok := c.byAgent[agentID]; ok {
-		if a := c.agents[i]; a.hostname == "" {
+		if a := &c.agents[i]; a.hostname == "" {
 			a.hostname = hostname
 		}
 		return i
@@ -357,13 +366,13 @@ func (c *Cache) slotOf(agentID, hostname string) int32 {
 		i, c.vacant = c.vacant[n-1], c.vacant[:n-1]
 	} else {
 		i = int32(len(c.agents))
-		c.agents = append(c.agents, nil)
+		c.agents = append(c.agents, agent{})
 		if names := *c.names.Load(); len(c.agents) > len(names) {
 			c.grow(names)
 		}
 		c.each(func(r *Role) { r.append(len(c.agents)) })
 	}
-	c.agents[i] = &agent{id: agentID, hostname: hostname}
+	c.agents[i] = agent{id: agentID, hostname: hostname, known: true}
 	c.byAgent[agentID] = i
 	c.publish(i)
 	return i
@@ -386,13 +395,13 @@ func (c *Cache) drop(i int32) (broken []string) {
 		if s == nil {
 			return
 		}
-		for _, h := range s.offers {
-			delete(c.byOffer, h.id)
-			c.total = c.total.Sub(h.total())
+		for n := range s.offers {
+			delete(c.byOffer, s.offers[n].id)
+			c.total = c.total.Sub(s.offers[n].total())
 		}
-		for _, m := range s.members {
-			delete(c.byMember, m.id)
-			broken = append(broken, m.id)
+		for n := range s.members {
+			delete(c.byMember, s.members[n].id)
+			broken = append(broken, s.members[n].id)
 		}
 		if len(s.members) > 0 {
 			r.waiting.Add(-int32(len(s.members)))
@@ -401,7 +410,7 @@ func (c *Cache) drop(i int32) (broken []string) {
 		r.slots[i] = nil
 	})
 	delete(c.byAgent, c.agents[i].id)
-	c.agents[i] = nil
+	c.agents[i] = agent{}
 	c.vacant = append(c.vacant, i)
 	c.publish(i)
 	return broken
@@ -410,12 +419,10 @@ func (c *Cache) drop(i int32) (broken []string) {
 // publish writes slot i to the columns of all roles. The lock is held.
 func (c *Cache) publish(i int32) {
 	name := &(*c.names.Load())[i]
-	a, was := c.agents[i], name.Load()
-	switch {
-	case a == nil || a.node == "":
+	switch node, was := c.agents[i].node, name.Load(); {
+	case node == "":
 		name.Store(nil)
-	case was == nil || *was != a.node:
-		node := a.node
+	case was == nil || *was != node:
 		name.Store(&node)
 	}
 	c.each(func(r *Role) { r.publish(i) })

@@ -80,7 +80,7 @@ func (r *Role) judge(slot int32, want *Want) (Verdict, string) {
 
 // judgeSlot judges a slot that there is. The lock is held.
 func (r *Role) judgeSlot(i int32, want *Want) (Verdict, string) {
-	s, a := r.slots[i], r.cache.agents[i]
+	s, a := r.slots[i], r.cache.agent(i)
 	switch {
 	case a == nil || !s.usable(a.node):
 		return NotAgent, ""
@@ -173,15 +173,24 @@ func (r *Role) FreeOf(slot int32) (Free, bool) {
 	if slot < 0 || int(slot) >= len(r.slots) {
 		return Free{}, false
 	}
-	s, a := r.slots[slot], r.cache.agents[slot]
+	s, a := r.slots[slot], r.cache.agent(slot)
 	if a == nil || s == nil || len(s.offers) == 0 || !s.usable(a.node) {
 		return Free{}, false
 	}
+	return r.free(s, a), true
+}
+
+// free returns what a slot has to give. The lock is held.
+func (r *Role) free(s *slot, a *agent) Free {
 	free := Free{All: s.freeAll(&a.withheld)}
-	if !r.cache.hides(a) {
+	switch {
+	case r.cache.hides(a):
+	case len(s.special) == 0:
+		free.Regular = free.All
+	default:
 		free.Regular = s.freeRegular(&a.withheld)
 	}
-	return free, true
+	return free
 }
 
 // Offered returns the slots that have offers of a usable node now.

@@ -90,7 +90,7 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	if slot < 0 || int(slot) >= len(r.slots) || r.slots[slot] == nil {
 		return nil, ErrNoOffer
 	}
-	s, a := r.slots[slot], c.agents[slot]
+	s, a := r.slots[slot], c.agent(slot)
 	if a == nil || len(s.offers) == 0 || !s.usable(a.node) {
 		return nil, ErrNoOffer
 	}
@@ -173,7 +173,7 @@ func (r *Role) closeBatch(i int32) {
 
 // publish writes slot i to the columns. The cache's lock is held.
 func (r *Role) publish(i int32) {
-	cols, s, a := r.cols.Load(), r.slots[i], r.cache.agents[i]
+	cols, s, a := r.cols.Load(), r.slots[i], r.cache.agent(i)
 	before, state := slotState(cols.state[i].Load()), slotOffered
 	switch {
 	case a == nil || !s.usable(a.node):

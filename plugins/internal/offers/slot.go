@@ -25,7 +25,9 @@ import (
 
 // agent is one Mesos agent: what its slots in all roles share.
 type agent struct {
+	// id is what Mesos calls it; known is false where the slot is vacant.
 	id, hostname string
+	known        bool
 	// node is the Kubernetes node of this agent, "" if there is none that is
 	// clearly its own.
 	node string
@@ -37,13 +39,14 @@ type agent struct {
 
 // slot is what one agent offered to one role.
 type slot struct {
-	offers []held
-	// unreserved and special are the sum of the offers by flavour.
-	unreserved pool
-	special    []pool
 	// members are the reservations of the open batch, in the order they joined.
-	members  []member
-	openedAt time.Time
+	members []member
+	// unreserved and special are what the open batch has left of the offers, by
+	// flavour.
+	unreserved resources.Bundle
+	special    []pool
+	offers     []held
+	openedAt   time.Time
 	// batchNode is the node that the members were promised. It differs from the
 	// agent's if that was matched anew while the batch was open.
 	batchNode string
@@ -55,18 +58,43 @@ type slot struct {
 
 // held is one offer.
 type held struct {
-	id          string
-	unreserved  resources.Bundle
+	id         string
+	unreserved resources.Bundle
+	since      time.Time
+	// rare is nil for most offers.
+	rare *rare
+}
+
+// rare is what few offers have.
+type rare struct {
 	special     []resources.Portion
-	since       time.Time
 	unavailable time.Time
+}
+
+func hold(o *Offer, now time.Time) held {
+	h := held{id: o.ID, unreserved: o.Unreserved, since: now}
+	if len(o.Special) > 0 || !o.UnavailableAt.IsZero() {
+		h.rare = &rare{o.Special, o.UnavailableAt}
+	}
+	return h
+}
+
+// special is what of the offer is reserved or revocable.
+func (h *held) special() []resources.Portion {
+	if h.rare == nil {
+		return nil
+	}
+	return h.rare.special
 }
 
 // total is all that is in the offer.
 func (h *held) total() resources.Vector {
+	if h.rare == nil {
+		return h.unreserved.Vector
+	}
 	sum := h.unreserved.Vector
-	for i := range h.special {
-		sum = sum.Add(h.special[i].Bundle.Vector)
+	for i := range h.rare.special {
+		sum = sum.Add(h.rare.special[i].Bundle.Vector)
 	}
 	return sum
 }
@@ -96,9 +124,9 @@ func (s *slot) reserved() resources.Vector {
 
 // offered is the sum of the offers.
 func (s *slot) offered() resources.Vector {
-	sum := s.unreserved.offered.Vector
-	for i := range s.special {
-		sum = sum.Add(s.special[i].offered.Vector)
+	var sum resources.Vector
+	for i := range s.offers {
+		sum = sum.Add(s.offers[i].total())
 	}
 	return sum
 }
@@ -107,9 +135,12 @@ func (s *slot) offered() resources.Vector {
 // no place any more are taken out of the batch and returned, youngest first; none
 // finds one when no offer is left.
 func (s *slot) refill(withheld *resources.Vector) (broken []string) {
-	s.unreserved.free = s.unreserved.offered
+	s.unreserved = resources.Bundle{}
 	for i := range s.special {
-		s.special[i].free = s.special[i].offered
+		s.special[i].free = resources.Bundle{}
+	}
+	for i := range s.offers {
+		s.give(&s.offers[i])
 	}
 	kept := s.members[:0]
 	for _, m := range s.members {

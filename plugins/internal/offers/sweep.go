@@ -69,27 +69,29 @@ func (r *Role) sweepPart(from int, drop func(Held) bool, ids []string) ([]string
 
 // sweepSlot sweeps slot i, which has no open batch. The lock is held.
 func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
-	s, a := r.slots[i], r.cache.agents[i]
-	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentAll: s.freeAll(&a.withheld)}
-	if !r.cache.hides(a) {
-		view.AgentFree = s.freeRegular(&a.withheld)
-	}
-	kept := s.offers[:0]
-	for _, h := range s.offers {
-		view.ID, view.Special, view.Since = h.id, h.special, h.since
+	s, a := r.slots[i], r.cache.agent(i)
+	free := r.free(s, a)
+	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentFree: free.Regular, AgentAll: free.All}
+	kept := 0
+	for n := range s.offers {
+		h := &s.offers[n]
+		view.ID, view.Special, view.Since = h.id, h.special(), h.since
 		if !drop(view) {
-			kept = append(kept, h)
+			if kept < n {
+				s.offers[kept] = *h
+			}
+			kept++
 			continue
 		}
 		ids = append(ids, h.id)
-		s.exit(&h)
+		s.exit(h)
 		r.cache.total = r.cache.total.Sub(h.total())
 		delete(r.cache.byOffer, h.id)
 	}
-	if len(kept) < len(s.offers) {
-		clear(s.offers[len(kept):])
-		s.offers = kept
-		if len(kept) == 0 {
+	if kept < len(s.offers) {
+		clear(s.offers[kept:])
+		s.offers = s.offers[:kept]
+		if kept == 0 {
 			s.declined = view.AgentAll
 		}
 		r.publish(i)

@@ -17,6 +17,7 @@ limitations under the License.
 package offers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -70,7 +71,7 @@ func (c *Cache) View() []AgentView {
 	defer c.mu.Unlock()
 	views := make([]AgentView, 0, len(c.byAgent))
 	for i, a := range c.agents {
-		if a == nil {
+		if !a.known {
 			continue
 		}
 		v := AgentView{AgentID: a.id, Hostname: a.hostname, Node: a.node, Withheld: a.withheld}
@@ -89,22 +90,36 @@ func (c *Cache) View() []AgentView {
 
 func (s *slot) view(v AgentView, role string) AgentView {
 	v.Role, v.Offered, v.Reserved, v.InFlight = role, s.offered(), s.reserved(), s.inFlight
+	var sum resources.Bundle
 	for _, h := range s.offers {
+		sum = sum.Add(h.unreserved)
+		v.Flavours = addPortions(v.Flavours, h.special())
 		v.Offers = append(v.Offers, h.id)
 		if v.HeldSince.IsZero() || h.since.Before(v.HeldSince) {
 			v.HeldSince = h.since
 		}
 	}
-	if b := s.unreserved.offered; !b.Plain() {
-		v.Flavours = append(v.Flavours, resources.Portion{Bundle: resources.Bundle{Ports: b.Ports, Scalars: b.Scalars}})
-	}
-	for i := range s.special {
-		v.Flavours = append(v.Flavours, resources.Portion{Flavour: s.special[i].flavour, Bundle: s.special[i].offered})
+	if !sum.Plain() {
+		sum.Vector = resources.Vector{}
+		v.Flavours = append([]resources.Portion{{Bundle: sum}}, v.Flavours...)
 	}
 	for i := range s.members {
 		v.Batch = append(v.Batch, s.members[i].id)
 	}
 	return v
+}
+
+// addPortions returns the sum of the portions, one of each flavour.
+func addPortions(sum, more []resources.Portion) []resources.Portion {
+	for _, p := range more {
+		at := slices.IndexFunc(sum, func(of resources.Portion) bool { return of.Flavour.Equal(p.Flavour) })
+		if at < 0 {
+			sum = append(sum, p)
+			continue
+		}
+		sum[at].Bundle = sum[at].Bundle.Add(p.Bundle)
+	}
+	return sum
 }
 
 // AnyUnavailable tells, without a lock, whether UnavailableAt is worth asking: it
@@ -124,8 +139,8 @@ func (c *Cache) UnavailableAt(slot int32) (at time.Time) {
 			return
 		}
 		for _, h := range r.slots[slot].offers {
-			if !h.unavailable.IsZero() && (at.IsZero() || h.unavailable.Before(at)) {
-				at = h.unavailable
+			if h.rare != nil && !h.rare.unavailable.IsZero() && (at.IsZero() || h.rare.unavailable.Before(at)) {
+				at = h.rare.unavailable
 			}
 		}
 	})

@@ -80,15 +80,17 @@ const (
 	reservedPrefix  = "reserved "
 )
 
-// pool is what a slot has of one flavour.
+// pool is what a slot has of one flavour that is not plain.
 type pool struct {
 	flavour *resources.Flavour
 	// owner is the only one who may use it, "" if every pod may; usable is false for
 	// the reservations of others than us.
 	owner  string
 	usable bool
-	// offered is the sum of the offers, free what the open batch has left of it.
-	offered, free resources.Bundle
+	// offers counts the portions of it that are offered, free is what the open batch
+	// has left of their sum.
+	offers int
+	free   resources.Bundle
 }
 
 // common tells whether every pod may use the pool.
@@ -131,8 +133,8 @@ func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion 
 		}
 	}
 	unreserved := func() {
-		free := s.unreserved.free
-		free.Vector = free.Vector.Sub(*withheld)
+		free := s.unreserved
+		free.Vector = s.freeUnreserved(withheld)
 		list = append(list, resources.Portion{Bundle: free})
 	}
 	if w.Reserve != nil || w.Order == UnreservedFirst {
@@ -162,43 +164,52 @@ func (s *slot) revocable() resources.Bundle {
 	return resources.Bundle{}
 }
 
-// book takes parts out of the pools, or puts them back.
+// book takes a member's parts out of the pools, or puts them back.
 func (s *slot) book(m *member, take bool) {
 	if m.parts == nil {
-		s.unreserved.book(&m.want.Need, take)
+		book(&s.unreserved, &m.want.Need, take)
 		return
 	}
 	for i := range m.parts {
-		s.poolOf(m.parts[i].Flavour).book(&m.parts[i].Bundle, take)
+		free := &s.unreserved
+		if p := s.poolOf(m.parts[i].Flavour); p != nil {
+			free = &p.free
+		}
+		book(free, &m.parts[i].Bundle, take)
 	}
 }
 
-func (p *pool) book(b *resources.Bundle, take bool) {
-	if take {
-		p.free = p.free.Sub(*b)
-	} else {
-		p.free = p.free.Add(*b)
+func book(free, b *resources.Bundle, take bool) {
+	switch {
+	case take && b.Plain():
+		free.Vector = free.Vector.Sub(b.Vector)
+	case take:
+		*free = free.Sub(*b)
+	case b.Plain():
+		free.Vector = free.Vector.Add(b.Vector)
+	default:
+		*free = free.Add(*b)
 	}
 }
 
-// poolOf returns the pool of a flavour that was offered. All that is revocable is
-// one pool.
+// poolOf returns the pool of a flavour, nil for the plain one. All that is revocable
+// is one pool.
 func (s *slot) poolOf(flavour *resources.Flavour) *pool {
 	for i := range s.special {
 		if of := s.special[i].flavour; of.Equal(flavour) || of.IsRevocable() && flavour.IsRevocable() {
 			return &s.special[i]
 		}
 	}
-	return &s.unreserved
+	return nil
 }
 
 // enter adds an offer to the pools.
 func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, usable bool)) {
-	s.unreserved.enter(&h.unreserved)
-	for i := range h.special {
-		flavour := h.special[i].Flavour
+	special := h.special()
+	for i := range special {
+		flavour := special[i].Flavour
 		p := s.poolOf(flavour)
-		if p == &s.unreserved && flavour != nil {
+		if p == nil && flavour != nil {
 			made := pool{flavour: flavour, usable: true}
 			if !flavour.IsRevocable() {
 				made.owner, made.usable = classify(flavour)
@@ -206,34 +217,51 @@ func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, u
 			s.special = append(s.special, made)
 			p = &s.special[len(s.special)-1]
 		}
-		p.enter(&h.special[i].Bundle)
+		if p != nil {
+			p.offers++
+		}
 	}
+	s.give(h)
 }
 
-func (p *pool) enter(b *resources.Bundle) {
-	p.offered, p.free = p.offered.Add(*b), p.free.Add(*b)
+// give adds what is in an offer to the pools, which there are.
+func (s *slot) give(h *held) {
+	book(&s.unreserved, &h.unreserved, false)
+	special := h.special()
+	for i := range special {
+		free := &s.unreserved
+		if p := s.poolOf(special[i].Flavour); p != nil {
+			free = &p.free
+		}
+		book(free, &special[i].Bundle, false)
+	}
 }
 
 // exit takes an offer out of the pools. It reports whether no member needs anything
 // of it; if one does, the pools are wrong until the next refill.
 func (s *slot) exit(h *held) (spare bool) {
-	spare = s.unreserved.exit(&h.unreserved)
-	for i := range h.special {
-		spare = s.poolOf(h.special[i].Flavour).exit(&h.special[i].Bundle) && spare
+	spare = s.unreserved.Ports.Contains(h.unreserved.Ports)
+	book(&s.unreserved, &h.unreserved, true)
+	special := h.special()
+	for i := range special {
+		free := &s.unreserved
+		if p := s.poolOf(special[i].Flavour); p != nil {
+			p.offers--
+			free = &p.free
+		}
+		spare = free.Ports.Contains(special[i].Bundle.Ports) && spare
+		book(free, &special[i].Bundle, true)
+		spare = spare && !free.AnyNegative()
 	}
-	s.special = slices.DeleteFunc(s.special, func(p pool) bool { return p.offered.IsZero() })
-	return spare
-}
-
-func (p *pool) exit(b *resources.Bundle) (spare bool) {
-	spare = p.free.Ports.Contains(b.Ports)
-	p.offered, p.free = p.offered.Sub(*b), p.free.Sub(*b)
-	return spare && !p.free.AnyNegative()
+	if len(special) > 0 {
+		s.special = slices.DeleteFunc(s.special, func(p pool) bool { return p.offers == 0 })
+	}
+	return spare && !s.unreserved.AnyNegative()
 }
 
 // freeRegular is what any pod may have of the slot.
 func (s *slot) freeRegular(withheld *resources.Vector) resources.Vector {
-	free := s.unreserved.free.Vector.Sub(*withheld).Max(resources.Vector{})
+	free := s.freeUnreserved(withheld)
 	for i := range s.special {
 		if s.special[i].common() {
 			free = free.Add(s.special[i].free.Vector)
@@ -244,11 +272,18 @@ func (s *slot) freeRegular(withheld *resources.Vector) resources.Vector {
 
 // freeAll is what the slot has for whatever pods of ours.
 func (s *slot) freeAll(withheld *resources.Vector) resources.Vector {
-	free := s.unreserved.free.Vector.Sub(*withheld).Max(resources.Vector{})
+	free := s.freeUnreserved(withheld)
 	for i := range s.special {
 		if s.special[i].usable {
 			free = free.Add(s.special[i].free.Vector)
 		}
 	}
 	return free
+}
+
+func (s *slot) freeUnreserved(withheld *resources.Vector) resources.Vector {
+	if withheld.IsZero() {
+		return s.unreserved.Vector
+	}
+	return s.unreserved.Vector.Sub(*withheld).Max(resources.Vector{})
 }
