@@ -106,7 +106,7 @@ func (a *auditor) role(r *Role) error {
 		return fmt.Errorf("%d agents, %d slots, %d used, columns for %d, names for %d", n, len(r.slots), used, len(cols.state), len(names))
 	}
 	var states [numSlotStates]int32
-	open := 0
+	open, waiting := 0, 0
 	for i, s := range r.slots {
 		state, free := slotVacant, resources.Vector{}
 		if agent := a.c.agent(int32(i)); agent != nil {
@@ -117,7 +117,7 @@ func (a *auditor) role(r *Role) error {
 					return fmt.Errorf("slot %d: %w", i, err)
 				}
 				if len(s.members) > 0 {
-					open++
+					open, waiting = open+1, waiting+len(s.members)
 				}
 			}
 		} else if s != nil {
@@ -132,6 +132,9 @@ func (a *auditor) role(r *Role) error {
 		if got := r.states[state].Load(); got != states[state] {
 			return fmt.Errorf("%d slots are in state %d, %d are counted", states[state], state, got)
 		}
+	}
+	if got := r.Waiting(); got != waiting {
+		return fmt.Errorf("%d reservations wait, %d are counted", waiting, got)
 	}
 	return auditOpen(r, open)
 }
@@ -209,9 +212,9 @@ func (a *auditor) pools(i int32, s *slot, offered, reserved books) (free resourc
 		if err := auditPool(p.flavour, &p.free, offered, reserved); err != nil {
 			return free, err
 		}
-		owner, usable := a.c.cfg.Classify(p.flavour)
-		if p.flavour.IsRevocable() {
-			owner, usable = "", true
+		owner, usable := "", true
+		if !p.flavour.IsRevocable() {
+			owner, usable = a.c.cfg.Classify(p.flavour)
 		}
 		if p.owner != owner || p.usable != usable || p.offers != portions(s, p.flavour) || p.offers == 0 {
 			return free, fmt.Errorf("pool of %s: owner %q, usable %t, %d portions", p.flavour, p.owner, p.usable, p.offers)

@@ -30,9 +30,10 @@ import (
 type Config struct {
 	// KeepGPUs keeps agents that have GPUs for pods that need some.
 	KeepGPUs bool
-	// Classify tells of a reservation whose it is: usable by nobody of ours, by one
-	// owner, or (owner "") by every pod of the role. Nil makes those without labels
-	// usable by every pod and the others by nobody.
+	// Classify tells of a reserved flavour whose it is: usable by nobody of ours, by
+	// one owner, or (owner "") by every pod of the role. Nil makes those without labels
+	// usable by every pod and the others by nobody. It is called under the lock, must
+	// not call the cache and must always say the same of a flavour.
 	Classify func(*resources.Flavour) (owner string, usable bool)
 }
 

@@ -33,8 +33,8 @@ type Selection struct {
 	Next int
 	// NoOffer, InFlight, Kept and Short count the nodes that do not fit, by why: no
 	// offer, offers just spent, offers kept for pods that need GPUs, or a resource
-	// that is short (as a rule the first). Lacks counts those short of what is no
-	// Kind. They are not counted if More is set.
+	// that is short (as a rule the first). Lacks counts those short of what is no Kind,
+	// such as ports, by ShortError.Lacks. They are not counted if More is set.
 	NoOffer, InFlight, Kept int
 	Short                   [resources.NumKinds]int
 	Lacks                   map[string]int
@@ -42,7 +42,8 @@ type Selection struct {
 
 // Select looks, starting at slot start, for slots that the want fits, and stops
 // after limit of them (0: no limit). It appends to buf[:0]. For ordinary wants it
-// scans the columns and takes no lock; see the package comment.
+// scans the columns and takes no lock; see the package comment. Slots on which a pod
+// that may ride would have to are looked for only if it fits no other.
 func (r *Role) Select(want *Want, start, limit int, buf []int32) Selection {
 	if !want.plain() {
 		return r.search(want, start, limit, buf)
@@ -168,8 +169,9 @@ func (sc *scan) take(i int) (full bool) {
 }
 
 // Count returns about how many slots the want fits: those that lack less than
-// 1 MiB or 0.2 % of it count, too, unless disk is needed. Like Select it does not
-// say which, and so costs less where many fit.
+// 1 MiB or 0.2 % of it count, too, unless disk is needed; those do not where a pod
+// that may ride would have to. It does not say which, and so costs less than Select
+// where many fit.
 func (r *Role) Count(want *Want) (fitting int) {
 	if !want.plain() {
 		return len(r.search(want, 0, 0, nil).Slots)
