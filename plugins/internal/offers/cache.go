@@ -284,7 +284,10 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 		return nil
 	}
 	s := at.role.slots[at.slot]
-	n := slices.IndexFunc(s.offers, func(h held) bool { return h.id == offerID })
+	n := 0
+	for s.offers[n].id != offerID {
+		n++
+	}
 	h := s.offers[n]
 	s.offers = slices.Delete(s.offers, n, n+1)
 	delete(c.byOffer, offerID)

@@ -103,38 +103,42 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	if c.kept(a, want) {
 		return nil, ErrKept
 	}
-	m := member{id: id, want: *want}
-	simple := len(s.special) == 0 && want.plain()
+	simple, free := len(s.special) == 0 && want.plain(), s.freeRegular(&a.withheld)
+	var parts []resources.Portion
 	if simple {
-		free := s.freeRegular(&a.withheld)
 		if kind, short := want.Need.Vector.FirstShort(free); short {
 			return nil, &ShortError{Lacks: kind.String(), Need: want.Need, Free: free}
 		}
 	} else {
-		parts, short := s.split(want, &a.withheld)
-		if short != "" {
-			return nil, &ShortError{Lacks: short, Need: want.Need, Free: s.freeRegular(&a.withheld)}
+		var short string
+		if parts, short = s.split(want, &a.withheld); short != "" {
+			return nil, &ShortError{Lacks: short, Need: want.Need, Free: free}
 		}
-		m.parts = parts
 	}
-	if len(s.members) == 0 {
-		s.openedAt, s.batchNode = now, a.node
-		r.open = append(r.open, slot)
-	}
-	s.book(&m, true)
-	s.members = append(s.members, m)
-	c.byMember[id] = place{r, slot}
-	r.waiting.Add(1)
-	free := s.freeRegular(&a.withheld)
-	if simple && !c.hides(a) {
-		r.cols.Load().take(slot, &free, &want.Need.Vector)
-	} else {
+	m := r.join(slot, id, want, parts, now)
+	if !simple {
 		r.publish(slot)
+		return m.asked(), nil
 	}
-	if simple {
-		return nil, nil
+	free = free.Sub(want.Need.Vector)
+	r.cols.Load().take(slot, &free, &want.Need.Vector)
+	return nil, nil
+}
+
+// join adds a member, which takes these parts, to slot i's batch. The cache's lock is
+// held; the member is good only as long.
+func (r *Role) join(i int32, id string, want *Want, parts []resources.Portion, now time.Time) *member {
+	s := r.slots[i]
+	if len(s.members) == 0 {
+		s.openedAt, s.batchNode = now, r.cache.agents[i].node
+		r.open = append(r.open, i)
 	}
-	return m.asked(), nil
+	s.members = append(s.members, member{id: id, want: *want, parts: parts})
+	m := &s.members[len(s.members)-1]
+	s.book(m, true)
+	r.cache.byMember[id] = place{r, i}
+	r.waiting.Add(1)
+	return m
 }
 
 // kept tells whether the agent is kept from the want.
@@ -156,7 +160,10 @@ func (r *Role) append(n int) {
 // leave takes a member out of slot i's batch. The cache's lock is held.
 func (r *Role) leave(i int32, id string) {
 	s := r.slots[i]
-	at := slices.IndexFunc(s.members, func(m member) bool { return m.id == id })
+	at := 0
+	for s.members[at].id != id {
+		at++
+	}
 	s.book(&s.members[at], false)
 	s.members = slices.Delete(s.members, at, at+1)
 	r.waiting.Add(-1)
