@@ -1,0 +1,480 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package offers
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+)
+
+// mixedRun drives a cache of two roles and all flavours with the operations that a
+// script of bytes spells, and has the ledger judge what comes out. The end of the
+// script reads as zeros.
+type mixedRun struct {
+	run
+	c *Cache
+	l *ledger
+	// reserved counts what was reserved, of what sort, to see that all sorts were.
+	reserved map[string]int
+}
+
+var mixedRoles = [2]string{"web", "ads"}
+
+func newMixedRun(script []byte) *mixedRun {
+	r := &mixedRun{run: run{script: script, now: epoch}, l: newLedger(), reserved: map[string]int{}}
+	r.c = NewCache(Config{Classify: byOwner, KeepGPUs: len(script)%2 == 0})
+	return r
+}
+
+func (r *mixedRun) agent() string { return nameOf("a", r.byte()%3) }
+
+func (r *mixedRun) role() string { return mixedRoles[r.byte()%2] }
+
+// bundle is a small amount of anything, often nothing but cpu and memory.
+func (r *mixedRun) bundle() (b resources.Bundle) {
+	b.Vector = r.amount()
+	if n := r.byte() % 8; n > 5 {
+		b.Scalars = resources.Scalars{{Name: "fpga", Milli: int64(n - 5)}}
+	}
+	return b
+}
+
+func (r *mixedRun) step() error {
+	switch r.byte() % 20 {
+	case 0, 1, 2, 3:
+		return r.add()
+	case 4, 5, 6, 7, 8, 9:
+		return r.reserve()
+	case 10:
+		return r.release()
+	case 11, 12:
+		return r.rescind()
+	case 13:
+		return r.flush()
+	case 14:
+		return r.sweep()
+	case 15, 16:
+		agent := r.agent()
+		r.c.AddAgent(agent, agent+".example")
+		r.c.SetNode(agent, r.node(agent))
+	case 17:
+		if b := r.byte(); b >= 192 {
+			return r.forget(b)
+		}
+		r.c.Landed(r.agent(), r.role())
+		r.c.Drop(r.role())
+	case 18:
+		if r.byte()%4 == 0 {
+			r.c.HasGPUs(r.agent())
+		}
+		r.c.Withhold(r.agent(), [2]resources.Vector{{}, r.amount()}[r.byte()%2])
+	default:
+		return r.add()
+	}
+	return nil
+}
+
+func (r *mixedRun) node(agent string) string {
+	switch r.byte() % 16 {
+	case 0:
+		return ""
+	case 1:
+		return "other"
+	}
+	return nodeOf(agent)
+}
+
+func (r *mixedRun) release() error {
+	id := r.known(r.pods)
+	if open := r.l.open(r.agent(), r.role()); len(open) > 0 && r.byte()%4 > 0 {
+		id = open[r.byte()%len(open)]
+	}
+	p := r.l.pods[id]
+	open := p != nil && p.ended == ""
+	if r.c.Release(id) != open {
+		return fmt.Errorf("Release(%s) = %t of %+v", id, !open, p)
+	}
+	if open {
+		return r.l.endPod(id, "released")
+	}
+	return nil
+}
+
+// add makes an offer of several flavours; each has ports of its own.
+func (r *mixedRun) add() error {
+	agent, n := r.agent(), len(r.offers)
+	o := offerOf(nameOf("o", n), agent, resources.Vector{})
+	o.Role = r.role()
+	r.offers = append(r.offers, o.ID)
+	first := uint64(8 * n)
+	ports := func() (list resources.Ranges) {
+		list = resources.NewRanges(resources.Range{Begin: first, End: first + 1})
+		first += 2
+		return list
+	}
+	o.Unreserved = r.bundle().Add(r.bundle())
+	which := r.byte()
+	if which%2 == 0 {
+		o.Unreserved.Ports = ports()
+	}
+	for bit, f := range []*resources.Flavour{static, mine, riding, dynamic, yours, foreign} {
+		if which>>(bit+1)&1 == 0 {
+			continue
+		}
+		p := resources.Portion{Flavour: f, Bundle: r.bundle().Add(r.bundle())}
+		if bit < 3 {
+			p.Bundle.Ports = ports()
+		}
+		// A master sends each flavour anew.
+		if again := *f; r.byte()%2 == 0 && f != riding {
+			p.Flavour = &again
+		}
+		o.Special = append(o.Special, p)
+	}
+	if _, added := r.c.Add(o, r.now); !added {
+		return fmt.Errorf("Add(%s) took a new offer for known", o.ID)
+	}
+	if _, added := r.c.Add(o, r.now); added {
+		return fmt.Errorf("Add(%s) took a known offer for new", o.ID)
+	}
+	r.l.add(o)
+	if _, node := r.c.Owner(slotOf(r.c, agent)); node == "" {
+		r.c.SetNode(agent, r.node(agent))
+	}
+	return nil
+}
+
+func slotOf(c *Cache, agent string) int32 {
+	i, _ := c.Slot(agent)
+	return i
+}
+
+// want asks for anything in any way; ports are of those that the agent has.
+func (r *mixedRun) want(agent, role string) *Want {
+	w := &Want{Need: r.bundle()}
+	b := r.byte()
+	w.Order = [4]Order{ReservedFirst, ReservedFirst, UnreservedFirst, ReservedOnly}[b%4]
+	w.Revocable = [4]Revocable{RevocableNever, RevocableNever, RevocableAllowed, RevocableRequired}[b/4%4]
+	w.Owner = [4]string{"", "", "web-0", "web-1"}[b/16%4]
+	if b >= 192 {
+		w.Reserve = [2]*resources.Flavour{sticky("web-0"), sticky("web-9")}[r.byte()%2]
+	}
+	if ids := r.l.held(agent, role); r.byte()%3 == 0 && len(ids) > 0 {
+		has := r.l.offers[ids[r.byte()%len(ids)]].has
+		if ports := has[r.byte()%len(has)].Bundle.Ports; len(ports) > 0 {
+			first := ports[0].Begin + uint64(r.byte()%2)
+			w.Need.Ports = resources.NewRanges(resources.Range{Begin: first, End: first + uint64(r.byte()%2)})
+		}
+	}
+	return w
+}
+
+func (r *mixedRun) reserve() error {
+	agent, role := r.agent(), r.role()
+	id, want := r.id("p", &r.pods), r.want(agent, role)
+	slot, known := r.c.Slot(agent)
+	if !known {
+		return nil
+	}
+	of := r.c.Role(role)
+	expected, lacks := r.oracle(of, slot, want)
+	if v, what := of.Fits(slot, want); v != expected || v == ShortOf && what == "" {
+		return fmt.Errorf("Fits(%s, %s, %+v) = %d, %q, want %d", agent, role, want, v, what, expected)
+	}
+	if err := selects(of, slot, want, expected); err != nil {
+		return err
+	}
+	p := r.l.pods[id]
+	_, err := of.Reserve(slot, id, want, r.now)
+	var short *ShortError
+	switch {
+	case p != nil && p.ended == "" && expected != NotAgent && expected != NoOffer && expected != InFlight:
+		if err == nil {
+			return fmt.Errorf("%s is reserved twice", id)
+		}
+	case expected == Fitting && err == nil:
+		r.l.joined++
+		r.l.pods[id] = &ledgerPod{id: id, agent: agent, role: role, want: *want, order: r.l.joined}
+		r.count(want)
+	case expected == ShortOf && errors.As(err, &short) && short.Lacks != "" && lacks:
+	case expected == Kept && errors.Is(err, ErrKept):
+	case expected != Fitting && expected != ShortOf && expected != Kept && errors.Is(err, ErrNoOffer):
+	default:
+		return fmt.Errorf("Reserve(%s, %s, %s, %+v) = %v, but Fits says %d", agent, role, id, want, err, expected)
+	}
+	return nil
+}
+
+func (r *mixedRun) count(w *Want) {
+	for _, sort := range []struct {
+		name string
+		is   bool
+	}{
+		{"plain", w.plain()}, {"ports", len(w.Need.Ports) > 0}, {"scalars", len(w.Need.Scalars) > 0}, {"gpus", w.Need.Vector[resources.GPU] > 0},
+		{"riding", w.Revocable == RevocableRequired}, {"may ride", w.Revocable == RevocableAllowed}, {"reserved only", w.Order == ReservedOnly},
+		{"owner", w.Owner != ""}, {"reserving", w.Reserve != nil}, {"owner reserving", w.Owner != "" && w.Reserve != nil},
+	} {
+		if sort.is {
+			r.reserved[sort.name]++
+		}
+	}
+}
+
+// selects checks that Select tells the same of a slot as Fits.
+func selects(of *Role, slot int32, want *Want, expected Verdict) error {
+	sel := of.Select(want, 0, 0, nil)
+	found := slices.Contains(sel.Slots, slot)
+	// Who may ride is shown where he need not, if there is such a place.
+	elsewhere := want.Revocable == RevocableAllowed && len(sel.Slots) > 0
+	if found != (expected == Fitting) && (found || !elsewhere) {
+		return fmt.Errorf("Select(%+v) = %v, but of slot %d Fits says %d", want, sel.Slots, slot, expected)
+	}
+	if part := of.Select(want, int(slot), 1, nil); len(part.Slots) != min(1, len(sel.Slots)) || part.More && part.NoOffer+part.InFlight+part.Kept+len(part.Lacks) > 0 {
+		return fmt.Errorf("Select of one from %d = %+v, of all %v", slot, part, sel.Slots)
+	}
+	return nil
+}
+
+// oracle judges a want by what the audited books have left, name by name.
+func (r *mixedRun) oracle(of *Role, slot int32, w *Want) (v Verdict, lacks bool) {
+	c := r.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, s := c.agent(slot), of.slots[slot]
+	switch {
+	case a == nil || a.node == "" || s != nil && len(s.members) > 0 && s.batchNode != a.node:
+		return NotAgent, false
+	case s == nil || len(s.offers) == 0 && !s.inFlight:
+		return NoOffer, false
+	case len(s.offers) == 0:
+		return InFlight, false
+	case c.cfg.KeepGPUs && a.gpus && w.Need.Vector[resources.GPU] == 0:
+		return Kept, false
+	}
+	regular, revocable := resources.Bundle{}, resources.Bundle{}
+	for i := range s.special {
+		switch p := &s.special[i]; {
+		case p.flavour.IsRevocable():
+			revocable = revocable.Add(p.free)
+		case p.usable && p.owner != "" && p.owner == w.Owner, p.usable && p.owner == "" && w.Reserve == nil:
+			regular = regular.Add(p.free)
+		}
+	}
+	if w.Reserve != nil || w.Order != ReservedOnly {
+		left := s.unreserved
+		left.Vector = left.Vector.Sub(a.withheld).Max(resources.Vector{})
+		regular = regular.Add(left)
+	}
+	if w.Revocable != RevocableRequired && w.Need.Fits(&regular) || w.Revocable != RevocableNever && rides(&w.Need, &revocable, &regular) {
+		return Fitting, false
+	}
+	return ShortOf, true
+}
+
+// rides tells whether every name is there in one kind, cpus in the revocable one.
+func rides(need, revocable, regular *resources.Bundle) bool {
+	for k := range need.Vector {
+		if need.Vector[k] > revocable.Vector[k] && (k == int(resources.CPU) || need.Vector[k] > regular.Vector[k]) {
+			return false
+		}
+	}
+	for _, s := range need.Scalars {
+		if s.Milli > revocable.Scalars.Of(s.Name) && s.Milli > regular.Scalars.Of(s.Name) {
+			return false
+		}
+	}
+	return revocable.Ports.Contains(need.Ports) || regular.Ports.Contains(need.Ports)
+}
+
+func (r *mixedRun) rescind() error {
+	id := r.known(r.offers)
+	o := r.l.offers[id]
+	broken := r.c.Remove(id)
+	if o == nil || o.ended != "" {
+		if len(broken) > 0 {
+			return fmt.Errorf("Remove(%s) of a void offer broke %v", id, broken)
+		}
+		return nil
+	}
+	if err := r.l.endOffer(id, "rescinded"); err != nil {
+		return err
+	}
+	return r.l.broken(o.agent, o.role, broken)
+}
+
+func (r *mixedRun) flush() error {
+	b := r.byte()
+	r.now = r.now.Add(time.Duration(r.byte()) * time.Millisecond)
+	p := FlushPolicy{Linger: 5 * time.Millisecond, MaxLinger: 200 * time.Millisecond, MaxTasks: 1 + b/8%5, Drained: b >= 200, Smallest: r.amount()}
+	only := b % 4
+	due, _ := r.c.Flush(r.now, r.now.Add(-time.Duration(b%8)*time.Millisecond), func(role string) FlushPolicy {
+		if only < 2 && role != mixedRoles[only] {
+			return FlushPolicy{Linger: time.Hour, MaxLinger: time.Hour, MaxTasks: 1 << 20}
+		}
+		return p
+	})
+	for i := range due {
+		if err := r.l.spend(&due[i]); err != nil {
+			return fmt.Errorf("batch of %s for %s: %w", due[i].AgentID, due[i].Role, err)
+		}
+	}
+	return nil
+}
+
+func (r *mixedRun) sweep() error {
+	salt := r.byte()
+	var wrong error
+	ids := r.c.Sweep(func(h Held) bool {
+		if o := r.l.offers[h.ID]; o == nil || o.agent != h.AgentID || o.role != h.Role || o.ended != "" || len(r.l.open(h.AgentID, h.Role)) > 0 {
+			wrong = fmt.Errorf("Sweep shows %+v, the ledger has %+v", h, o)
+		}
+		return (int(h.ID[len(h.ID)-1])+salt)%3 == 0
+	})
+	for _, id := range ids {
+		if err := r.l.endOffer(id, "declined"); err != nil {
+			return err
+		}
+	}
+	return wrong
+}
+
+// forget removes an agent, or seldom all of them.
+func (r *mixedRun) forget(b int) error {
+	agents := []string{r.agent()}
+	var broken []string
+	if b < 224 {
+		broken = r.c.RemoveAgent(agents[0])
+	} else {
+		agents = []string{"a0", "a1", "a2"}
+		broken = r.c.Reset()
+	}
+	for _, id := range broken {
+		if p := r.l.pods[id]; p == nil || !slices.Contains(agents, p.agent) {
+			return fmt.Errorf("%s is broken with %v", id, agents)
+		}
+		if err := r.l.endPod(id, "broken"); err != nil {
+			return err
+		}
+	}
+	for _, agent := range agents {
+		for _, id := range r.l.held(agent, "") {
+			if err := r.l.endOffer(id, "void"); err != nil {
+				return err
+			}
+		}
+		if left := r.l.open(agent, ""); len(left) > 0 {
+			return fmt.Errorf("%v are not broken with %s", left, agent)
+		}
+	}
+	return nil
+}
+
+// replayMixed runs a whole script, then sends what is left, and returns the first
+// violation.
+func replayMixed(script []byte) (*mixedRun, error) {
+	r := newMixedRun(script)
+	for n := 0; !r.done(); n++ {
+		if err := r.step(); err != nil {
+			return r, fmt.Errorf("operation %d: %w", n, err)
+		}
+		if err := audit(r.c); err != nil {
+			return r, fmt.Errorf("operation %d: %w", n, err)
+		}
+	}
+	due, next := r.c.Flush(r.now, r.now, drained)
+	for i := range due {
+		if err := r.l.spend(&due[i]); err != nil {
+			return r, fmt.Errorf("last batch of %s for %s: %w", due[i].AgentID, due[i].Role, err)
+		}
+	}
+	for id, p := range r.l.pods {
+		if p.ended == "" || !next.IsZero() {
+			return r, fmt.Errorf("in the end, at %s, reservation %s is lost", next, id)
+		}
+	}
+	held, _ := r.c.Totals()
+	for _, agent := range []string{"a0", "a1", "a2"} {
+		held -= len(r.l.held(agent, ""))
+	}
+	if held != 0 {
+		return r, fmt.Errorf("in the end %d offers more are held than should be", held)
+	}
+	return r, audit(r.c)
+}
+
+func TestFlavoursAgainstLedger(t *testing.T) {
+	runs := 150
+	if testing.Short() {
+		runs = 40
+	}
+	reserved := map[string]int{}
+	ends := map[string]int{}
+	for seed := range runs {
+		random := rand.New(rand.NewPCG(uint64(seed), 1))
+		script := make([]byte, 500+random.IntN(3000))
+		for i := range script {
+			script[i] = byte(random.Uint32())
+		}
+		r, err := replayMixed(script)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for sort, n := range r.reserved {
+			reserved[sort] += n
+		}
+		for _, p := range r.l.pods {
+			ends[p.ended]++
+		}
+	}
+	// The scripts must have met what the test is about.
+	for _, sort := range []string{"plain", "ports", "scalars", "gpus", "riding", "may ride", "reserved only", "owner", "reserving", "owner reserving"} {
+		if reserved[sort] < runs {
+			t.Errorf("%d %s wants were reserved in %d runs", reserved[sort], sort, runs)
+		}
+	}
+	for _, end := range []string{"sent", "broken", "released"} {
+		if ends[end] < runs {
+			t.Errorf("%d reservations were %s in %d runs", ends[end], end, runs)
+		}
+	}
+}
+
+// FuzzFlavours looks for a sequence of operations after which a batch asks for what
+// was not offered, or the books do not balance.
+func FuzzFlavours(f *testing.F) {
+	node, offer := []byte{15, 0, 1}, []byte{0, 0, 0, 0xff, 7, 0xff, 0xff, 7, 0, 0xff, 7, 1, 0xff, 7, 0xff, 7, 0, 0xff, 7, 1, 0xff, 7, 0}
+	reserve := func(how byte) []byte { return []byte{4, 0, 0, 0, 0x15, 0, how, 0, 0, 0, 0, 1} }
+	for _, how := range []byte{0, 3, 8, 12, 32, 48, 128 + 32, 192, 255} {
+		for _, end := range [][]byte{{10, 0}, {11, 0}, {13, 255, 0, 0}, {14, 0}, {17, 192, 0}, {17, 255, 0}, {17, 0, 0, 0, 0, 0}, {18, 0, 0, 0xff, 1}} {
+			f.Add(slices.Concat(node, offer, reserve(how), offer, reserve(how), end, node, reserve(how)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 4096 {
+			script = script[:4096]
+		}
+		if _, err := replayMixed(script); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
