@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -414,6 +415,38 @@ func TestInternerIsBounded(t *testing.T) {
 	}
 	if long := bytes.Repeat([]byte("x"), maxInternedBytes+1); i.intern(long) != string(long) || len(i.known) > 3 {
 		t.Error("a long string was kept or changed")
+	}
+}
+
+// TestStackInPieces: protobuf allows the elements of a list to come apart.
+func TestStackInPieces(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 50 {
+		stack := append(randomStack(rng), randomStack(rng)...)
+		r := scalarOf("cpus", 2)
+		r.Reservations = stack[1:]
+		rest, err := r.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := realisticOffer(1)
+		offer, err := o.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		offer = protowire.AppendTag(offer, fieldOfferResources, protowire.BytesType)
+		offer = protowire.AppendBytes(offer, append([]byte(wireOf(stack[:1])), rest...))
+		message := protowire.AppendBytes(protowire.AppendTag(nil, fieldOffersOffers, protowire.BytesType), offer)
+		list, left, err := newOfferDecoder().decode(message)
+		var generated mesosv1.Offer
+		if err != nil || left.count != 0 || len(list) != 1 || generated.Unmarshal(offer) != nil {
+			t.Fatal(list, left, err)
+		}
+		want, _ := reference(&generated)
+		if len(want.Special) != 1 || len(want.Special[0].Flavour.Reservations) != len(stack) {
+			t.Fatalf("the generated code reads %+v", want)
+		}
+		agreeOn(t, want, list[0])
 	}
 }
 

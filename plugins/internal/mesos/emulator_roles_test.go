@@ -83,6 +83,9 @@ func TestRolesComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("a role more", "eng/ads")
+		if err := errors.Join(i.Revive(ctx, "eng/ads"), i.Suppress(ctx, "k8s", "eng/ads"), i.Revive(ctx, "eng/ads")); err != nil {
+			t.Errorf("calls for the new role: %v", err)
+		}
 		if err := i.UpdateRoles(ctx, []string{"k8s"}, nil); err != nil {
 			t.Fatal(err)
 		}
