@@ -32,10 +32,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/workloop"
 )
 
 // ForgetAfter is how long a node keeps its labels when its agent is not there any
@@ -57,9 +57,9 @@ type Controller struct {
 	nodes   corelisters.NodeLister
 	logger  klog.Logger
 
+	loop workloop.Loop[string]
+
 	mu sync.Mutex
-	// queue is nil unless Run runs.
-	queue workqueue.TypedRateLimitingInterface[string]
 	// begun is when Set was first called, zero before.
 	begun time.Time
 	// agents are what is known of the agent of each node.
@@ -95,7 +95,7 @@ func (c *Controller) Set(facts map[string]Facts) {
 	for node, f := range facts {
 		if old, ok := c.agents[node]; !ok || !old.gone.IsZero() || !old.facts.same(f) {
 			c.agents[node] = agent{facts: f}
-			c.enqueue(node)
+			c.loop.Add(node)
 		}
 	}
 	for node, a := range c.agents {
@@ -106,7 +106,7 @@ func (c *Controller) Set(facts map[string]Facts) {
 		case a.gone.IsZero():
 			a.gone = now
 			c.agents[node] = a
-			c.enqueue(node)
+			c.loop.Add(node)
 		case now.Sub(a.gone) > 2*ForgetAfter:
 			// Its labels are gone, or the node is.
 			delete(c.agents, node)
@@ -119,7 +119,7 @@ func (f Facts) same(other Facts) bool {
 	return f.Region == other.Region && f.Zone == other.Zone && maps.Equal(f.Attributes, other.Attributes)
 }
 
-// enqueueAll makes Run look at all nodes. The mutex is held.
+// enqueueAll makes Run look at all nodes.
 func (c *Controller) enqueueAll() {
 	list, err := c.nodes.List(labels.Everything())
 	if err != nil {
@@ -127,32 +127,19 @@ func (c *Controller) enqueueAll() {
 		return
 	}
 	for _, node := range list {
-		c.enqueue(node.Name)
+		c.loop.Add(node.Name)
 	}
-}
-
-// enqueue makes Run look at a node. The mutex is held.
-func (c *Controller) enqueue(node string) {
-	if c.queue != nil {
-		c.queue.Add(node)
-	}
-}
-
-func (c *Controller) nodeChanged(node string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.enqueue(node)
 }
 
 // NodeHandler returns the informer handler for nodes.
 func (c *Controller) NodeHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { c.nodeChanged(obj.(*v1.Node).Name) },
+		AddFunc: func(obj any) { c.loop.Add(obj.(*v1.Node).Name) },
 		UpdateFunc: func(was, is any) {
 			// Nodes report their state all the time.
 			old, node := was.(*v1.Node), is.(*v1.Node)
 			if !maps.Equal(old.Labels, node.Labels) || old.Annotations[TopologyAnnotation] != node.Annotations[TopologyAnnotation] {
-				c.nodeChanged(node.Name)
+				c.loop.Add(node.Name)
 			}
 		},
 	}
@@ -160,32 +147,9 @@ func (c *Controller) NodeHandler() cache.ResourceEventHandler {
 
 // Run works until the context ends.
 func (c *Controller) Run(ctx context.Context) {
-	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute))
-	defer queue.ShutDown()
-	defer context.AfterFunc(ctx, queue.ShutDown)()
-	c.mu.Lock()
-	c.queue = queue
-	if !c.begun.IsZero() {
-		c.enqueueAll()
-	}
-	c.mu.Unlock()
-	for {
-		name, shutdown := queue.Get()
-		if shutdown {
-			return
-		}
-		switch again, err := c.sync(ctx, name); {
-		case err != nil && ctx.Err() == nil:
-			c.logger.Error(err, "Cannot label a node with its Mesos agent's attributes; will try again", "node", name)
-			queue.AddRateLimited(name)
-		case again > 0:
-			queue.Forget(name)
-			queue.AddAfter(name, again)
-		default:
-			queue.Forget(name)
-		}
-		queue.Done(name)
-	}
+	c.loop.Run(ctx, c.enqueueAll, c.sync, func(node string, err error) {
+		c.logger.Error(err, "Cannot label a node with its Mesos agent's attributes; will try again", "node", node)
+	})
 }
 
 // sync brings one node's labels up to date, or says when to look again.

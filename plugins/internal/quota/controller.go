@@ -31,10 +31,10 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/workloop"
 )
 
 // settleFor is how long a namespace is left alone after an event of it: its roles
@@ -92,11 +92,11 @@ type Controller struct {
 	recorder   events.EventRecorder
 	logger     klog.Logger
 
+	// spaces works on namespaces by name, pushes on top-level roles and planAll.
+	spaces, pushes workloop.Loop[string]
+
 	mu    sync.Mutex
 	begun bool
-	// spaces holds names of namespaces, pushes top-level roles and planAll. They are
-	// nil unless Run runs.
-	spaces, pushes workqueue.TypedRateLimitingInterface[string]
 	// told is what was told last of each subject.
 	told map[string]string
 	// tries is what was last tried to push, by role. Only the push worker uses it.
@@ -129,11 +129,8 @@ func (c *Controller) Set(list []Role, ours map[string]resources.Bundle, at time.
 	return roomier
 }
 
-// enqueueAll makes Run look at all namespaces. The mutex is held.
+// enqueueAll makes Run look at all namespaces.
 func (c *Controller) enqueueAll() {
-	if c.spaces == nil {
-		return
-	}
 	list, err := c.namespaces.List(labels.Everything())
 	if err != nil {
 		c.logger.Error(err, "Cannot list namespaces to show quotas of Mesos on them")
@@ -144,19 +141,15 @@ func (c *Controller) enqueueAll() {
 	}
 }
 
-// plan makes Run look at what is to be pushed. The mutex is held.
+// plan makes Run look at what is to be pushed.
 func (c *Controller) plan(after time.Duration) {
-	if c.pushes != nil && c.options.Push {
+	if c.options.Push {
 		c.pushes.AddAfter(planAll, after)
 	}
 }
 
 func (c *Controller) changed(namespace string, pushes bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.spaces != nil {
-		c.spaces.AddAfter(namespace, settleFor)
-	}
+	c.spaces.AddAfter(namespace, settleFor)
 	if pushes {
 		c.plan(settleFor)
 	}
@@ -215,51 +208,30 @@ func (c *Controller) ResourceQuotaHandler() cache.ResourceEventHandler {
 
 // Run works until the context ends.
 func (c *Controller) Run(ctx context.Context) {
-	spaces, pushes := newQueue(), newQueue()
-	defer context.AfterFunc(ctx, func() { spaces.ShutDown(); pushes.ShutDown() })()
-	c.mu.Lock()
-	c.spaces, c.pushes = spaces, pushes
-	if c.begun {
-		c.enqueueAll()
-		c.plan(0)
-	}
-	c.mu.Unlock()
 	var workers sync.WaitGroup
 	workers.Go(func() {
-		c.work(ctx, spaces, "Cannot show the quota of Mesos on a namespace; will try again", c.syncNamespace)
+		c.spaces.Run(ctx, c.enqueueAll, c.onceBegun(c.syncNamespace), func(name string, err error) {
+			c.logger.Error(err, "Cannot show the quota of Mesos on a namespace; will try again", "namespace", name)
+		})
 	})
 	workers.Go(func() {
-		c.work(ctx, pushes, "Cannot push a quota to Mesos; will try again", c.syncPush)
+		c.pushes.Run(ctx, func() { c.plan(0) }, c.onceBegun(c.syncPush), func(role string, err error) {
+			c.logger.Error(err, "Cannot push a quota to Mesos; will try again", "role", role)
+		})
 	})
 	workers.Wait()
 }
 
-func newQueue() workqueue.TypedRateLimitingInterface[string] {
-	return workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute))
-}
-
-// work syncs what the queue holds until it is shut down.
-func (c *Controller) work(ctx context.Context, queue workqueue.TypedRateLimitingInterface[string], failed string, sync func(context.Context, string) error) {
-	defer queue.ShutDown()
-	for {
-		name, shutdown := queue.Get()
-		if shutdown {
-			return
-		}
+// onceBegun is work that does nothing before the first Set.
+func (c *Controller) onceBegun(work func(context.Context, string) error) func(context.Context, string) (time.Duration, error) {
+	return func(ctx context.Context, name string) (time.Duration, error) {
 		c.mu.Lock()
 		begun := c.begun
 		c.mu.Unlock()
-		var err error
-		if begun {
-			err = sync(ctx, name)
+		if !begun {
+			return 0, nil
 		}
-		if err != nil && ctx.Err() == nil {
-			c.logger.Error(err, failed, "name", name)
-			queue.AddRateLimited(name)
-		} else {
-			queue.Forget(name)
-		}
-		queue.Done(name)
+		return 0, work(ctx, name)
 	}
 }
 

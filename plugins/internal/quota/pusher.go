@@ -88,8 +88,6 @@ func (c *Controller) syncPush(ctx context.Context, role string) error {
 	for role := range c.tries {
 		roles[role] = true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for role := range roles {
 		c.pushes.Add(role)
 	}
@@ -154,8 +152,6 @@ func (c *Controller) pushRole(ctx context.Context, role string, d *demand, recor
 		return nil
 	}
 	if left := last.at.Add(last.wait).Sub(now); left > 0 && maps.Equal(last.want, want) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.pushes.AddAfter(role, left)
 		return nil
 	}
@@ -210,8 +206,6 @@ func (c *Controller) set(ctx context.Context, role string, is present, d *demand
 		c.tries[role] = try{at: time.Now(), want: want, wait: wait, set: last.set}
 		c.tellAll(role, d, v1.EventTypeWarning, ReasonRefused, fmt.Sprintf("Mesos quota of role %s not set to %s: %v", role, want, err))
 		c.logger.Error(err, "Cannot set a quota in Mesos; will try again", "role", role, "limits", want.String(), "after", wait)
-		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.pushes.AddAfter(role, wait)
 		return nil
 	}
