@@ -43,19 +43,18 @@ type nodeControllers struct {
 // nothing before they run and are shown agents.
 func newNodeControllers(args *config.MesosOffersArgs, handle framework.Handle, mine func(*v1.Pod) bool, logger klog.Logger) (*nodeControllers, error) {
 	informers := handle.SharedInformerFactory().Core().V1()
-	lister := informers.Nodes().Lister()
+	balance, err := nodebalance.New(nodebalance.Config{
+		Client: handle.ClientSet(), Nodes: informers.Nodes(), Pods: informers.Pods(), Mine: mine, Table: resources.NewTable(resources.Options{}),
+	}, logger)
+	if err != nil {
+		return nil, err
+	}
 	c := &nodeControllers{
-		labels:  nodelabels.New(nodelabels.Options(args.NodeLabels), handle.ClientSet(), lister, logger),
-		balance: nodebalance.New(handle.ClientSet(), lister, mine, logger),
+		labels:  nodelabels.New(nodelabels.Options(args.NodeLabels), handle.ClientSet(), informers.Nodes().Lister(), logger),
+		balance: balance,
 	}
 	if _, err := informers.Nodes().Informer().AddEventHandler(c.labels.NodeHandler()); err != nil {
 		return nil, fmt.Errorf("cannot watch nodes: %w", err)
-	}
-	if _, err := informers.Nodes().Informer().AddEventHandler(c.balance.NodeHandler()); err != nil {
-		return nil, fmt.Errorf("cannot watch nodes: %w", err)
-	}
-	if _, err := informers.Pods().Informer().AddEventHandler(c.balance.PodHandler()); err != nil {
-		return nil, fmt.Errorf("cannot watch pods: %w", err)
 	}
 	return c, nil
 }

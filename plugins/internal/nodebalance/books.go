@@ -17,19 +17,23 @@ limitations under the License.
 // Package nodebalance compares what the Mesos agent of a node gives away with what
 // the node has left for it: its allocatable resources minus the requests of pods
 // that other schedulers placed there. An agent that gives away more overcommits the
-// machine, whatever both sides' books say; the node then has a condition that tells.
+// machine, whatever both sides' books say; the node then has a condition that tells,
+// and who places pods may be told how much of the agent's offers to leave unused.
 package nodebalance
 
 import (
 	"fmt"
+
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // Books holds the sums. It is not safe for concurrent use.
 type Books struct {
-	agents, allocatable, foreign map[string]resources.Vector
-	pods                         map[string]entry
+	agents, foreign map[string]resources.Vector
+	nodes           map[string]Capacity
+	pods            map[string]entry
 }
 
 // entry is a pod of another scheduler on a node.
@@ -38,11 +42,33 @@ type entry struct {
 	requests resources.Vector
 }
 
+// Capacity is what a node has for pods.
+type Capacity struct {
+	Amount resources.Vector
+	// Says is of which kinds the node says something, be it that it has none: that is
+	// how a kubelet tells of devices that it lost. A kind of which it says nothing is
+	// not the kubelet's to share.
+	Says [resources.NumKinds]bool
+}
+
+// CapacityOf counts allocatable resources of a node.
+func CapacityOf(table *resources.Table, allocatable v1.ResourceList) Capacity {
+	c := Capacity{Amount: table.NodeAllocatable(allocatable).Vector}
+	for name := range allocatable {
+		if mesos, ok := table.MesosNameOf(name); ok {
+			if kind, counted := resources.KindOfMesos(mesos); counted {
+				c.Says[kind] = true
+			}
+		}
+	}
+	return c
+}
+
 // NewBooks returns empty books.
 func NewBooks() *Books {
 	return &Books{
-		agents: map[string]resources.Vector{}, allocatable: map[string]resources.Vector{},
-		foreign: map[string]resources.Vector{}, pods: map[string]entry{},
+		agents: map[string]resources.Vector{}, foreign: map[string]resources.Vector{},
+		nodes: map[string]Capacity{}, pods: map[string]entry{},
 	}
 }
 
@@ -63,16 +89,15 @@ func (b *Books) SetAgents(agents map[string]resources.Vector) (changed []string)
 	return changed
 }
 
-// SetNode notes a node's allocatable resources, and whether they are others than
-// before. A kind of which it has none is not compared.
-func (b *Books) SetNode(name string, allocatable resources.Vector) (changed bool) {
-	old, known := b.allocatable[name]
-	b.allocatable[name] = allocatable
-	return !known || old != allocatable
+// SetNode notes what a node has, and whether that is something else than before.
+func (b *Books) SetNode(name string, capacity Capacity) (changed bool) {
+	old, known := b.nodes[name]
+	b.nodes[name] = capacity
+	return !known || old != capacity
 }
 
 // DeleteNode forgets a node.
-func (b *Books) DeleteNode(name string) { delete(b.allocatable, name) }
+func (b *Books) DeleteNode(name string) { delete(b.nodes, name) }
 
 // SetPod notes what a pod that is not ours requests on a node. It returns the nodes
 // of which the sum changed, "" for none.
@@ -117,25 +142,32 @@ type Balance struct {
 // Of returns the balance of a node.
 func (b *Books) Of(node string) Balance {
 	advertised, hasAgent := b.agents[node]
-	allocatable, there := b.allocatable[node]
+	capacity, there := b.nodes[node]
 	if !hasAgent || !there {
 		return Balance{}
 	}
-	for k := range allocatable {
-		if allocatable[k] == 0 {
-			advertised[k] = 0
+	// Pods may hold more than there is: of a node that shrank, or as static pods.
+	free := capacity.Amount.Sub(b.foreign[node]).Max(resources.Vector{})
+	for k, says := range capacity.Says {
+		if !says {
+			advertised[k], free[k] = 0, 0
 		}
 	}
-	free := allocatable.Sub(b.foreign[node].Min(allocatable))
 	return Balance{Known: true, Advertised: advertised, Free: free}
 }
 
 // Over returns by how much the agent gives away more than there is, of each kind;
-// nothing if the machine is not overcommitted.
+// nothing if the machine is not overcommitted. It is also what must not be used of
+// the agent's offers: they are what it advertises minus what tasks use, so that what
+// remains of them is what the node has free of tasks and pods alike.
 func (b Balance) Over() resources.Vector { return b.Advertised.Sub(b.Free).Max(resources.Vector{}) }
 
-// message tells both numbers.
-func (b Balance) message() string {
-	return fmt.Sprintf("the Mesos agent advertises %s, but pods of other schedulers leave %s of what the kubelet can allocate: give the agent %s less (its --resources), or the pods another node",
+// message tells both numbers. withheld says that the excess is not used.
+func (b Balance) message(withheld bool) string {
+	text := fmt.Sprintf("the Mesos agent advertises %s, but pods of other schedulers leave %s of what the kubelet can allocate: give the agent %s less (its --resources), or the pods another node",
 		b.Advertised, b.Free, b.Over())
+	if withheld {
+		text += "; until then that much of its offers is left unused"
+	}
+	return text
 }

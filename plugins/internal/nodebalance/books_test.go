@@ -21,11 +21,65 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 func cmd(cpu, memory, disk int64) resources.Vector {
 	return resources.Vector{resources.CPU: cpu, resources.Memory: memory, resources.Disk: disk}
+}
+
+// capacity is that of a node that says something of all that it has.
+func capacity(amount resources.Vector) Capacity {
+	c := Capacity{Amount: amount}
+	for k := range amount {
+		c.Says[k] = amount[k] > 0
+	}
+	return c
+}
+
+func TestCapacity(t *testing.T) {
+	table := resources.NewTable(resources.Options{
+		GPU:      "nvidia.com/gpu",
+		Extended: map[v1.ResourceName]string{"amd.com/gpu": "gpus", "example.com/thing": "things"},
+	})
+	quantities := func(pairs ...string) v1.ResourceList {
+		list := v1.ResourceList{}
+		for i := 0; i < len(pairs); i += 2 {
+			list[v1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+		}
+		return list
+	}
+	for _, test := range []struct {
+		name        string
+		table       *resources.Table
+		allocatable v1.ResourceList
+		want        Capacity
+	}{
+		{"nothing", table, nil, Capacity{}},
+		{"other resources", table, quantities("pods", "110", "example.com/thing", "3", "hugepages-1Gi", "1Gi"), Capacity{}},
+		{
+			"all kinds", table, quantities("cpu", "4", "memory", "8Gi", "ephemeral-storage", "1Gi", "nvidia.com/gpu", "2"),
+			Capacity{resources.Vector{4000, 8192000, 1024000, 2000}, [resources.NumKinds]bool{true, true, true, true}},
+		},
+		{
+			"two kinds of GPUs", table, quantities("nvidia.com/gpu", "2", "amd.com/gpu", "1"),
+			Capacity{resources.Vector{resources.GPU: 3000}, [resources.NumKinds]bool{resources.GPU: true}},
+		},
+		{
+			"devices that were lost", table, quantities("nvidia.com/gpu", "0"),
+			Capacity{Says: [resources.NumKinds]bool{resources.GPU: true}},
+		},
+		{"GPUs that nobody configured", resources.NewTable(resources.Options{}), quantities("nvidia.com/gpu", "2"), Capacity{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := CapacityOf(test.table, test.allocatable); got != test.want {
+				t.Errorf("capacity is %+v, want %+v", got, test.want)
+			}
+		})
+	}
 }
 
 func TestBalance(t *testing.T) {
@@ -45,7 +99,7 @@ func TestBalance(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := NewBooks()
 			b.SetPod("p", "n", test.foreign)
-			b.SetNode("n", test.allocatable)
+			b.SetNode("n", capacity(test.allocatable))
 			if b.Of("n").Known {
 				t.Error("a node without an agent is compared")
 			}
@@ -59,6 +113,25 @@ func TestBalance(t *testing.T) {
 				t.Errorf("a node that is gone is over by %s", got.Over())
 			}
 		})
+	}
+}
+
+// A kind that the kubelet counts and has none of is compared, one it does not count
+// is not.
+func TestWhatANodeSaysNothingOf(t *testing.T) {
+	b := NewBooks()
+	b.SetAgents(map[string]resources.Vector{"n": {4000, 8000, 100, 2000}})
+	none := Capacity{Amount: resources.Vector{4000, 8000}, Says: [resources.NumKinds]bool{true, true, false, true}}
+	b.SetNode("n", none)
+	if over := b.Of("n").Over(); over != (resources.Vector{resources.GPU: 2000}) {
+		t.Errorf("over by %s, want gpus:2", over)
+	}
+	none.Says[resources.GPU] = false
+	if !b.SetNode("n", none) || !b.Of("n").Over().IsZero() {
+		t.Errorf("over by %s, want nothing", b.Of("n").Over())
+	}
+	if b.SetNode("n", none) {
+		t.Error("a node that is the same changed")
 	}
 }
 

@@ -44,22 +44,32 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig is a controller on a fake API server with one node, "n", of 4 CPUs, in
-// virtual time.
+// rig is a controller on a fake API server with one node, "n", of 4 CPUs and 2
+// GPUs, in virtual time.
 type rig struct {
 	*Controller
 	t        *testing.T
 	api      *fake.Clientset
 	failures atomic.Int32
 	patches  atomic.Int32
+	// told are the maps that Withhold was called with.
+	told []map[string]resources.Vector
+	// begin runs the controller and starts the informers.
+	begin func()
 }
 
 func inBubble(t *testing.T, test func(r *rig)) {
+	withholding(t, func(r *rig) {
+		r.Withhold = nil
+		r.begin()
+		test(r)
+	})
+}
+
+// withholding runs a test with a controller whose informers are not started.
+func withholding(t *testing.T, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		four := v1.ResourceList{v1.ResourceCPU: resource.MustParse("4"), v1.ResourceMemory: resource.MustParse("8Gi")}
-		r := &rig{t: t, api: fake.NewClientset(&v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Status: v1.NodeStatus{
-			Allocatable: four, Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}},
-		}})}
+		r := &rig{t: t, api: fake.NewClientset(nodeOf("n"))}
 		r.api.PrependReactor("patch", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
 			r.patches.Add(1)
 			if r.failures.Add(-1) >= 0 {
@@ -70,23 +80,41 @@ func inBubble(t *testing.T, test func(r *rig)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		// Without a resync period, reflectors wait on a channel from outside the bubble.
 		factory := informers.NewSharedInformerFactory(r.api, 24*time.Hour)
-		core := factory.Core().V1()
-		r.Controller = New(r.api, core.Nodes().Lister(), func(pod *v1.Pod) bool { return pod.Spec.SchedulerName == "kube-mesos" }, klog.Background())
-		if _, err := core.Nodes().Informer().AddEventHandler(r.NodeHandler()); err != nil {
+		var err error
+		r.Controller, err = New(Config{
+			Client: r.api, Nodes: factory.Core().V1().Nodes(), Pods: factory.Core().V1().Pods(),
+			Mine:  func(pod *v1.Pod) bool { return pod.Spec.SchedulerName == "kube-mesos" },
+			Table: resources.NewTable(resources.Options{GPU: gpu}),
+			Withhold: func(amounts map[string]resources.Vector) {
+				r.mu.Lock() // would hang if the caller held it
+				defer r.mu.Unlock()
+				r.told = append(r.told, amounts)
+			},
+		}, klog.Background())
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := core.Pods().Informer().AddEventHandler(r.PodHandler()); err != nil {
-			t.Fatal(err)
-		}
-		factory.Start(ctx.Done())
-		factory.WaitForCacheSync(ctx.Done())
 		done := make(chan struct{})
-		go func() { r.Run(ctx); close(done) }()
+		r.begin = func() {
+			go func() { r.Run(ctx); close(done) }()
+			synctest.Wait()
+			factory.Start(ctx.Done())
+			r.pass(time.Second)
+		}
 		test(r)
 		cancel()
 		<-done
 		factory.Shutdown()
 	})
+}
+
+const gpu = "nvidia.com/gpu"
+
+func nodeOf(name string) *v1.Node {
+	return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1.NodeStatus{
+		Allocatable: v1.ResourceList{v1.ResourceCPU: resource.MustParse("4"), v1.ResourceMemory: resource.MustParse("8Gi"), gpu: resource.MustParse("2")},
+		Conditions:  []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}},
+	}}
 }
 
 func (r *rig) pass(d time.Duration) {
@@ -98,14 +126,22 @@ func (r *rig) advertise(cpu int64) {
 	r.SetAgents(map[string]resources.Vector{"n": {resources.CPU: cpu * 1000, resources.Memory: 1000000}})
 }
 
-func (r *rig) pod(name, scheduler, cpu string) *v1.Pod {
-	r.t.Helper()
-	pod := &v1.Pod{
+func podOf(name, scheduler, cpu string) *v1.Pod {
+	return &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name)},
 		Spec: v1.PodSpec{NodeName: "n", SchedulerName: scheduler, Containers: []v1.Container{{Name: "c", Resources: v1.ResourceRequirements{
 			Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu), "example.com/thing": resource.MustParse("1")},
 		}}}},
 	}
+}
+
+func (r *rig) pod(name, scheduler, cpu string) *v1.Pod {
+	r.t.Helper()
+	return r.create(podOf(name, scheduler, cpu))
+}
+
+func (r *rig) create(pod *v1.Pod) *v1.Pod {
+	r.t.Helper()
 	if _, err := r.api.CoreV1().Pods("ns").Create(r.t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -221,6 +257,8 @@ func TestMetricHasBothNumbers(t *testing.T) {
 		if err := r.api.CoreV1().Nodes().Delete(r.t.Context(), "n", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
+		shows(0)
 		r.pass(time.Minute)
 		shows(0)
 		r.mu.Lock()
