@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 // Package workloop is what controllers of the plugin have in common: they work on
 // items one after the other, and try again what failed, ever later.
 package workloop
