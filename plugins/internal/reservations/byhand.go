@@ -40,18 +40,18 @@ func (c *Controller) nodeHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) {
 			if node := obj.(*v1.Node); node.Annotations[ReleaseAnnotation] != "" {
-				c.enqueue(item{node: node.Name})
+				c.loop.Add(item{node: node.Name})
 			}
 		},
 		UpdateFunc: func(was, is any) {
 			old, node := was.(*v1.Node), is.(*v1.Node)
 			if old.Annotations[ReleaseAnnotation] != node.Annotations[ReleaseAnnotation] {
-				c.enqueue(item{node: node.Name})
+				c.loop.Add(item{node: node.Name})
 			}
 		},
 		DeleteFunc: func(obj any) {
 			if node, ok := last[*v1.Node](obj); ok {
-				c.enqueue(item{node: node.Name})
+				c.loop.Add(item{node: node.Name})
 			}
 		},
 	}

@@ -33,8 +33,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/workloop"
 )
 
 const (
@@ -67,10 +68,7 @@ type Controller struct {
 	Config
 	logger klog.Logger
 	synced []cache.InformerSynced
-
-	mu sync.Mutex
-	// queue is nil unless Run works.
-	queue workqueue.TypedRateLimitingInterface[item]
+	loop   workloop.Loop[item]
 
 	// The rest is the worker's own. deadSince is since when owners seem to need
 	// nothing; begun and told are the annotations of nodes that were begun with, or
@@ -109,20 +107,9 @@ func New(config Config, logger klog.Logger) (*Controller, error) {
 	return c, nil
 }
 
-// enqueue makes Run look at something. It may be called at any time.
-func (c *Controller) enqueue(items ...item) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, i := range items {
-		if c.queue != nil {
-			c.queue.Add(i)
-		}
-	}
-}
-
 func (c *Controller) enqueueOwners(fits func(Owner) bool) {
 	for _, owner := range c.Registry.Owners(fits) {
-		c.enqueue(item{owner: owner})
+		c.loop.Add(item{owner: owner})
 	}
 }
 
@@ -180,7 +167,7 @@ func (c *Controller) PodHandler() cache.ResourceEventHandler {
 			if comes && holds(owner, pod) {
 				c.Registry.Spare(owner.Key())
 			}
-			c.enqueue(item{owner: owner})
+			c.loop.Add(item{owner: owner})
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{
@@ -199,50 +186,29 @@ func (c *Controller) Run(ctx context.Context) {
 	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
 		return
 	}
-	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[item](time.Second, 5*time.Minute))
-	defer queue.ShutDown()
-	defer context.AfterFunc(ctx, queue.ShutDown)()
-	c.mu.Lock()
-	c.queue = queue
-	c.mu.Unlock()
 	var sweeps sync.WaitGroup
 	defer sweeps.Wait()
-	sweeps.Go(func() { c.sweep(ctx, queue) })
-	for {
-		i, shutdown := queue.Get()
-		if shutdown {
-			return
-		}
-		switch again, err := c.sync(ctx, i); {
-		case err != nil && ctx.Err() == nil:
-			c.logger.Error(err, "Cannot decide on reservations; will try again", "owner", i.owner.Key(), "node", i.node)
-			queue.AddRateLimited(i)
-		case again > 0:
-			queue.Forget(i)
-			queue.AddAfter(i, again)
-		default:
-			queue.Forget(i)
-		}
-		queue.Done(i)
-	}
+	c.loop.Run(ctx, func() { sweeps.Go(func() { c.sweep(ctx) }) }, c.sync, func(i item, err error) {
+		c.logger.Error(err, "Cannot decide on reservations; will try again", "owner", i.owner.Key(), "node", i.node)
+	})
 }
 
 // sweep looks at everything from time to time: what Mesos tells of is no event of
 // Kubernetes.
-func (c *Controller) sweep(ctx context.Context, queue workqueue.TypedRateLimitingInterface[item]) {
+func (c *Controller) sweep(ctx context.Context) {
 	ticker := time.NewTicker(SweepEvery)
 	defer ticker.Stop()
 	for {
 		for _, owner := range c.Registry.Owners(nil) {
 			// What failed comes again on its own, ever later.
-			if i := (item{owner: owner}); queue.NumRequeues(i) == 0 {
-				queue.Add(i)
+			if i := (item{owner: owner}); !c.loop.Failing(i) {
+				c.loop.Add(i)
 			}
 		}
 		if nodes, err := c.Nodes.Lister().List(labels.Everything()); err == nil {
 			for _, node := range nodes {
-				if i := (item{node: node.Name}); node.Annotations[ReleaseAnnotation] != "" && queue.NumRequeues(i) == 0 {
-					queue.Add(i)
+				if i := (item{node: node.Name}); node.Annotations[ReleaseAnnotation] != "" && !c.loop.Failing(i) {
+					c.loop.Add(i)
 				}
 			}
 		}

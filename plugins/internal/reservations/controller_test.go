@@ -17,6 +17,7 @@ limitations under the License.
 package reservations
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,6 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
@@ -399,14 +399,24 @@ func TestWhatIsWork(t *testing.T) {
 		"node gone":           {func() { c.nodeHandler().OnDelete(node("n", "*")) }, 1},
 	} {
 		c.Registry.Condemn(db0.Key(), ScaledDown, at(1))
-		test.event() // without a queue, as on a replica that does not lead
-		c.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[item]())
-		test.event()
-		if got := c.queue.Len(); got != test.want {
-			t.Errorf("%s: %d pieces of work, want %d", name, got, test.want)
-		}
-		c.queue.ShutDown()
-		c.queue = nil
+		test.event() // on a replica that does not lead
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var got []item
+			var run sync.WaitGroup
+			run.Go(func() {
+				c.loop.Run(ctx, test.event, func(_ context.Context, i item) (time.Duration, error) {
+					got = append(got, i)
+					return 0, nil
+				}, nil)
+			})
+			synctest.Wait()
+			cancel()
+			run.Wait()
+			if len(got) != test.want {
+				t.Errorf("%s: worked on %v, want %d", name, got, test.want)
+			}
+		})
 		if got, want := c.Registry.Condemned(db0.Key()), name != "pod that comes"; got != want {
 			t.Errorf("%s: condemned is %t, want %t", name, got, want)
 		}
