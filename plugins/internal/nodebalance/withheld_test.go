@@ -184,8 +184,14 @@ func TestReplacedPod(t *testing.T) {
 		r.wantsTold(amounts{"n": cpus(3)})
 		handler.OnUpdate(was, is)
 		r.wantsTold(amounts{"n": cpus(1)})
-		handler.OnDelete(is)
+		r.SetAgents(amounts{"n": cpus(4), "m": cpus(1)})
+		r.nodeHandler().OnAdd(nodeOf("m"), false)
+		moved := is.DeepCopy()
+		moved.Spec.NodeName = "m" // as no API server has it
+		handler.OnUpdate(is, moved)
 		r.wantsTold(amounts{})
+		handler.OnDelete(moved)
+		r.wantsTold()
 	})
 }
 

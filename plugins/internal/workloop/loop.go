@@ -38,7 +38,7 @@ const (
 // do not take while they call them.
 type Loop[T comparable] struct {
 	mu sync.Mutex
-	// queue is nil unless Run runs.
+	// queue is nil before Run and shut down after it.
 	queue workqueue.TypedRateLimitingInterface[T]
 }
 
@@ -72,8 +72,9 @@ func (l *Loop[T]) Run(ctx context.Context, begin func(), work func(context.Conte
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[T](FirstRetry, LastRetry))
 	defer queue.ShutDown()
 	defer context.AfterFunc(ctx, queue.ShutDown)()
-	l.use(queue)
-	defer l.use(nil)
+	l.mu.Lock()
+	l.queue = queue
+	l.mu.Unlock()
 	begin()
 	for {
 		item, shutdown := queue.Get()
@@ -93,10 +94,4 @@ func (l *Loop[T]) Run(ctx context.Context, begin func(), work func(context.Conte
 		}
 		queue.Done(item)
 	}
-}
-
-func (l *Loop[T]) use(queue workqueue.TypedRateLimitingInterface[T]) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue = queue
 }

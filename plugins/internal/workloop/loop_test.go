@@ -55,7 +55,7 @@ type answer struct {
 }
 
 func inBubble(t *testing.T, r *rig, test func()) {
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(_ *testing.T) {
 		r.begun = time.Now()
 		test()
 		r.stop()
