@@ -212,7 +212,7 @@ func (a *auditor) pools(i int32, s *slot, offered, reserved books) (free resourc
 		if err := auditPool(p.flavour, &p.free, offered, reserved); err != nil {
 			return free, err
 		}
-		owner, usable := "", true
+		owner, usable := "", p.flavour.Reserved() == nil
 		if !p.flavour.IsRevocable() {
 			owner, usable = a.c.cfg.Classify(p.flavour)
 		}

@@ -137,7 +137,7 @@ func (r *mixedRun) add() error {
 	if which%2 == 0 {
 		o.Unreserved.Ports = ports()
 	}
-	for bit, f := range []*resources.Flavour{static, mine, riding, dynamic, yours, foreign} {
+	for bit, f := range []*resources.Flavour{static, mine, riding, dynamic, yours, [2]*resources.Flavour{foreign, odd}[which/128]} {
 		if which>>(bit+1)&1 == 0 {
 			continue
 		}
@@ -274,6 +274,7 @@ func (r *mixedRun) oracle(of *Role, slot int32, w *Want) (v Verdict, lacks bool)
 	regular, revocable := resources.Bundle{}, resources.Bundle{}
 	for i := range s.special {
 		switch p := &s.special[i]; {
+		case p.flavour.Reserved() != nil && p.flavour.IsRevocable():
 		case p.flavour.IsRevocable():
 			revocable = revocable.Add(p.free)
 		case p.usable && p.owner != "" && p.owner == w.Owner, p.usable && p.owner == "" && w.Reserve == nil:

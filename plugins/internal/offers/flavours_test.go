@@ -45,6 +45,8 @@ var (
 	mine    = sticky("web-0")
 	yours   = sticky("web-1")
 	riding  = resources.RevocableFlavour
+	// odd is revocable and reserved, which is of no use to anybody.
+	odd = &resources.Flavour{Revocable: true, Reservations: static.Reservations, Wire: "odd"}
 )
 
 // byOwner lets owners use what is labelled as theirs, and nobody the labels of others.
@@ -65,6 +67,7 @@ func rich() *Offer {
 	o.Special = []resources.Portion{
 		portion(static, cm(2, 20)), portion(foreign, cm(4, 40)), portion(mine, cm(8, 80)),
 		portion(yours, cm(16, 160)), portion(riding, cm(32, 320)), portion(dynamic, cm(64, 640)),
+		portion(odd, cm(128, 1280)),
 	}
 	return o
 }
@@ -459,7 +462,7 @@ func TestSpentParts(t *testing.T) {
 	due, _ := c.Flush(epoch, epoch, drained)
 	want := []Batch{{
 		AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"rich"}, OpenedAt: epoch,
-		Offered: cm(127, 1270), Need: cm(28, 107),
+		Offered: cm(255, 2550), Need: cm(28, 107),
 		Members: []Member{
 			{ID: "plain", Parts: []resources.Portion{portion(static, cm(2, 20))}},
 			{

@@ -57,7 +57,7 @@ func (r *Role) Fits(slot int32, want *Want) (v Verdict, lacks string) {
 	}
 	switch slotState(cols.state[slot].Load()) {
 	case slotOffered:
-		return ShortOf, kind.String()
+		return ShortOf, kindNames[kind]
 	case slotNoOffer:
 		return NoOffer, ""
 	case slotInFlight:
@@ -67,6 +67,14 @@ func (r *Role) Fits(slot int32, want *Want) (v Verdict, lacks string) {
 	}
 	return NotAgent, ""
 }
+
+// kindNames is Kind.String, without a call.
+var kindNames = func() (names [resources.NumKinds]string) {
+	for k := range names {
+		names[k] = resources.Kind(k).String()
+	}
+	return names
+}()
 
 // judge is Fits for any want.
 func (r *Role) judge(slot int32, want *Want) (Verdict, string) {
@@ -151,8 +159,8 @@ func (r *Role) searchPart(want *Want, from, count, n, limit int, sel *Selection)
 
 // lacking counts a slot by what it is short of.
 func (s *Selection) lacking(what string) {
-	for k := range s.Short {
-		if resources.Kind(k).String() == what {
+	for k, name := range kindNames {
+		if name == what {
 			s.Short[k]++
 			return
 		}

@@ -235,8 +235,8 @@ func allowed(w *Want, from *resources.Flavour, p *resources.Portion) error {
 	wrong := func(why string) error { return fmt.Errorf("asks for %s of %s: %s", p.Bundle, from, why) }
 	switch {
 	case from.IsRevocable():
-		if w.Revocable == RevocableNever {
-			return wrong("must not ride")
+		if w.Revocable == RevocableNever || from.Reserved() != nil {
+			return wrong("must not ride on it")
 		}
 	case from == nil:
 		if w.Reserve != nil && p.Flavour != w.Reserve && !p.Bundle.IsZero() {

@@ -157,7 +157,7 @@ func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion 
 // revocable returns the slot's free revocable resources.
 func (s *slot) revocable() resources.Bundle {
 	for i := range s.special {
-		if f := s.special[i].flavour; f.IsRevocable() && f.Reserved() == nil {
+		if ridden(s.special[i].flavour) {
 			return s.special[i].free
 		}
 	}
@@ -192,11 +192,14 @@ func book(free, b *resources.Bundle, take bool) {
 	}
 }
 
-// poolOf returns the pool of a flavour, nil for the plain one. All that is revocable
-// is one pool.
+// ridden tells whether a flavour is the one that riding pods use. What is revocable and
+// reserved, too, is nobody's: resources.SplitRiding knows no such flavour.
+func ridden(f *resources.Flavour) bool { return f.IsRevocable() && f.Reserved() == nil }
+
+// poolOf returns the pool of a flavour, nil for the plain one.
 func (s *slot) poolOf(flavour *resources.Flavour) *pool {
 	for i := range s.special {
-		if of := s.special[i].flavour; of.Equal(flavour) || of.IsRevocable() && flavour.IsRevocable() {
+		if of := s.special[i].flavour; of.Equal(flavour) || ridden(of) && ridden(flavour) {
 			return &s.special[i]
 		}
 	}
@@ -210,7 +213,7 @@ func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, u
 		flavour := special[i].Flavour
 		p := s.poolOf(flavour)
 		if p == nil && flavour != nil {
-			made := pool{flavour: flavour, usable: true}
+			made := pool{flavour: flavour, usable: ridden(flavour)}
 			if !flavour.IsRevocable() {
 				made.owner, made.usable = classify(flavour)
 			}
