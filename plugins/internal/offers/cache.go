@@ -63,6 +63,8 @@ type Cache struct {
 	// byMember finds the open batch of a reservation.
 	byMember map[string]place
 	total    resources.Vector
+	// lastRole is the role of the last offer, as a rule that of the next one, too.
+	lastRole *Role
 }
 
 // place is a slot of a role.
@@ -99,8 +101,12 @@ func (c *Cache) Role(name string) *Role {
 
 // role is Role with the lock held.
 func (c *Cache) role(name string) *Role {
+	if r := c.lastRole; r != nil && r.name == name {
+		return r
+	}
 	now := *c.roles.Load()
 	if r := now[name]; r != nil {
+		c.lastRole = r
 		return r
 	}
 	r := &Role{name: name, cache: c, slots: make([]*slot, len(c.agents))}
@@ -131,6 +137,7 @@ func (c *Cache) Drop(name string) {
 	// It is not told of agents any more, so it must not ask about them.
 	r.slots = nil
 	r.used.Store(0)
+	c.lastRole = nil
 }
 
 // each calls f for every role. The lock is held.
@@ -164,9 +171,11 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 		s = &slot{}
 		r.slots[i] = s
 	}
-	s.offers = append(s.offers, hold(o, now))
-	h := &s.offers[len(s.offers)-1]
-	total := h.total()
+	h := s.hold(o, now)
+	total := o.Unreserved.Vector
+	if h.rare != nil {
+		total = h.total()
+	}
 	if total[resources.GPU] > 0 {
 		c.setGPUs(i)
 	}

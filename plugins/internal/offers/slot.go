@@ -25,16 +25,17 @@ import (
 
 // agent is one Mesos agent: what its slots in all roles share.
 type agent struct {
-	// id is what Mesos calls it; known is false where the slot is vacant.
-	id, hostname string
-	known        bool
 	// node is the Kubernetes node of this agent, "" if there is none that is
 	// clearly its own.
 	node string
+	// known is false where the slot is vacant.
+	known bool
 	// gpus tells that the agent has GPUs, in use or not.
 	gpus bool
 	// withheld is what of its offers must not be used; see Cache.Withhold.
 	withheld resources.Vector
+
+	id, hostname string
 }
 
 // slot is what one agent offered to one role.
@@ -71,8 +72,10 @@ type rare struct {
 	unavailable time.Time
 }
 
-func hold(o *Offer, now time.Time) held {
-	h := held{id: o.ID, unreserved: o.Unreserved, since: now}
+// hold adds an offer to those held.
+func (s *slot) hold(o *Offer, now time.Time) *held {
+	s.offers = append(s.offers, held{id: o.ID, unreserved: o.Unreserved, since: now})
+	h := &s.offers[len(s.offers)-1]
 	if len(o.Special) > 0 || !o.UnavailableAt.IsZero() {
 		h.rare = &rare{o.Special, o.UnavailableAt}
 	}

@@ -230,7 +230,10 @@ func (s *slot) enter(h *held, classify func(*resources.Flavour) (owner string, u
 // give adds what is in an offer to the pools, which there are.
 func (s *slot) give(h *held) {
 	book(&s.unreserved, &h.unreserved, false)
-	special := h.special()
+	if h.rare == nil {
+		return
+	}
+	special := h.rare.special
 	for i := range special {
 		free := &s.unreserved
 		if p := s.poolOf(special[i].Flavour); p != nil {
