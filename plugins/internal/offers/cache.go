@@ -147,14 +147,6 @@ func (c *Cache) each(f func(*Role)) {
 	}
 }
 
-// Slot returns the index of an agent's slots.
-func (c *Cache) Slot(agentID string) (int32, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i, ok := c.byAgent[agentID]
-	return i, ok
-}
-
 // Add takes in one offer. It returns the agent's slot, and false if the offer is
 // known already. An agent seen for the first time has no node yet: nothing of it
 // can be selected until SetNode.
@@ -191,29 +183,6 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	return i, true
 }
 
-// Owner returns the agent of a slot and the node it is, both "" if the slot is
-// vacant.
-func (c *Cache) Owner(slot int32) (agentID, node string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if slot < 0 || int(slot) >= len(c.agents) {
-		return "", ""
-	}
-	return c.agents[slot].id, c.agents[slot].node
-}
-
-// NodeOf returns the node of a slot, or "". It takes no lock.
-func (c *Cache) NodeOf(slot int32) string {
-	names := *c.names.Load()
-	if slot < 0 || int(slot) >= len(names) {
-		return ""
-	}
-	if name := names[slot].Load(); name != nil {
-		return *name
-	}
-	return ""
-}
-
 // HasOffers tells whether offers of the agent are held.
 func (c *Cache) HasOffers(agentID string) (has bool) {
 	c.mu.Lock()
@@ -227,58 +196,6 @@ func (c *Cache) HasOffers(agentID string) (has bool) {
 // Version changes with every offer taken in. A reader that found too little and
 // then sees the same version knows that nothing came meanwhile.
 func (c *Cache) Version() uint64 { return c.version.Load() }
-
-// AddAgent makes an agent known that has no offer for us (yet), and returns its
-// slot. Of an agent that is known it adds the hostname if that was "".
-func (c *Cache) AddAgent(agentID, hostname string) int32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.slotOf(agentID, hostname)
-}
-
-// HasGPUs notes that an agent has GPUs, whether they are free or not.
-func (c *Cache) HasGPUs(agentID string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i, ok := c.byAgent[agentID]; ok {
-		c.setGPUs(i)
-	}
-}
-
-func (c *Cache) setGPUs(i int32) {
-	if a := &c.agents[i]; !a.gpus {
-		a.gpus = true
-		c.publish(i)
-	}
-}
-
-// Withhold keeps so much of an agent's unreserved offers, of each role, from being
-// used: it is not there, or somebody else uses it. Less than nothing is nothing.
-// Unknown agents are ignored.
-func (c *Cache) Withhold(agentID string, amount resources.Vector) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	amount = amount.Max(resources.Vector{})
-	if i, ok := c.byAgent[agentID]; ok && c.agents[i].withheld != amount {
-		c.agents[i].withheld = amount
-		c.publish(i)
-		c.version.Add(1)
-	}
-}
-
-// SetNode says which node the agent is; "" withdraws it from selection. Offers
-// and an open batch stay as they are: the batch is still for the node that its
-// members were promised, and until it is sent or released nobody else joins it.
-// Unknown agents are ignored.
-func (c *Cache) SetNode(agentID, node string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i, ok := c.byAgent[agentID]; ok && c.agents[i].node != node {
-		c.agents[i].node = node
-		c.publish(i)
-		c.version.Add(1)
-	}
-}
 
 // Remove takes out one offer that is void (rescinded). If the open batch needs
 // something of it, what is left is shared out anew, in the order in which the
@@ -315,18 +232,6 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 	return broken
 }
 
-// RemoveAgent forgets an agent with its offers. It returns the reservations of
-// its open batches, which are void.
-func (c *Cache) RemoveAgent(agentID string) (broken []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i, ok := c.byAgent[agentID]
-	if !ok {
-		return nil
-	}
-	return c.drop(i)
-}
-
 // Reset voids everything and forgets all agents, as the end of a subscription
 // does. It returns the reservations of all open batches.
 func (c *Cache) Reset() (broken []string) {
@@ -355,88 +260,4 @@ func (c *Cache) Release(id string) bool {
 	at.role.leave(at.slot, id)
 	at.role.publish(at.slot)
 	return true
-}
-
-// agent returns the agent of a slot that there is, nil if that is vacant. The lock
-// is held, and the agent is good only as long.
-func (c *Cache) agent(i int32) *agent {
-	if a := &c.agents[i]; a.known {
-		return a
-	}
-	return nil
-}
-
-// slotOf finds or makes the slot of an agent. The lock is held.
-func (c *Cache) slotOf(agentID, hostname string) int32 {
-	if i, ok := c.byAgent[agentID]; ok {
-		if a := &c.agents[i]; a.hostname == "" {
-			a.hostname = hostname
-		}
-		return i
-	}
-	var i int32
-	if n := len(c.vacant); n > 0 {
-		i, c.vacant = c.vacant[n-1], c.vacant[:n-1]
-	} else {
-		i = int32(len(c.agents))
-		c.agents = append(c.agents, agent{})
-		if names := *c.names.Load(); len(c.agents) > len(names) {
-			c.grow(names)
-		}
-		c.each(func(r *Role) { r.append(len(c.agents)) })
-	}
-	c.agents[i] = agent{id: agentID, hostname: hostname, known: true}
-	c.byAgent[agentID] = i
-	c.publish(i)
-	return i
-}
-
-// grow doubles the room for slots.
-func (c *Cache) grow(names []atomic.Pointer[string]) {
-	bigger := make([]atomic.Pointer[string], 2*len(names))
-	for i := range names {
-		bigger[i].Store(names[i].Load())
-	}
-	c.each(func(r *Role) { r.cols.Store(r.cols.Load().grown()) })
-	c.names.Store(&bigger)
-}
-
-// drop forgets slot i in all roles. The lock is held.
-func (c *Cache) drop(i int32) (broken []string) {
-	c.each(func(r *Role) {
-		s := r.slots[i]
-		if s == nil {
-			return
-		}
-		for n := range s.offers {
-			delete(c.byOffer, s.offers[n].id)
-			c.total = c.total.Sub(s.offers[n].total())
-		}
-		for n := range s.members {
-			delete(c.byMember, s.members[n].id)
-			broken = append(broken, s.members[n].id)
-		}
-		if len(s.members) > 0 {
-			r.waiting.Add(-int32(len(s.members)))
-			r.closeBatch(i)
-		}
-		r.slots[i] = nil
-	})
-	delete(c.byAgent, c.agents[i].id)
-	c.agents[i] = agent{}
-	c.vacant = append(c.vacant, i)
-	c.publish(i)
-	return broken
-}
-
-// publish writes slot i to the columns of all roles. The lock is held.
-func (c *Cache) publish(i int32) {
-	name := &(*c.names.Load())[i]
-	switch node, was := c.agents[i].node, name.Load(); {
-	case node == "":
-		name.Store(nil)
-	case was == nil || *was != node:
-		name.Store(&node)
-	}
-	c.each(func(r *Role) { r.publish(i) })
 }
