@@ -23,6 +23,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
@@ -88,12 +89,21 @@ func (c *controllers) addQuota(args *config.MesosOffersArgs, handle framework.Ha
 		options.Names.Extended[e.Mesos] = v1.ResourceName(e.Kubernetes)
 	}
 	from := quota.Sources{Book: settings.Book, Ours: settings.Usage, Roles: rolesOf{manager}, Claims: manager, Pusher: pusher{session}}
-	spaces, quotas := core.Namespaces(), core.ResourceQuotas()
-	c.quota = quota.New(options, from, handle.ClientSet(), spaces.Lister(), quotas.Lister(), handle.EventRecorder(), logger)
+	spaces := core.Namespaces()
+	// ResourceQuotas are watched only for those who use them: it takes a right that
+	// others need not give.
+	var lister corelisters.ResourceQuotaLister
+	if options.ResourceQuota || options.Push {
+		lister = core.ResourceQuotas().Lister()
+	}
+	c.quota = quota.New(options, from, handle.ClientSet(), spaces.Lister(), lister, handle.EventRecorder(), logger)
 	if _, err := spaces.Informer().AddEventHandler(c.quota.NamespaceHandler()); err != nil {
 		return fmt.Errorf("cannot watch namespaces: %w", err)
 	}
-	if _, err := quotas.Informer().AddEventHandler(c.quota.ResourceQuotaHandler()); err != nil {
+	if lister == nil {
+		return nil
+	}
+	if _, err := core.ResourceQuotas().Informer().AddEventHandler(c.quota.ResourceQuotaHandler()); err != nil {
 		return fmt.Errorf("cannot watch ResourceQuotas: %w", err)
 	}
 	return nil

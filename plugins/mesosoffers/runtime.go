@@ -188,6 +188,8 @@ func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manage
 		Framework: mesos.FrameworkInfo{
 			Name: f.Name, User: f.User, Principal: f.Principal, Hostname: hostname, WebUIURL: f.WebUIURL,
 			FailoverTimeout: f.FailoverTimeout.Duration,
+			GPUs:            args.Resources.GPUs.Agents != config.GPUAgentsUnused,
+			Revocable:       args.Revocable.Enabled,
 		},
 		Roles:       manager.SubscribeRoles,
 		IDs:         lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),

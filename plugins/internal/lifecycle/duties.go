@@ -31,6 +31,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
 var nodeType = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
@@ -95,13 +96,14 @@ func (m *Manager) lost(e claims.Evict) {
 	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,
 		"task", e.TaskID, "state", e.Status.State, "reason", e.Status.Reason, "message", e.Status.Message)
 	kind := evict
-	if e.Revoked {
+	p := m.pods[e.Pod.UID]
+	switch {
+	case p == nil:
+	case e.Revoked && p.plan.Want.Revocable != offers.RevocableNever:
 		kind = revoke
-		if p := m.pods[e.Pod.UID]; p != nil {
-			m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventRevoked, actionEvict, "%s", note(
-				"Mesos took the revocable resources back that the pod was using: "+e.Status.Message))
-		}
-	} else if p := m.pods[e.Pod.UID]; p != nil {
+		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventRevoked, actionEvict, "%s", note(
+			"Mesos took the revocable resources back that the pod was using: "+e.Status.Message))
+	default:
 		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict, "%s", note(fmt.Sprintf(
 			"Mesos ended the task that held the pod's resources (%s, %s): %s", e.Status.State, e.Status.Reason, e.Status.Message)))
 	}

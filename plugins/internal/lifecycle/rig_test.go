@@ -114,7 +114,6 @@ func (f *master) Suppress(_ context.Context, roles ...string) error {
 	return f.record("SUPPRESS", others(roles))
 }
 
-
 func (f *master) UpdateRoles(_ context.Context, roles, suppressed []string) error {
 	return f.record("UPDATE_FRAMEWORK", fmt.Sprintf("%s, suppressed %s", strings.Join(roles, "+"), strings.Join(suppressed, "+")))
 }
