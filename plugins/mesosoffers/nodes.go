@@ -40,11 +40,18 @@ type nodeControllers struct {
 }
 
 // newNodeControllers returns controllers that follow the informers. They write
-// nothing before they run and are shown agents.
-func newNodeControllers(args *config.MesosOffersArgs, handle framework.Handle, mine func(*v1.Pod) bool, logger klog.Logger) (*nodeControllers, error) {
+// nothing before they run and are shown agents. withhold is told what of nodes'
+// agents must not be used, if that is to be.
+func newNodeControllers(args *config.MesosOffersArgs, handle framework.Handle, mine func(*v1.Pod) bool,
+	withhold func(map[string]resources.Vector), logger klog.Logger,
+) (*nodeControllers, error) {
 	informers := handle.SharedInformerFactory().Core().V1()
+	if !args.Balance.Cap {
+		withhold = nil
+	}
 	balance, err := nodebalance.New(nodebalance.Config{
-		Client: handle.ClientSet(), Nodes: informers.Nodes(), Pods: informers.Pods(), Mine: mine, Table: resources.NewTable(resources.Options{}),
+		Client: handle.ClientSet(), Nodes: informers.Nodes(), Pods: informers.Pods(), Mine: mine,
+		Table: resources.NewTable(tableOptions(&args.Resources)), Withhold: withhold,
 	}, logger)
 	if err != nil {
 		return nil, err

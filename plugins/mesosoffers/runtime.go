@@ -111,7 +111,8 @@ func (r *Runtime) New(ctx context.Context, obj runtime.Object, handle framework.
 func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handle framework.Handle) error {
 	r.logger = klog.LoggerWithName(klog.FromContext(ctx), "mesos")
 	r.life, r.args = ctx, args
-	show, err := newNodeControllers(args, handle, r.mine, r.logger)
+	var manager *lifecycle.Manager
+	show, err := newNodeControllers(args, handle, r.mine, func(byNode map[string]resources.Vector) { manager.Withhold(byNode) }, r.logger)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	settings.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) {
 		more.setQuotas(list, ours, at)
 	}
-	manager := lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
+	manager = lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
 	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)

@@ -27,7 +27,6 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
 // podInfo is what we know of a pod of ours.
@@ -209,12 +208,9 @@ func (m *Manager) remap(changes []nodes.Change) {
 		}
 		if slot, ok := m.cache.Slot(c.AgentID); ok {
 			m.index.Assign(c.Node, slot)
-			m.cache.Roles(func(r *offers.Role) {
-				if _, ok := r.FreeOf(slot); ok {
-					// Offers that came before their agent was a node are of use now.
-					m.free(r.Name(), slot)
-				}
-			})
+			m.cache.Withhold(c.AgentID, m.withheld[c.Node])
+			// Offers that came before their agent was a node are of use now.
+			m.freeAll(slot)
 		}
 		if m.foreign[c.AgentID] {
 			delete(m.foreign, c.AgentID)

@@ -155,6 +155,8 @@ type Manager struct {
 	// in one of their roles. reserved are the roles that something is reserved for.
 	limited  map[string]bool
 	reserved map[string]bool
+	// withheld is what of nodes' agents must not be used.
+	withheld map[string]resources.Vector
 	// known are the roles that the master offers resources to, in this subscription.
 	known map[string]bool
 	nodes *nodes.Map

@@ -193,6 +193,15 @@ func (m *Manager) free(role string, slot int32) {
 	m.freedCount.Add(1)
 }
 
+// freeAll notes the same of the slot in all roles. The mutex is held.
+func (m *Manager) freeAll(slot int32) {
+	m.cache.Roles(func(r *offers.Role) {
+		if _, ok := r.FreeOf(slot); ok {
+			m.free(r.Name(), slot)
+		}
+	})
+}
+
 // Version changes whenever more can be had of any agent than before: by an offer,
 // by a reservation given back, by an agent that became a node.
 func (m *Manager) Version() uint64 { return m.cache.Version() + m.freedCount.Load() }
