@@ -155,6 +155,9 @@ type Manager struct {
 	// in one of their roles. reserved are the roles that something is reserved for.
 	limited  map[string]bool
 	reserved map[string]bool
+	// reserving is what launches are to reserve that no reading of the quotas counts
+	// yet, by task.
+	reserving map[string]charge
 	// withheld is what of nodes' agents must not be used.
 	withheld map[string]resources.Vector
 	// known are the roles that the master offers resources to, in this subscription.
@@ -211,7 +214,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		ledger:  claims.NewLedger(cfg.Claims),
 		demands: map[string]*demand.Demand{}, known: map[string]bool{},
 		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{},
-		limited: map[string]bool{}, reserved: map[string]bool{},
+		reserving: map[string]charge{}, limited: map[string]bool{}, reserved: map[string]bool{},
 		falling: map[string]*podInfo{},
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},

@@ -22,6 +22,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -81,26 +82,68 @@ func (m *Manager) overQuota(role, taskID string) string {
 		return ""
 	}
 	c := m.ledger.ByTask(taskID)
-	var charged, counted resources.Bundle
+	var counted, reserved resources.Bundle
 	if c.Parts == nil {
-		charged, counted = c.Need, c.Need
+		counted = c.Need
 	}
 	for _, p := range c.Parts {
 		switch {
 		case p.Flavour == nil:
-			charged, counted = charged.Add(p.Bundle), counted.Add(p.Bundle)
+			counted = counted.Add(p.Bundle)
 		case p.Flavour.Reserved() != nil && p.Flavour.Wire == "":
-			// A reservation that is still to be made.
-			charged = charged.Add(p.Bundle)
+			reserved = reserved.Add(p.Bundle)
 		}
 	}
+	charged := counted.Add(reserved)
+	// The claim is counted already.
 	m.cfg.Usage.Sub(role, &counted)
 	lack, ok := m.cfg.Book.Check(role, &charged, m.cfg.Usage)
 	m.cfg.Usage.Add(role, &counted)
-	if ok {
-		return ""
+	if !ok {
+		return lack
 	}
-	return lack
+	if !reserved.IsZero() {
+		m.reserving[taskID] = charge{role, reserved}
+		m.cfg.Usage.Add(role, &reserved)
+	}
+	return ""
+}
+
+// charge is an amount that a quota is charged for.
+type charge struct {
+	role   string
+	amount resources.Bundle
+}
+
+// uncharge takes back what overQuota charged for a reservation that will not be
+// made. The mutex is held.
+func (m *Manager) uncharge(taskID string) {
+	if c, ok := m.reserving[taskID]; ok {
+		delete(m.reserving, taskID)
+		m.cfg.Usage.Sub(c.role, &c.amount)
+	}
+}
+
+// takeMade forgets the reservations that were made before the quotas are read: from
+// then on it is the master that counts them. The returned function takes it back.
+func (m *Manager) takeMade() (restore func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := map[string]charge{}
+	for id, c := range m.reserving {
+		if claim := m.ledger.ByTask(id); claim == nil || claim.Phase != claims.Reserved && claim.Phase != claims.Launching {
+			taken[id] = c
+			m.uncharge(id)
+		}
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for id, c := range taken {
+			m.reserving[id] = c
+			m.cfg.Usage.Add(c.role, &c.amount)
+		}
+	}
 }
 
 // exhausted tells whether offers for the role would be of no use to the pod, because
@@ -153,9 +196,11 @@ func (m *Manager) pollQuotas(ctx context.Context) {
 			continue
 		}
 		read, next = generation, time.Now().Add(m.cfg.QuotaPeriod)
+		restore := m.takeMade()
 		before, begun := m.cfg.Usage.Snapshot(), time.Now()
 		list, err := source.Quotas(ctx)
 		if err != nil {
+			restore()
 			m.logger.V(2).Info("Cannot read the quotas of Mesos; those read before hold on", "err", err)
 			continue
 		}

@@ -163,6 +163,7 @@ func (m *Manager) Cancel(taskID string) {
 	now := time.Now()
 	c := m.ledger.ByTask(taskID)
 	if m.ledger.Cancel(taskID, now) {
+		m.uncharge(taskID)
 		m.unreserve(c)
 	}
 	if c != nil {
@@ -334,6 +335,7 @@ func (m *Manager) settled(s claims.Settle) {
 		metrics.Launches.WithLabelValues("Held").Inc()
 		return
 	}
+	m.uncharge(s.TaskID)
 	metrics.Launches.WithLabelValues(string(s.Outcome.Cause)).Inc()
 	if s.Outcome.Cause == claims.CauseTimeout || s.Outcome.Cause == claims.CauseFailed && s.Outcome.Status.OfAgent() {
 		m.penalize(s.AgentID)
