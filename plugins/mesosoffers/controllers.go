@@ -47,13 +47,15 @@ func newControllers(args *config.MesosOffersArgs, handle framework.Handle, setti
 	manager *lifecycle.Manager, session *mesos.Session, logger klog.Logger,
 ) (*controllers, error) {
 	c := &controllers{}
-	if err := c.addReservations(handle, settings, manager, logger); err != nil {
+	if err := c.addReservations(args, handle, settings, manager, logger); err != nil {
 		return nil, err
 	}
 	return c, c.addQuota(args, handle, settings, manager, session, logger)
 }
 
-func (c *controllers) addReservations(handle framework.Handle, settings *lifecycle.Config, manager *lifecycle.Manager, logger klog.Logger) (err error) {
+func (c *controllers) addReservations(args *config.MesosOffersArgs, handle framework.Handle, settings *lifecycle.Config,
+	manager *lifecycle.Manager, logger klog.Logger,
+) (err error) {
 	core, pods := handle.SharedInformerFactory().Core().V1(), handle.SharedInformerFactory().Core().V1().Pods()
 	c.reservations, err = reservations.New(reservations.Config{
 		Registry: settings.Registry, Client: handle.ClientSet(), Recorder: handle.EventRecorder(),
@@ -66,7 +68,7 @@ func (c *controllers) addReservations(handle framework.Handle, settings *lifecyc
 			}
 			return pod
 		},
-		AgentOf: manager.AgentOf,
+		AgentOf: manager.AgentOf, Grace: args.Reservations.ReleaseAfter.Duration,
 	}, logger)
 	if err != nil {
 		return err

@@ -230,6 +230,9 @@ type Reservations struct {
 	// Sticky lets pods of StatefulSets ask, by the annotation
 	// kube-mesos.io/reserve, for reservations of their own, which outlive them.
 	Sticky bool
+	// ReleaseAfter is how long the owner of such a reservation must seem to need
+	// it no more before it is given back.
+	ReleaseAfter metav1.Duration
 }
 
 // RevocableUse says whether a pod rides on revocable resources.

@@ -38,13 +38,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/workloop"
 )
 
-const (
-	// Grace is how long an owner must seem to need nothing before the API server is
-	// asked: who deletes a pod with its volume claims gets both again at once.
-	Grace = 30 * time.Second
-	// SweepEvery is how often all owners are judged anew, whatever is told of them.
-	SweepEvery = 30 * time.Second
-)
+// SweepEvery is how often all owners are judged anew, whatever is told of them.
+const SweepEvery = 30 * time.Second
 
 // Config is what a Controller works with.
 type Config struct {
@@ -60,6 +55,9 @@ type Config struct {
 	Pod func(namespace, name string) *v1.Pod
 	// AgentOf returns the agent of a node, "" if it has none now.
 	AgentOf func(node string) string
+	// Grace is how long an owner must seem to need nothing before the API server is
+	// asked: who deletes a pod with its volume claims gets both again at once.
+	Grace time.Duration
 }
 
 // Controller judges the owners of all reservations that the Registry knows, and
@@ -250,7 +248,7 @@ func (c *Controller) syncOwner(ctx context.Context, owner Owner) (again time.Dur
 		since = now
 		c.deadSince[key] = now
 	}
-	if wait := since.Add(Grace).Sub(now); wait > 0 {
+	if wait := since.Add(c.Grace).Sub(now); wait > 0 {
 		return wait, nil
 	}
 	if reason, err = c.judgeLive(ctx, owner); err != nil {

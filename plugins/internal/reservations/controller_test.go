@@ -37,8 +37,11 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 )
 
+// grace is what the tests configure.
+const grace = 30 * time.Second
+
 // long is more than enough for a reservation to be given back.
-const long = Grace + 2*SweepEvery + 2*time.Minute
+const long = grace + 2*SweepEvery + 2*time.Minute
 
 func TestLivingOwnersAreLeftAlone(t *testing.T) {
 	objects := []runtime.Object{setOf("u1", "data"), claim("data-db-0"), claim("data-db-1"), claim("data-db-9")}
@@ -59,7 +62,7 @@ func TestStatefulSetGone(t *testing.T) {
 		r.reserve("db-0")
 		r.pass(time.Minute)
 		r.deleteSet() // its claims stay
-		time.Sleep(Grace - time.Second)
+		time.Sleep(grace - time.Second)
 		r.list()
 		r.wants("db-0")
 		r.pass(long)
@@ -123,7 +126,7 @@ func TestGrace(t *testing.T) {
 		for range 10 {
 			r.deletePod("db-0")
 			r.deleteClaim("data-db-0")
-			time.Sleep(Grace - time.Second)
+			time.Sleep(grace - time.Second)
 			r.list()
 			_, err := r.api.CoreV1().PersistentVolumeClaims("shop").Create(t.Context(), claim("data-db-0"), metav1.CreateOptions{})
 			r.must(err)
@@ -254,7 +257,7 @@ func TestRestarts(t *testing.T) {
 			r.list()
 		}
 		for range 5 {
-			time.Sleep(Grace / 2) // never enough for a verdict
+			time.Sleep(grace / 2) // never enough for a verdict
 			restart()
 		}
 		r.wants("db-0", "db-1", "db-7")

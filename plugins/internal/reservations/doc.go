@@ -38,7 +38,7 @@ limitations under the License.
 //
 // Except by hand and for the surplus, never while a pod of that name lives, unless
 // another StatefulSet controls that pod: such a pod has a reservation of its own. The
-// Controller judges only with synced informers, waits for Grace, and then asks the
+// Controller judges only with synced informers, waits for Config.Grace, and then asks the
 // API server itself before it condemns. Mesos unreserves nothing that a task uses, so
 // whatever we do no pod loses resources under its feet.
 //

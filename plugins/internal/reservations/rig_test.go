@@ -107,7 +107,7 @@ func (r *rig) start() {
 	factory := informers.NewSharedInformerFactory(r.api, 24*time.Hour)
 	pods := factory.Core().V1().Pods()
 	controller, err := New(Config{
-		Registry: registry(), Client: r.api, Recorder: r,
+		Registry: registry(), Client: r.api, Recorder: r, Grace: grace,
 		StatefulSets: factory.Apps().V1().StatefulSets(), Claims: factory.Core().V1().PersistentVolumeClaims(), Nodes: factory.Core().V1().Nodes(),
 		Pod: func(namespace, name string) *v1.Pod {
 			pod, err := pods.Lister().Pods(namespace).Get(name)

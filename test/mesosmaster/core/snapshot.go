@@ -37,6 +37,7 @@ type TaskSnapshot struct {
 	ExecutorID, Role       string
 	State                  string // as "TASK_RUNNING"
 	CPUs, MemMB, DiskMB    float64
+	Resources              string // Mesos text form
 	Ports                  resource.Ranges
 	Revocable              bool
 	Labels                 map[string]string
@@ -104,7 +105,7 @@ func (m *Master) taskSnapshot(t *task) TaskSnapshot {
 		TaskID: t.id, Name: t.name, FrameworkID: t.fw.id, Framework: t.fw.info.Name, AgentID: t.agentID,
 		Hostname: m.hostnameOf(t.agentID), ExecutorID: t.executorID, Role: t.role, State: t.state.String(),
 		CPUs: units(t.res, "cpus"), MemMB: units(t.res, "mem"), DiskMB: units(t.res, "disk"), Ports: t.res.Ranges("ports"),
-		Labels: map[string]string{}, Launched: t.launched,
+		Resources: t.res.WithAlloc("").String(), Labels: map[string]string{}, Launched: t.launched,
 	}
 	for i := range t.res {
 		s.Revocable = s.Revocable || t.res[i].Flavor.Revocable()

@@ -89,7 +89,7 @@ const fullArgs = `
         fallbackAfter: 0s
         updatePeriod: 5s
         keepUnused: 1h
-      reservations: {policy: UnreservedFirst, sticky: false}
+      reservations: {policy: UnreservedFirst, sticky: false, releaseAfter: 1m}
       revocable:
         enabled: true
         priorityClasses:
@@ -143,7 +143,7 @@ func fullInternalArgs() *config.MesosOffersArgs {
 			},
 			UpdatePeriod: d(5 * time.Second), KeepUnused: d(time.Hour),
 		},
-		Reservations: config.Reservations{Policy: config.ReservationPolicyUnreservedFirst},
+		Reservations: config.Reservations{Policy: config.ReservationPolicyUnreservedFirst, ReleaseAfter: d(time.Minute)},
 		Revocable: config.Revocable{Enabled: true, PriorityClasses: []config.RevocableRule{
 			{Name: "batch-low", Use: config.RevocableUseRequired}, {Name: "batch", Use: config.RevocableUseAllowed},
 		}},

@@ -43,6 +43,7 @@ func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
 	setRolesDefaults(&args.Roles)
 	setEnumDefault(&args.Reservations.Policy, ReservationPolicyReservedFirst)
 	setDefault(&args.Reservations.Sticky, true)
+	setDefault(&args.Reservations.ReleaseAfter, duration(30*time.Second))
 	setDefault(&args.Revocable.Enabled, false)
 	setResourcesDefaults(&args.Resources)
 	setQuotaDefaults(&args.Quota)

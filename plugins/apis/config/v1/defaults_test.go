@@ -58,7 +58,7 @@ func defaulted() *configv1.MesosOffersArgs {
 			Annotation: ptr.To(true), FallbackAfter: duration(3 * time.Second), UpdatePeriod: duration(10 * time.Second),
 			KeepUnused: duration(10 * time.Minute),
 		},
-		Reservations: configv1.Reservations{Policy: "ReservedFirst", Sticky: ptr.To(true)},
+		Reservations: configv1.Reservations{Policy: "ReservedFirst", Sticky: ptr.To(true), ReleaseAfter: duration(30 * time.Second)},
 		Revocable:    configv1.Revocable{Enabled: ptr.To(false)},
 		Resources: configv1.Resources{
 			HostPorts: "Claim", GPUs: configv1.GPUs{ResourceName: ptr.To("nvidia.com/gpu"), Agents: "Unused"},
@@ -91,7 +91,7 @@ func TestDefaults(t *testing.T) {
 			Annotation: ptr.To(false), Rules: []configv1.RoleRule{{}}, FallbackAfter: duration(0), UpdatePeriod: duration(0),
 			KeepUnused: duration(0),
 		},
-		Reservations: configv1.Reservations{Policy: "x", Sticky: ptr.To(false)},
+		Reservations: configv1.Reservations{Policy: "x", Sticky: ptr.To(false), ReleaseAfter: duration(0)},
 		Revocable:    configv1.Revocable{Enabled: ptr.To(true), PriorityClasses: []configv1.RevocableRule{{}}},
 		Resources: configv1.Resources{
 			HostPorts: "x", Extended: []configv1.ExtendedResource{{}}, GPUs: configv1.GPUs{ResourceName: ptr.To(""), Agents: "x"},

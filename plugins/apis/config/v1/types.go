@@ -258,6 +258,10 @@ type Reservations struct {
 	// kube-mesos.io/reserve, for reservations of their own, which outlive them.
 	// Default true.
 	Sticky *bool `json:"sticky,omitempty"`
+	// ReleaseAfter is how long the owner of such a reservation must seem to need
+	// it no more before it is given back: who replaces a pod together with its
+	// volume claims gets both again. 0s to 24h, default 30s.
+	ReleaseAfter *metav1.Duration `json:"releaseAfter,omitempty"`
 }
 
 // RevocableUse says whether a pod rides on revocable resources.

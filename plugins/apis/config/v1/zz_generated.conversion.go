@@ -630,6 +630,9 @@ func autoConvert_v1_Reservations_To_config_Reservations(in *Reservations, out *c
 	if err := metav1.Convert_Pointer_bool_To_bool(&in.Sticky, &out.Sticky, s); err != nil {
 		return err
 	}
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.ReleaseAfter, &out.ReleaseAfter, s); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -641,6 +644,9 @@ func Convert_v1_Reservations_To_config_Reservations(in *Reservations, out *confi
 func autoConvert_config_Reservations_To_v1_Reservations(in *config.Reservations, out *Reservations, s conversion.Scope) error {
 	out.Policy = ReservationPolicy(in.Policy)
 	if err := metav1.Convert_bool_To_Pointer_bool(&in.Sticky, &out.Sticky, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.ReleaseAfter, &out.ReleaseAfter, s); err != nil {
 		return err
 	}
 	return nil

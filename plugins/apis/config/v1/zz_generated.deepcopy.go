@@ -353,6 +353,11 @@ func (in *Reservations) DeepCopyInto(out *Reservations) {
 		*out = new(bool)
 		**out = **in
 	}
+	if in.ReleaseAfter != nil {
+		in, out := &in.ReleaseAfter, &out.ReleaseAfter
+		*out = new(metav1.Duration)
+		**out = **in
+	}
 	return
 }
 

@@ -49,6 +49,7 @@ func ValidateMesosOffersArgs(path *field.Path, args *config.MesosOffersArgs) fie
 	errs = append(errs, validateRoles(path.Child("roles"), &args.Roles)...)
 	errs = append(errs, oneOf(path.Child("reservations", "policy"), args.Reservations.Policy, config.ReservationPolicyReservedFirst,
 		config.ReservationPolicyUnreservedFirst, config.ReservationPolicyReservedOnly)...)
+	errs = append(errs, inRange(path.Child("reservations", "releaseAfter"), args.Reservations.ReleaseAfter, 0, 24*time.Hour)...)
 	errs = append(errs, validateRevocable(path.Child("revocable"), &args.Revocable)...)
 	errs = append(errs, validateResources(path.Child("resources"), &args.Resources)...)
 	errs = append(errs, validateQuota(path.Child("quota"), &args.Quota)...)

@@ -75,6 +75,7 @@ func durationCases() []durationCase {
 		{"roles.fallbackAfter", func(a *args) *metav1.Duration { return &a.Roles.FallbackAfter }, 0, 10 * time.Minute},
 		{"roles.updatePeriod", func(a *args) *metav1.Duration { return &a.Roles.UpdatePeriod }, time.Second, 10 * time.Minute},
 		{"roles.keepUnused", func(a *args) *metav1.Duration { return &a.Roles.KeepUnused }, 0, 24 * time.Hour},
+		{"reservations.releaseAfter", func(a *args) *metav1.Duration { return &a.Reservations.ReleaseAfter }, 0, 24 * time.Hour},
 		{"quota.pollPeriod", func(a *args) *metav1.Duration { return &a.Quota.PollPeriod }, time.Second, 10 * time.Minute},
 	}
 }
