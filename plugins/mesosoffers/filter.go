@@ -55,19 +55,9 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	if problem := p.profile.check(p.handle, klog.FromContext(ctx), pod); problem != "" {
 		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
 	}
-	begun := p.manager.Begin(pod)
-	s := &state{want: begun.Plan.Want, seen: begun.Seen}
-	cycle.Write(stateKey, s)
-	if problem := begun.Plan.Problem; problem != "" {
-		metrics.Rejections.WithLabelValues("PreFilter", "Problem").Inc()
-		p.manager.Park(pod, begun.Seen)
-		return nil, reject(fwk.UnschedulableAndUnresolvable, problem)
-	}
-	s.role = p.manager.Cache().Role(begun.Plan.Roles[0])
-	if !begun.Connected {
-		metrics.Rejections.WithLabelValues("PreFilter", "NotConnected").Inc()
-		p.manager.Park(pod, begun.Seen)
-		return nil, reject(fwk.UnschedulableAndUnresolvable, p.runtime.notConnected())
+	s, begun, turnedAway := p.begin(cycle, pod)
+	if turnedAway != nil {
+		return nil, turnedAway
 	}
 	// More than narrowLimit are never named, unless as a choice.
 	limit, choice := narrowLimit+1, false
@@ -100,6 +90,24 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		return nil, nil
 	}
 	return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
+}
+
+// begin starts a cycle. The status says why there is no use in looking at offers.
+func (p *Plugin) begin(cycle fwk.CycleState, pod *v1.Pod) (*state, lifecycle.Cycle, *fwk.Status) {
+	begun := p.manager.Begin(pod)
+	s := &state{want: begun.Plan.Want, seen: begun.Seen}
+	cycle.Write(stateKey, s)
+	problem, kind := begun.Plan.Problem, "Problem"
+	if problem == "" && !begun.Connected {
+		problem, kind = p.runtime.notConnected(), "NotConnected"
+	}
+	if problem != "" {
+		metrics.Rejections.WithLabelValues("PreFilter", kind).Inc()
+		p.manager.Park(pod, begun.Seen)
+		return s, begun, reject(fwk.UnschedulableAndUnresolvable, problem)
+	}
+	s.role = p.manager.Cache().Role(begun.Plan.Roles[0])
+	return s, begun, nil
 }
 
 // noneFits puts the pod to sleep that no offer fits, and says why.

@@ -38,16 +38,6 @@ func (m *Manager) demandOf(role string) *demand.Demand {
 	return d
 }
 
-// wanted tells whether any role wants offers. The mutex is held.
-func (m *Manager) wanted() bool {
-	for _, d := range m.demands {
-		if d.Wanted() {
-			return true
-		}
-	}
-	return false
-}
-
 // askedRoles are the roles in which offers are asked for the pod.
 func (p *podInfo) askedRoles() []string { return p.plan.Roles[:min(p.asked, len(p.plan.Roles))] }
 
