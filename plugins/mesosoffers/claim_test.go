@@ -41,6 +41,7 @@ func TestReserveErrors(t *testing.T) {
 		ctx := context.Background()
 		w.addNodes(3, func(i int) resources.Vector { return []resources.Vector{lots, little, {}}[i] })
 		pod := w.addPod(podOf("p").Obj())
+		synctest.Wait() // until the manager's loop has looked at what there is
 		for node, reason := range map[string]string{"n1": "Mesos offer short of cpu", "n2": reasonNoOffer, "unknown": reasonNoOffer} {
 			cycle, _, _ := w.preFilter(pod)
 			wantStatus(t, node, w.Reserve(ctx, cycle, pod, node), fwk.Unschedulable, reason)
