@@ -26,7 +26,7 @@ func TestBreakerBoundsEvictions(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		let := func() (n int) {
 			for i := range 2 * evictionBurst {
-				if r.mayEvict(fmt.Sprint("task-", i)) {
+				if r.mayEvict(fmt.Sprint("task-", i), r.breaker) {
 					n++
 				}
 			}

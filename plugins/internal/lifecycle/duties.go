@@ -22,6 +22,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -120,25 +122,11 @@ func (m *Manager) lost(e claims.Evict) {
 // claim is held again. A PodDisruptionBudget may refuse until the deadline; then
 // the pod is deleted, because it runs on resources that are not its own.
 func (m *Manager) evict(ctx context.Context, d duty) error {
-	if !m.stillLost(d.taskID) {
-		return nil
+	pod, err := m.lostPod(ctx, d, m.breaker)
+	if pod == nil || err != nil {
+		return err
 	}
-	uid := types.UID(d.uid)
-	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err), err == nil && pod.UID != uid:
-		// The informer told of the pod's end before it told, late, of its binding.
-		m.forgetPod(d.uid)
-		return nil
-	case err != nil:
-		return fmt.Errorf("cannot read the pod to evict: %w", err)
-	case pod.DeletionTimestamp != nil:
-		return nil
-	}
-	if !m.mayEvict(d.taskID) {
-		return errManyEvictions
-	}
-	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}
+	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}
 	err = m.client.PolicyV1().Evictions(d.namespace).Evict(ctx, &policyv1.Eviction{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}, DeleteOptions: &options,
 	})
@@ -152,6 +140,28 @@ func (m *Manager) evict(ctx context.Context, d duty) error {
 		return fmt.Errorf("cannot evict the pod: %w", err)
 	}
 	return nil
+}
+
+// lostPod returns the pod that has to go because its task is lost, as the API server
+// knows it; nil if there is nothing to do any more.
+func (m *Manager) lostPod(ctx context.Context, d duty, breaker *rate.Limiter) (*v1.Pod, error) {
+	if !m.stillLost(d.taskID) {
+		return nil, nil
+	}
+	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && string(pod.UID) != d.uid:
+		// The informer told of the pod's end before it told, late, of its binding.
+		m.forgetPod(d.uid)
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the pod that has to go: %w", err)
+	case pod.DeletionTimestamp != nil:
+		return nil, nil
+	case !m.mayEvict(d.taskID, breaker):
+		return nil, errManyEvictions
+	}
+	return pod, nil
 }
 
 func (m *Manager) stillLost(taskID string) bool {
@@ -171,10 +181,10 @@ var errManyEvictions = errors.New("too many pods were evicted just now, waiting"
 
 // mayEvict tells whether the breaker lets the pod of this task go, and goes on
 // saying so.
-func (m *Manager) mayEvict(taskID string) bool {
+func (m *Manager) mayEvict(taskID string, breaker *rate.Limiter) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.evicting[taskID] && m.breaker.Allow() {
+	if !m.evicting[taskID] && breaker.Allow() {
 		m.evicting[taskID] = true
 	}
 	return m.evicting[taskID]

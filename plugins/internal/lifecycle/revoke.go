@@ -36,27 +36,14 @@ const ReasonRevoked = "Revoked"
 // agreed to, without asking budgets. The condition tells controllers that it was not
 // the pod's fault.
 func (m *Manager) revoke(ctx context.Context, d duty) error {
-	if !m.stillLost(d.taskID) {
-		return nil
-	}
-	uid := types.UID(d.uid)
-	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err), err == nil && pod.UID != uid:
-		m.forgetPod(d.uid)
-		return nil
-	case err != nil:
-		return fmt.Errorf("cannot read the pod whose resources were revoked: %w", err)
-	case pod.DeletionTimestamp != nil:
-		return nil
-	}
-	if !m.mayRevoke(d.taskID) {
-		return errManyEvictions
+	pod, err := m.lostPod(ctx, d, m.revocations)
+	if pod == nil || err != nil {
+		return err
 	}
 	if err := m.markRevoked(ctx, pod); err != nil {
 		return err
 	}
-	err = m.client.CoreV1().Pods(d.namespace).Delete(ctx, d.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	err = m.client.CoreV1().Pods(d.namespace).Delete(ctx, d.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("cannot delete the pod whose resources were revoked: %w", err)
 	}
@@ -86,14 +73,4 @@ func (m *Manager) markRevoked(ctx context.Context, pod *v1.Pod) error {
 		return fmt.Errorf("cannot mark the pod whose resources were revoked: %w", err)
 	}
 	return nil
-}
-
-// mayRevoke is mayEvict for pods on revocable resources.
-func (m *Manager) mayRevoke(taskID string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.evicting[taskID] && m.revocations.Allow() {
-		m.evicting[taskID] = true
-	}
-	return m.evicting[taskID]
 }
