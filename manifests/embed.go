@@ -24,7 +24,7 @@ import "embed"
 // Examples holds examples/*.yaml: workloads with schedulerName kube-mesos. Those in
 // folders below need more than the scheduler's default configuration.
 //
-//go:embed examples/*.yaml examples/*/*.yaml
+//go:embed examples/*.yaml examples/*/*.yaml examples/*/*.json
 var Examples embed.FS
 
 // SchedulerConfig holds scheduler-config/*.yaml: KubeSchedulerConfiguration
