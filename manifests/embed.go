@@ -22,7 +22,8 @@ package manifests
 import "embed"
 
 // Examples holds examples/*.yaml: workloads with schedulerName kube-mesos. Those in
-// folders below need more than the scheduler's default configuration.
+// folders below need more than the scheduler's default configuration: where it is
+// arguments of the plugin alone, those are in arguments.yaml.
 //
 //go:embed examples/*.yaml examples/*/*.yaml examples/*/*.json
 var Examples embed.FS
@@ -42,3 +43,8 @@ var RBAC []byte
 //
 //go:embed rbac-coscheduling.yaml
 var RBACCoscheduling []byte
+
+// RBACQuota is rbac-quota.yaml: what quotas that follow each other need beside RBAC.
+//
+//go:embed rbac-quota.yaml
+var RBACQuota []byte

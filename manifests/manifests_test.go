@@ -130,7 +130,7 @@ func TestRBAC(t *testing.T) {
 	var refs []rbacv1.RoleRef
 	var subjects []rbacv1.Subject
 	accounts := 0
-	for _, obj := range append(decode(t, RBAC), decode(t, RBACCoscheduling)...) {
+	for _, obj := range slices.Concat(decode(t, RBAC), decode(t, RBACCoscheduling), decode(t, RBACQuota)) {
 		switch o := obj.(type) {
 		case *v1.ServiceAccount:
 			accounts++
@@ -159,7 +159,7 @@ func TestRBAC(t *testing.T) {
 			t.Errorf("rights for %+v", s)
 		}
 	}
-	if accounts != 1 || len(refs) != 6 {
+	if accounts != 1 || len(refs) != 7 {
 		t.Errorf("%d service accounts, %d bindings", accounts, len(refs))
 	}
 }

@@ -226,32 +226,33 @@ func (e *rolesAndQuota) comeBack() {
 }
 
 // releasedByRule waits for the end of the reservation of the pod that was scaled
-// away.
+// away. A pod that waits in the role brings the offers in which it is given back at
+// once; without one it is looked for with the next list of agents.
 func (e *rolesAndQuota) releasedByRule() {
+	e.ads.AddPod("hungry", "100", "1Gi")
 	for _, host := range []string{"node-000", "node-001", "node-002"} {
 		e.waitReleased(host, "cache-1")
 	}
-	e.ads.WaitEvent("cache", "MesosReservationReleased", "cache-1", "scaled down")
+	e.ads.DeletePod("hungry")
 }
 
 // releaseByHand moves the other cache away from its node.
 func (e *rolesAndQuota) releaseByHand() {
 	home := e.ads.Pod("cache-0").Spec.NodeName
-	patch := []byte(`{"metadata":{"annotations":{"kube-mesos.io/release-reservations":"ads/cache-0"}}}`)
-	_, err := e.Client.CoreV1().Nodes().Patch(e.T.Context(), home, types.MergePatchType, patch, metav1.PatchOptions{})
-	e.Must(err)
+	e.patchNode(home, `{"spec":{"unschedulable":true}}`)
+	e.patchNode(home, `{"metadata":{"annotations":{"kube-mesos.io/release-reservations":"ads/cache-0"}}}`)
 	if !e.isReserved(home, "cache-0") {
 		e.T.Error("a reservation was given back that a pod uses")
 	}
 	e.ads.DeletePod("cache-0")
-	e.waitReleased(home, "cache-0")
-	e.Eventually("the annotation is ticked off", func() string {
-		node, err := e.Client.CoreV1().Nodes().Get(e.T.Context(), home, metav1.GetOptions{})
-		e.Must(err)
-		return node.Annotations["kube-mesos.io/release-reservations"]
-	})
-	e.WaitNodeEvent(home, "MesosReservationReleased", "ads/cache-0")
 	e.addCache("cache-0")
 	e.ads.WaitBound("cache-0")
+	e.waitReleased(home, "cache-0")
 	e.waitReserved(e.ads.Pod("cache-0").Spec.NodeName, "cache-0")
+}
+
+func (e *rolesAndQuota) patchNode(name, patch string) {
+	e.T.Helper()
+	_, err := e.Client.CoreV1().Nodes().Patch(e.T.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	e.Must(err)
 }
