@@ -180,9 +180,12 @@ type Manager struct {
 	generation uint64
 	// agentsKnown tells that the list of all agents was read in this subscription.
 	agentsKnown bool
-	stopping    bool
-	sweepAt     time.Time
-	reported    map[string]bool
+	// relist tells that the list is to be read soon, releasing that reservations to be
+	// given back wait for it.
+	relist, releasing bool
+	stopping          bool
+	sweepAt           time.Time
+	reported          map[string]bool
 	// foreign holds the agents whose offers were declined for long because they
 	// are no usable node.
 	foreign map[string]bool

@@ -114,6 +114,9 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
 			foreign = append(foreign, o.ID)
 			continue
 		}
+		if _, known := m.cache.Slot(o.AgentID); !known {
+			m.relist = true // the list tells more of an agent than its offers do
+		}
 		m.agentSeen(o.AgentID, o.Hostname)
 		if reserves(o.Special) {
 			m.cfg.Registry.Offered(o.ID, o.AgentID, o.Special, now)
@@ -195,6 +198,9 @@ func (m *Manager) Rescinded(offerID string) {
 func (m *Manager) Updated(s claims.TaskStatus) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s.State.Terminal() && m.releasing {
+		m.relist = true // what it used of a reservation may be given back now
+	}
 	m.ledger.Status(s, time.Now())
 	m.carryOut()
 }
@@ -232,35 +238,55 @@ func (m *Manager) agentSeen(id, hostname string) {
 }
 
 // agentsEvery is how often the list of all agents is read again: it matters for
-// reasons and for agents that never offer, not for placing pods.
-const agentsEvery = time.Minute
+// reasons and for agents that never offer, not for placing pods. Where it does
+// matter, for agents that are new and for reservations to be given back, it is read
+// relistAfter after the last time, and if that changes nothing ever later.
+const (
+	agentsEvery = time.Minute
+	relistAfter = 2 * time.Second
+)
 
 func (m *Manager) pollAgents(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	var read uint64
-	var next time.Time
+	var last time.Time
+	wait := relistAfter
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		releasing := m.cfg.Registry.Waiting()
 		m.mu.Lock()
 		subscribed, generation, failures, agents := m.subscribed, m.generation, m.failures, m.agents
+		relist := m.relist
+		m.releasing = releasing
 		m.mu.Unlock()
-		if !subscribed || agents == nil || (generation == read && time.Now().Before(next)) {
+		if relist || !releasing {
+			wait = relistAfter
+		}
+		pause := agentsEvery
+		if relist || releasing {
+			pause = wait
+		}
+		if !subscribed || agents == nil || (generation == read && time.Since(last) < pause) {
 			continue
 		}
-		read, next = generation, time.Now().Add(agentsEvery)
+		wait = min(2*wait, agentsEvery)
 		begun := time.Now()
+		read, last = generation, begun
+		m.mu.Lock()
+		m.relist = false
+		m.mu.Unlock()
 		list, err := agents.Agents(ctx)
 		if err != nil {
 			m.logger.V(2).Info("Cannot read the list of Mesos agents; nodes without offers cannot be told from nodes without an agent", "err", err)
 			continue
 		}
 		if !m.agentsListed(generation, failures, begun, list) {
-			next = time.Time{} // an agent went meanwhile: the list may still have it
+			last = time.Time{} // an agent went meanwhile: the list may still have it
 		}
 	}
 }

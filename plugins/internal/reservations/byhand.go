@@ -57,6 +57,10 @@ func (c *Controller) nodeHandler() cache.ResourceEventHandler {
 	}
 }
 
+// lookAgain is when an annotated node is looked at again that waits for what the
+// master will tell.
+const lookAgain = 5 * time.Second
+
 // syncNode does what a node's annotation asks for. What it means is decided once,
 // when it is first seen: what is reserved later stays.
 func (c *Controller) syncNode(ctx context.Context, name string) (again time.Duration, err error) {
@@ -78,7 +82,7 @@ func (c *Controller) syncNode(ctx context.Context, name string) (again time.Dura
 	}
 	if agent == "" || !c.Registry.HasAgent(agent) {
 		delete(c.begun, name)
-		return 0, nil // A sweep comes back to it.
+		return lookAgain, nil
 	}
 	if c.begun[name] != value {
 		n, err := c.Registry.ReleaseOn(agent, value, time.Now())
@@ -90,7 +94,7 @@ func (c *Controller) syncNode(ctx context.Context, name string) (again time.Dura
 		c.logger.Info("Giving back reservations by hand", "node", name, "agent", agent, "annotation", value, "reservations", n)
 	}
 	if !c.Registry.ReleasedByHand(agent) {
-		return 0, nil
+		return lookAgain, nil
 	}
 	return c.finish(ctx, node, value)
 }

@@ -154,11 +154,20 @@ func TestUnreservedInVain(t *testing.T) {
 func TestWhatATaskUsesIsNotDue(t *testing.T) {
 	r := registry()
 	r.Listed(at(0), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 2))})
+	waiting := func(want bool) {
+		t.Helper()
+		if got := r.Waiting(); got != want {
+			t.Errorf("Waiting() = %t, want %t", got, want)
+		}
+	}
+	waiting(false)
 	r.Condemn(db0.Key(), StatefulSetGone, at(1))
 	r.expectDue(t)
+	waiting(true)
 	due := Due{AgentID: "a", Role: "eng", Key: db0.Key(), Reason: StatefulSetGone, Since: at(1)}
 	r.Listed(at(2), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 1))})
 	r.expectDue(t, due)
+	waiting(false)
 	r.Listed(at(3), []Agent{agent("a", portion(db0, 2)).using(portion(db0, 2))})
 	r.Offered("o1", "a", []resources.Portion{{Bundle: cpus(9)}, portion(db0, 1)}, at(4))
 	r.Offered("o2", "a", []resources.Portion{portion(db0, 1), portion(ownerOf("db-1"), 1)}, at(4))

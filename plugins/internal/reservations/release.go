@@ -223,6 +223,19 @@ func (rec *record) idle() bool {
 	return rec.sent.IsZero() && rec.absent.IsZero() && (len(rec.offered) > 0 || anything(rec.total.Sub(rec.used)))
 }
 
+// Waiting reports whether something is to be given back that seems to be in use, or
+// that the master was told to unreserve: only its next list tells more.
+func (r *Registry) Waiting() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, rec := range r.records {
+		if reason, _ := r.why(rec); reason != "" && !rec.idle() {
+			return true
+		}
+	}
+	return false
+}
+
 // Wanted returns the roles whose offers are needed to give something back: they
 // must be subscribed and not suppressed, even if no pod waits. It is nil if nothing
 // is due.
