@@ -73,7 +73,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	}
 	buf := slotBuffers.Get().(*[]int32)
 	defer slotBuffers.Put(buf)
-	sel, problem := p.selectIn(s, &begun.Plan, limit, *buf)
+	sel, problem := p.selectIn(s, &begun, limit, *buf)
 	*buf = sel.Slots[:0]
 	switch n := len(sel.Slots); {
 	case n == 0:
@@ -123,14 +123,21 @@ func (p *Plugin) noneFits(ctx context.Context, pod *v1.Pod, s *state, problem st
 // selectIn looks at what is offered to each of the pod's roles, and settles for the
 // first in which a node fits under the quota. If none does, problem says why, of the
 // first role: that is the one whose offers the pod waits for.
-func (p *Plugin) selectIn(s *state, plan *lifecycle.Plan, limit int, buf []int32) (sel offers.Selection, problem string) {
-	for _, name := range plan.Roles {
+func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int32) (sel offers.Selection, problem string) {
+	plan := &begun.Plan
+	for i, name := range plan.Roles {
+		if i < begun.First {
+			continue
+		}
 		role := p.manager.Cache().Role(name)
 		ways, lack := p.manager.WithinQuota(name, p.manager.WantIn(plan, name))
 		for _, want := range ways {
 			sel = role.Select(&want, int(p.next.Load()), limit, buf)
 			if len(sel.Slots) > 0 {
 				s.role, s.want = role, want
+				if i+1 < len(plan.Roles) {
+					s.plan, s.later = plan, i+1
+				}
 				return sel, ""
 			}
 			if problem == "" && lack == "" {
@@ -142,6 +149,24 @@ func (p *Plugin) selectIn(s *state, plan *lifecycle.Plan, limit int, buf []int32
 		}
 	}
 	return sel, problem
+}
+
+// laterRole returns the index of the first role after the one settled for in which a
+// node fits, false if there is none.
+func (p *Plugin) laterRole(s *state) (int, bool) {
+	if s.plan == nil {
+		return 0, false
+	}
+	for i := s.later; i < len(s.plan.Roles); i++ {
+		name := s.plan.Roles[i]
+		ways, _ := p.manager.WithinQuota(name, p.manager.WantIn(s.plan, name))
+		for _, want := range ways {
+			if sel := p.manager.Cache().Role(name).Select(&want, 0, 1, nil); len(sel.Slots) > 0 {
+				return i, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // home sends a pod to its own reservation. The result is nil if there is none yet.
@@ -246,12 +271,15 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 }
 
 // PostFilter implements framework.PostFilterPlugin. It changes nothing in the
-// cluster: a pod that failed on a choice of nodes is tried again on all of them,
-// and one that failed on all waits for other offers.
+// cluster: a pod that failed on a choice of nodes is tried again on all of them, one
+// that failed on all of a role with the offers of its next role, and one that failed
+// on those, too, waits for others.
 func (p *Plugin) PostFilter(_ context.Context, cycle fwk.CycleState, pod *v1.Pod, _ framework.NodeToStatusReader) (*framework.PostFilterResult, *fwk.Status) {
 	if s, err := getState(cycle); err == nil {
 		if s.mode == modeLimited {
 			p.manager.Widen(pod)
+		} else if i, ok := p.laterRole(s); ok {
+			p.manager.NextRole(pod, i)
 		} else {
 			p.manager.Park(pod, s.seen)
 		}

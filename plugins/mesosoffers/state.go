@@ -22,6 +22,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -55,6 +56,10 @@ type state struct {
 	// overlay is what a dry run adds to the need on single nodes: the needs of
 	// pods it assumes there, or less for pods it assumes gone. Nil outside dry runs.
 	overlay map[string]resources.Vector
+	// plan is what the pod asks for in all its roles, and later the index of the role
+	// after the one that was settled for; nil if there is none.
+	plan  *lifecycle.Plan
+	later int
 	// taskID is the claim, set by Reserve.
 	taskID string
 }

@@ -242,6 +242,14 @@ func (d *Demand) Seek(on bool, now time.Time) {
 // Wanted tells whether offers are wanted at all.
 func (d *Demand) Wanted() bool { return len(d.pods) > 0 || d.seeking }
 
+// IdleFor returns for how long no pod has been part of the demand, zero if one is.
+func (d *Demand) IdleFor(now time.Time) time.Duration {
+	if len(d.pods) > 0 {
+		return 0
+	}
+	return now.Sub(d.idleSince)
+}
+
 // Reopen notes that something declined for long may be of use after all, whatever
 // the pods' needs: the role is revived if pods wait.
 func (d *Demand) Reopen() { d.anew = d.anew || d.Wanted() }

@@ -19,6 +19,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -202,7 +203,7 @@ func (m *Manager) sweep(now time.Time) {
 	var gifts []gift
 	m.cache.Sweep(func(h offers.Held) bool {
 		if reserves(h.Special) {
-			if due := m.dueIn(h.AgentID, h.Special); len(due) > 0 {
+			if due := m.dueIn(h.AgentID, h.Special, now); len(due) > 0 {
 				gifts = append(gifts, gift{h.ID, h.AgentID, h.Role, due})
 				return true
 			}
@@ -222,7 +223,7 @@ func (m *Manager) sweep(now time.Time) {
 		return reason != ""
 	})
 	for _, g := range gifts {
-		m.giveBack(g.offer, g.agent, g.role, g.due)
+		m.giveBack(g.offer, g.agent, g.role, g.due, now)
 	}
 	for g, ids := range groups {
 		if g.reason == demand.TooSmall {
@@ -243,6 +244,7 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 			m.ledger.Broken(id, claims.CauseOfferGone)
 		}
 	}
+	m.checkParts(&b)
 	list := m.ledger.Launching(b.IDs(), now)
 	if len(list) == 0 {
 		m.cache.Landed(b.AgentID, b.Role)
@@ -279,6 +281,31 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 		err := client.Accept(ctx, launch)
 		m.accepted(b, ids, err, start)
 	})
+}
+
+// checkParts gives up members that were promised other resources than those they get:
+// offers may have gone since, and a quota is charged for what takes their place. The
+// mutex is held.
+func (m *Manager) checkParts(b *offers.Batch) {
+	if !m.cfg.EnforceQuota || !m.cfg.Book.Any() {
+		return
+	}
+	for i := range b.Members {
+		id := b.Members[i].ID
+		c := m.ledger.ByTask(id)
+		if c == nil || c.Parts == nil || slices.EqualFunc(c.Parts, b.Members[i].Parts, samePortion) {
+			continue
+		}
+		m.uncharge(id)
+		m.ledger.SetParts(id, b.Members[i].Parts)
+		if m.overQuota(b.Role, id) != "" {
+			m.ledger.Broken(id, claims.CauseOfferGone)
+		}
+	}
+}
+
+func samePortion(a, b resources.Portion) bool {
+	return a.Flavour.Equal(b.Flavour) && a.Bundle.Equal(&b.Bundle)
 }
 
 // accepted deals with the answer to a batch's ACCEPT. Offers that the master may

@@ -46,31 +46,43 @@ func (m *Manager) unask(uid string, p *podInfo, now time.Time) {
 	for _, role := range p.askedRoles() {
 		m.demandOf(role).Remove(uid, now)
 	}
-	p.asked = 0
+	p.asked, p.barred, p.asleep = 0, 0, false
 	delete(m.falling, uid)
 	delete(m.limited, uid)
 }
 
-// askIn asks for the pod in its first n roles, not counting those whose offers would
-// be of no use. The mutex is held.
-func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) {
-	ask, limited := askOf(&p.plan.Want), false
+// askIn asks for the pod in its first n roles, and in further ones as long as the
+// last one's offers would be of no use. It reports whether one of its roles that the
+// pod was kept from is open to it now. The mutex is held.
+func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) (gained bool) {
+	was, useless := p.barred, false
+	p.barred = 0
 	for i, role := range p.plan.Roles {
-		if i >= n {
+		if i >= n && !useless {
 			break
 		}
 		if i >= p.asked {
 			p.asked, p.since = i+1, now
 		}
-		if m.open(role) && !m.exhausted(role, &p.plan.Want) {
-			m.demandOf(role).Add(uid, ask)
+		over := m.over(role, &p.plan.Want)
+		useless = !m.open(role) || over && !m.otherwise(role, &p.plan.Want)
+		if useless || over {
+			p.barred |= bitOf(i)
+		} else if was&bitOf(i) != 0 {
+			gained = true
+			m.promise(role, &p.plan.Want)
+		}
+		if useless {
+			m.demandOf(role).Remove(uid, now)
 			continue
 		}
-		m.demandOf(role).Remove(uid, now)
-		limited = true
-		n++
+		m.addTo(role, uid, p)
+		if was&^p.barred&bitOf(i) != 0 {
+			// What was declined although it fits is of use now.
+			m.demandOf(role).Reopen()
+		}
 	}
-	if limited {
+	if p.barred != 0 {
 		m.limited[uid] = true
 	} else {
 		delete(m.limited, uid)
@@ -79,6 +91,22 @@ func (m *Manager) askIn(uid string, p *podInfo, n int, now time.Time) {
 		m.falling[uid] = p
 	} else {
 		delete(m.falling, uid)
+	}
+	return gained
+}
+
+// bitOf is the bit of a pod's i-th role in podInfo.barred. Those beyond the last bit
+// share it.
+func bitOf(i int) uint64 { return 1 << min(i, 63) }
+
+// addTo makes a pod part of a role's demand. If it sleeps, this role's offers wake it,
+// too: also those in hand, which it may not have been shown. The mutex is held.
+func (m *Manager) addTo(role, uid string, p *podInfo) {
+	d := m.demandOf(role)
+	d.Add(uid, askOf(&p.plan.Want))
+	if p.asleep && !d.Asleep(uid) {
+		d.Park(uid)
+		m.show[role] = true
 	}
 }
 
@@ -94,6 +122,7 @@ func (m *Manager) fallBack(now time.Time) {
 
 // park puts a pod to sleep in all roles in which it asks. The mutex is held.
 func (m *Manager) park(uid string, p *podInfo) {
+	p.asleep = true
 	for _, role := range p.askedRoles() {
 		m.demandOf(role).Park(uid)
 	}
@@ -101,7 +130,8 @@ func (m *Manager) park(uid string, p *podInfo) {
 
 // unpark wakes a pod that one of its roles woke in the others, too. The mutex is held.
 func (m *Manager) unpark(uid string) {
-	if p := m.pods[uid]; p != nil {
+	if p := m.pods[uid]; p != nil && p.asleep {
+		p.asleep = false
 		for _, role := range p.askedRoles() {
 			m.demandOf(role).Unpark(uid)
 		}
@@ -132,15 +162,21 @@ func (m *Manager) nextActions(now time.Time) (a actions, again time.Time) {
 
 // wakeAll names all sleeping pods. The mutex is held.
 func (m *Manager) wakeAll() (uids []string) {
-	for _, d := range m.demands {
-		uids = append(uids, d.WakeAll()...)
+	for _, role := range slices.Sorted(maps.Keys(m.demands)) {
+		for _, uid := range m.demands[role].WakeAll() {
+			m.unpark(uid)
+			uids = append(uids, uid)
+		}
 	}
 	return uids
 }
 
-// tell names the sleeping pods of the role that can say more now.
+// tell names the sleeping pods of the role that can say more now. The mutex is held.
 func (m *Manager) tell(role string) {
-	m.told = append(m.told, m.demandOf(role).Tell()...)
+	for _, uid := range m.demandOf(role).Tell() {
+		m.unpark(uid)
+		m.told = append(m.told, uid)
+	}
 }
 
 // reopen notes that what was declined for long may be of use after all.
@@ -153,12 +189,12 @@ func (m *Manager) reopen() {
 // waiting counts the pods that ask for offers, and those of them that sleep. The
 // mutex is held.
 func (m *Manager) waiting() (all, parked int) {
-	for uid, p := range m.pods {
+	for _, p := range m.pods {
 		if p.asked == 0 {
 			continue
 		}
 		all++
-		if m.demandOf(p.plan.Roles[0]).Asleep(uid) {
+		if p.asleep {
 			parked++
 		}
 	}

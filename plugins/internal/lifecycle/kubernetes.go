@@ -37,6 +37,14 @@ type podInfo struct {
 	// last of them was added.
 	asked int
 	since time.Time
+	// barred are those of them, by bitOf, that a quota or a refused role keeps the pod
+	// from, or from a part of their offers.
+	barred uint64
+	// asleep tells that the pod found nothing and was not tried since.
+	asleep bool
+	// first is the role that the pod looks at first: in those before it just found
+	// nodes that would not do. See NextRole.
+	first int
 	// pending tells that the pod may be scheduled and claims can be made for it.
 	pending bool
 	// wide tells that the pod wants to see all fitting nodes, not a choice.
@@ -88,16 +96,25 @@ func (m *Manager) podChanged(pod *v1.Pod) {
 func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.takePod(pod, now)
+}
+
+// takePod is notePod with the mutex held.
+func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	uid := string(pod.UID)
 	was := m.pods[uid]
 	_, again = m.early[uid]
 	delete(m.early, uid)
 	p := &podInfo{pod: pod, plan: m.plan(pod)}
 	if was != nil {
-		p.wide = was.wide
-		again = again || was.pending && !was.plan.equal(&p.plan)
+		p.wide, p.first = was.wide, was.first
+		if was.pending && !was.plan.equal(&p.plan) {
+			again = true
+			// A cycle that looked for something else must not put it to sleep.
+			m.freedCount.Add(1)
+		}
 		if slices.Equal(was.plan.Roles, p.plan.Roles) {
-			p.asked, p.since = was.asked, was.since
+			p.asked, p.since, p.barred, p.asleep = was.asked, was.since, was.barred, was.asleep
 		} else {
 			m.unask(uid, was, now)
 		}
@@ -105,6 +122,7 @@ func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
 	p.pending = p.plan.Problem == "" && pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0
 	again = again || was != nil && !was.pending && p.pending
 	m.pods[uid] = p
+	m.noteOwner(uid, was, p)
 	delete(m.falling, uid)
 	m.useRoles(uid, p.rolesOf(), now)
 	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
@@ -114,6 +132,17 @@ func (m *Manager) notePod(pod *v1.Pod, now time.Time) (again bool) {
 	m.carryOut()
 	m.kick()
 	return again && m.pods[uid].pending
+}
+
+// noteOwner notes whose reservation a pod wants, was and is what is known of it. The
+// mutex is held.
+func (m *Manager) noteOwner(uid string, was, is *podInfo) {
+	if was != nil && was.plan.Want.Owner != "" && m.owners[was.plan.Want.Owner] == uid {
+		delete(m.owners, was.plan.Want.Owner)
+	}
+	if is != nil && is.plan.Want.Owner != "" {
+		m.owners[is.plan.Want.Owner] = uid
+	}
 }
 
 func (m *Manager) podGone(pod *v1.Pod) { m.forgetPod(string(pod.UID)) }
@@ -126,6 +155,7 @@ func (m *Manager) forgetPod(uid string) {
 	if p := m.pods[uid]; p != nil {
 		m.unask(uid, p, now)
 		m.useRoles(uid, nil, now)
+		m.noteOwner(uid, p, nil)
 	}
 	delete(m.pods, uid)
 	delete(m.early, uid)
@@ -152,7 +182,11 @@ func (m *Manager) refreshDemand(uid string, now time.Time) {
 		m.unask(uid, p, now)
 		return
 	}
-	m.askIn(uid, p, max(p.asked, 1), now)
+	if m.askIn(uid, p, max(p.asked, 1, m.homeIn(&p.plan)), now) && p.asleep {
+		m.told = append(m.told, uid)
+		m.unpark(uid)
+		m.kick()
+	}
 }
 
 // NodeHandler returns the informer handler for nodes.

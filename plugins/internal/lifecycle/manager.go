@@ -152,8 +152,14 @@ type Manager struct {
 	subs       *roles.Subscriptions
 	users      map[string][]string
 	// limited are the pods that a quota or a refused role keeps from asking for offers
-	// in one of their roles. reserved are the roles that something is reserved for.
-	limited  map[string]bool
+	// in one of their roles, or from a part of those. recheck tells that this may have
+	// changed; at recheckAt they are looked at in any case. promised is, while they are,
+	// what quotas have room for and pods just looked at will take, by top-level role.
+	limited   map[string]bool
+	recheck   bool
+	recheckAt time.Time
+	promised  map[string]resources.Bundle
+	// reserved are the roles that something is reserved for.
 	reserved map[string]bool
 	// reserving is what launches are to reserve that no reading of the quotas counts
 	// yet, by task.
@@ -191,9 +197,16 @@ type Manager struct {
 	foreign map[string]bool
 	// wakeAt is when the loop looks at the time again.
 	wakeAt time.Time
-	// rewakeAt is when sleeping pods are next shown the offers in hand.
+	// rewakeAt is when sleeping pods are next shown the offers in hand; show are the
+	// roles in which they are at once.
 	rewakeAt  time.Time
+	show      map[string]bool
 	penalties penalties
+	// returns are the reserved resources that the master was told to take back, by
+	// returnKey: as penalties, because it may not do so.
+	returns penalties
+	// owners are the pods with a reservation of their own, by its owner.
+	owners map[string]string
 	// breaker bounds how fast pods are evicted; evicting holds the tasks whose pods
 	// it let go.
 	breaker, revocations *rate.Limiter
@@ -213,8 +226,8 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		cfg: cfg, index: nodes.NewIndex(),
 		client: client, recorder: recorder, activate: activate, logger: logger,
 		kicked: make(chan struct{}, 1), calls: newCallQueue(),
+		show:    map[string]bool{},
 		duties:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[duty](200*time.Millisecond, 10*time.Second)),
-		ledger:  claims.NewLedger(cfg.Claims),
 		demands: map[string]*demand.Demand{}, known: map[string]bool{},
 		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{},
 		reserving: map[string]charge{}, limited: map[string]bool{}, reserved: map[string]bool{},
@@ -225,9 +238,11 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
 		freed:    freedSlots{},
 		reported: map[string]bool{}, foreign: map[string]bool{},
-		penalties: newPenalties(), breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
+		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
 	}
+	cfg.Claims.Tally = tally{cfg.Usage, m}
+	m.ledger = claims.NewLedger(cfg.Claims)
 	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify})
 	return m
 }
@@ -242,7 +257,6 @@ func withDefaults(cfg Config) Config {
 	if cfg.Usage == nil {
 		cfg.Usage = &quota.Usage{}
 	}
-	cfg.Claims.Tally = cfg.Usage
 	if cfg.SetQuotas == nil {
 		cfg.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) { cfg.Book.Set(list, ours, at) }
 	}
@@ -327,6 +341,8 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.fallBack(now)
 		maps.Copy(woken, m.recheckLimited(now))
 		m.penalties.forgive(now)
+		m.returns.forgive(now)
+		m.dropIdle(now)
 		maps.DeleteFunc(m.early, func(_ string, at time.Time) bool { return now.Sub(at) >= earlyFor })
 	}
 	sooner(m.sweepAt)
@@ -352,11 +368,17 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 // in an offer's life, because each time costs a scheduling cycle for every pod. The
 // mutex is held.
 func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
-	freed := m.freed
-	if !now.Before(m.rewakeAt) {
+	freed, all := m.freed, !now.Before(m.rewakeAt)
+	if all {
 		m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
-		freed = freedSlots{}
-		m.cache.Roles(func(r *offers.Role) { freed.add(r.Name(), r.Offered()...) })
+	}
+	if all || len(m.show) > 0 {
+		m.cache.Roles(func(r *offers.Role) {
+			if all || m.show[r.Name()] {
+				freed[r.Name()] = r.Offered()
+			}
+		})
+		clear(m.show)
 	}
 	woken := m.wake(freed)
 	m.freed = freedSlots{}

@@ -85,13 +85,15 @@ func (m *Manager) Offers(list []offers.Offer) {
 	metrics.OffersReceived.Add(float64(len(list)))
 	now := time.Now()
 	fresh := freedSlots{}
+	var owners []string
 	for len(list) > 0 {
 		n := min(offersAtOnce, len(list))
-		m.takeIn(list[:n], fresh, now)
+		owners = append(owners, m.takeIn(list[:n], fresh, now)...)
 		list = list[n:]
 	}
 	m.mu.Lock()
 	woken := m.wake(fresh)
+	m.told = append(m.told, owners...)
 	m.sweepAt = now
 	m.mu.Unlock()
 	m.kick()
@@ -103,7 +105,9 @@ type freedSlots map[string][]int32
 
 func (f freedSlots) add(role string, slots ...int32) { f[role] = append(f[role], slots...) }
 
-func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
+// takeIn takes in some offers. It returns the pods that have to be tried because what
+// is reserved for them is offered.
+func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (owners []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var foreign []string
@@ -120,8 +124,8 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
 		m.agentSeen(o.AgentID, o.Hostname)
 		if reserves(o.Special) {
 			m.cfg.Registry.Offered(o.ID, o.AgentID, o.Special, now)
-			if due := m.dueIn(o.AgentID, o.Special); len(due) > 0 {
-				m.giveBack(o.ID, o.AgentID, o.Role, due)
+			if due := m.dueIn(o.AgentID, o.Special, now); len(due) > 0 {
+				m.giveBack(o.ID, o.AgentID, o.Role, due, now)
 				continue
 			}
 		}
@@ -131,9 +135,11 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) {
 		}
 		if slot, isNew := m.cache.Add(o, now); isNew {
 			fresh.add(o.Role, slot)
+			owners = append(owners, m.ownersIn(o.Special)...)
 		}
 	}
 	m.declineLocked(foreign, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
+	return owners
 }
 
 // wake names the pods worth trying because of these slots. The mutex is held.
@@ -299,11 +305,10 @@ func (m *Manager) pollAgents(ctx context.Context) {
 // The list comes beside the stream: it is not taken, and false returned, if the
 // stream told of a subscription or of an agent's end since it was asked for.
 func (m *Manager) agentsListed(generation, failures uint64, begun time.Time, list []mesos.Agent) bool {
-	woken, taken := m.takeInAgents(generation, failures, list)
+	first, taken := m.takeInAgents(generation, failures, list)
 	if taken {
-		m.listReservations(begun, list)
+		m.listReservations(begun, list, first)
 	}
-	m.activatePods(woken)
 	if taken && m.cfg.ShowAgents != nil {
 		m.cfg.ShowAgents(m.byNode(list))
 	}
@@ -323,11 +328,13 @@ func (m *Manager) byNode(list []mesos.Agent) map[string]mesos.Agent {
 	return agents
 }
 
-func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) (woken map[string]*v1.Pod, taken bool) {
+// takeInAgents makes the agents known. first tells that none were since the
+// subscription began, taken that the list is good.
+func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) (first, taken bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.generation != generation || m.failures != failures {
-		return nil, false
+		return false, false
 	}
 	// An agent that was installed anew has a new id. The old one, inactive until the
 	// master gives it up, must not make the node ambiguous.
@@ -352,10 +359,8 @@ func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) 
 			m.cache.HasGPUs(a.ID)
 		}
 	}
-	if !m.agentsKnown {
-		woken = m.podsOf(m.wakeAll())
-	}
+	first = !m.agentsKnown
 	m.agentsKnown = true
 	m.carryOut()
-	return woken, true
+	return first, true
 }

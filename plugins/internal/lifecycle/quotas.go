@@ -17,7 +17,9 @@ limitations under the License.
 package lifecycle
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -121,6 +123,7 @@ func (m *Manager) uncharge(taskID string) {
 	if c, ok := m.reserving[taskID]; ok {
 		delete(m.reserving, taskID)
 		m.cfg.Usage.Sub(c.role, &c.amount)
+		m.recheck = true
 	}
 }
 
@@ -146,32 +149,83 @@ func (m *Manager) takeMade() (restore func()) {
 	}
 }
 
-// exhausted tells whether offers for the role would be of no use to the pod, because
-// of the quota of its tree. The mutex is held.
-func (m *Manager) exhausted(role string, want *offers.Want) bool {
-	if !m.cfg.EnforceQuota || !m.cfg.Book.Any() || m.reservedFor(role) || want.Owner != "" || want.Revocable != offers.RevocableNever {
+// over tells whether the quota of the role's tree has no room for the pod. The mutex
+// is held.
+func (m *Manager) over(role string, want *offers.Want) bool {
+	if !m.cfg.EnforceQuota || want.Order == offers.ReservedOnly || !m.cfg.Book.Any() {
 		return false
 	}
-	_, ok := m.cfg.Book.Check(role, &want.Need, m.cfg.Usage)
+	need := want.Need
+	if promised, some := m.promised[quota.Top(role)]; some {
+		need = need.Add(promised)
+	}
+	_, ok := m.cfg.Book.Check(role, &need, m.cfg.Usage)
 	return !ok
 }
 
+// otherwise tells whether the pod may use something in the role that the quota is not
+// charged for. The mutex is held.
+func (m *Manager) otherwise(role string, want *offers.Want) bool {
+	return want.Owner != "" || want.Revocable != offers.RevocableNever || m.reservedFor(role)
+}
+
+// promise notes that a pod may go on that waited for the quota of the role's tree: the
+// others must fit beside it. The mutex is held.
+func (m *Manager) promise(role string, want *offers.Want) {
+	if top := quota.Top(role); m.promised != nil && m.cfg.EnforceQuota {
+		m.promised[top] = m.promised[top].Add(want.Need)
+	}
+}
+
+// recheckEvery is how often pods that a quota or a refused role keeps from offers are
+// looked at in any case. As a rule something is known to have changed.
+const recheckEvery = 5 * time.Second
+
 // recheckLimited looks again at the pods that a quota or a refused role keeps from
-// offers, and returns those that may be placed now. The mutex is held.
+// offers, and returns those that may be placed now: of those that wait for a quota,
+// as many as it has room for, the most important first. The mutex is held.
 func (m *Manager) recheckLimited(now time.Time) map[string]*v1.Pod {
-	var free []string
+	if len(m.limited) == 0 || !m.recheck && now.Before(m.recheckAt) {
+		return nil
+	}
+	m.recheck, m.recheckAt = false, now.Add(recheckEvery)
+	waiting := make([]*podInfo, 0, len(m.limited))
 	for uid := range m.limited {
-		p := m.pods[uid]
-		if p == nil || p.asked == 0 {
-			delete(m.limited, uid)
-			continue
-		}
-		m.refreshDemand(uid, now)
-		if !m.limited[uid] {
+		waiting = append(waiting, m.pods[uid])
+	}
+	slices.SortFunc(waiting, func(a, b *podInfo) int {
+		return cmp.Or(cmp.Compare(priorityOf(b.pod), priorityOf(a.pod)), a.pod.CreationTimestamp.Compare(b.pod.CreationTimestamp.Time), cmp.Compare(a.pod.UID, b.pod.UID))
+	})
+	m.promised = map[string]resources.Bundle{}
+	var free []string
+	for _, p := range waiting {
+		if uid := string(p.pod.UID); m.askIn(uid, p, max(p.asked, 1), now) {
+			m.unpark(uid)
 			free = append(free, uid)
 		}
 	}
+	m.promised = nil
 	return m.podsOf(free)
+}
+
+func priorityOf(pod *v1.Pod) int32 {
+	if pod.Spec.Priority == nil {
+		return 0
+	}
+	return *pod.Spec.Priority
+}
+
+// tally counts claims against quotas, and notes when there is more room. Its methods
+// are called with the manager's mutex held.
+type tally struct {
+	*quota.Usage
+	manager *Manager
+}
+
+// Sub implements claims.Tally.
+func (t tally) Sub(role string, regular *resources.Bundle) {
+	t.Usage.Sub(role, regular)
+	t.manager.recheck = true
 }
 
 // pollQuotas reads the quotas now and then.
@@ -205,6 +259,9 @@ func (m *Manager) pollQuotas(ctx context.Context) {
 			continue
 		}
 		m.cfg.SetQuotas(list, quota.Least(before, m.cfg.Usage.Snapshot()), begun)
+		m.mu.Lock()
+		m.recheck = true
+		m.mu.Unlock()
 		m.kick()
 	}
 }

@@ -52,6 +52,8 @@ type Cycle struct {
 	Seen uint64
 	// Wide tells that the pod failed on a choice of nodes and wants all of them.
 	Wide bool
+	// First is the first of its roles to be looked at; see NextRole.
+	First int
 	// Plan is what the pod asks for now.
 	Plan Plan
 }
@@ -69,7 +71,8 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 		for _, role := range p.askedRoles() {
 			m.demandOf(role).Tried(string(pod.UID))
 		}
-		c.Wide = p.wide
+		c.Wide, c.First = p.wide, p.first
+		p.asleep, p.first = false, 0
 	}
 	if p != nil && p.pod.ResourceVersion == pod.ResourceVersion {
 		c.Plan = p.plan
@@ -88,6 +91,17 @@ func (m *Manager) Widen(pod *v1.Pod) {
 	m.mu.Lock()
 	if p := m.pods[string(pod.UID)]; p != nil {
 		p.wide = true
+	}
+	m.mu.Unlock()
+	m.Retry(pod)
+}
+
+// NextRole tries the pod again, once, with the offers of its roles from the n-th on:
+// of those before, other plugins refused all nodes that had enough.
+func (m *Manager) NextRole(pod *v1.Pod, n int) {
+	m.mu.Lock()
+	if p := m.pods[string(pod.UID)]; p != nil {
+		p.first = n
 	}
 	m.mu.Unlock()
 	m.Retry(pod)
@@ -133,6 +147,9 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 	if lack := m.overQuota(role, id); lack != "" {
 		m.cache.Release(id)
 		m.ledger.Cancel(id, now)
+		// Others may have looked in between.
+		m.free(role, slot)
+		m.kick()
 		return "", &QuotaError{Lack: lack}
 	}
 	m.batchGrew(r, slot, now)
@@ -254,6 +271,10 @@ func (m *Manager) Confirmed(taskID string) (Binding, bool) {
 	if c == nil || c.Phase != claims.Held || c.Status.State == claims.TaskKilling {
 		return Binding{}, false
 	}
+	// The pod may have been given larger requests since its claim was made.
+	if p := m.pods[c.Pod.UID]; p != nil && p.plan.Want.Need.FirstShort(&c.Need) != "" {
+		return Binding{}, false
+	}
 	if node := m.nodes.NodeOf(c.AgentID); node != "" && node != c.Node {
 		return Binding{}, false
 	}
@@ -281,6 +302,8 @@ func (m *Manager) Park(pod *v1.Pod, seen uint64) {
 		// The scheduler heard of the pod before us. It is tried again when we do.
 		m.early[uid] = time.Now()
 	} else if !missed {
+		// What turned it away may keep it from offers altogether.
+		m.refreshDemand(uid, time.Now())
 		m.park(uid, p)
 	}
 	m.mu.Unlock()

@@ -30,6 +30,7 @@ import (
 	"go.uber.org/goleak"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -52,14 +53,30 @@ type master struct {
 	mu       sync.Mutex
 	calls    []string
 	launches []mesos.Launch
-	// fail holds the errors of the next calls of a type.
-	fail map[string][]error
+	// fail holds the errors of the next calls of a type, meanwhile what happens while
+	// the next one is made.
+	fail      map[string][]error
+	meanwhile map[string]func()
+}
+
+// while makes something happen while the next call of a type is made.
+func (f *master) while(call string, happen func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.meanwhile = map[string]func(){call: happen}
 }
 
 func (f *master) record(call, detail string) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	happen := f.meanwhile[call]
+	delete(f.meanwhile, call)
 	f.calls = append(f.calls, strings.TrimSpace(call+" "+detail))
+	f.mu.Unlock()
+	if happen != nil {
+		happen()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if errs := f.fail[call]; len(errs) > 0 {
 		f.fail[call] = errs[1:]
 		return errs[0]
@@ -153,9 +170,9 @@ func testConfig() Config {
 	return Config{
 		Roles:         roles.Config{Default: "web", Annotation: true},
 		Subscriptions: roles.Options{Default: "web", UpdatePeriod: 10 * time.Second, KeepUnused: time.Minute},
-		FallbackAfter: 3 * time.Second,
-		Pods:          PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true},
-		Claims:        claims.DefaultConfig(30 * time.Second),
+		FallbackAfter: 3 * time.Second, QuotaPeriod: 10 * time.Second,
+		Pods:   PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true},
+		Claims: claims.DefaultConfig(30 * time.Second),
 		Demand: demand.Config{
 			MaxHold: 10 * time.Second, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second,
 		},
@@ -234,6 +251,8 @@ func boundPod(name, node, task, agent string) *v1.Pod {
 	pod.Annotations = Binding{TaskID: task, AgentID: agent, FrameworkID: "fw", Role: "web"}.Annotations()
 	return pod
 }
+
+func twoCPUs() *resource.Quantity { return resource.NewQuantity(2, resource.DecimalSI) }
 
 var podNeed = resources.Vector{resources.CPU: 1000, resources.Memory: 64000}
 

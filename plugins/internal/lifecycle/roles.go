@@ -24,10 +24,9 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
@@ -95,7 +94,8 @@ func (p *podInfo) rolesOf() []string {
 	if p.pod.Spec.NodeName == "" {
 		return p.plan.Roles
 	}
-	if role := p.pod.Annotations[AnnotationRole]; role != "" {
+	// Annotations can be forged: an illegal role would be refused with all others.
+	if role := p.pod.Annotations[AnnotationRole]; len(roles.Validate(role)) == 0 {
 		return []string{role}
 	}
 	return nil
@@ -118,7 +118,11 @@ func (m *Manager) SubscribeRoles() (all, suppressed []string) {
 // rolesSubscribed takes in the roles of a new subscription. The mutex is held.
 func (m *Manager) rolesSubscribed(s mesos.Subscription, now time.Time) {
 	m.subs.Subscribed(s.Roles, now)
+	m.recheck = true
 	clear(m.known)
+	for _, d := range m.demands {
+		d.Disconnected()
+	}
 	for _, role := range s.Roles {
 		m.known[role] = true
 		m.demandOf(role).Subscribed(slices.Contains(s.SuppressedRoles, role))
@@ -152,6 +156,12 @@ func (m *Manager) updateRoles(now time.Time) time.Time {
 			suppressed = append(suppressed, role)
 		}
 	}
+	for _, role := range change.Removed {
+		// From now on it is in no call: a REVIVE that names one role too many is
+		// ignored as a whole.
+		delete(m.known, role)
+		m.demandOf(role).Disconnected()
+	}
 	generation := m.generation
 	m.calls.add(func(ctx context.Context) {
 		if !m.current(generation) {
@@ -175,18 +185,19 @@ func (m *Manager) rolesUpdated(change *roles.Change, err error, now time.Time) {
 	case err == nil:
 		m.logger.V(2).Info("Changed the roles of the framework", "added", change.Added, "removed", change.Removed)
 		m.subs.Accepted(change.Roles, now)
-		for _, role := range change.Added {
-			m.known[role] = true
-			m.demandOf(role).Subscribed(true)
+		m.recheck = true
+		for _, role := range change.Roles {
+			m.roleKnown(role, true)
 		}
 		for _, role := range change.Removed {
-			delete(m.known, role)
-			m.demandOf(role).Disconnected()
 			m.dropRole(role)
 		}
 	case errors.As(err, &call) && (call.Status == 400 || call.Status == 403):
 		m.logger.Info("The Mesos master refused a change of roles", "added", change.Added, "err", err)
 		m.subs.Refused(change.Roles, call.Body, call.Status == 403, now)
+		for _, role := range change.Removed {
+			m.roleKnown(role, false)
+		}
 		for _, role := range change.Added {
 			if m.subs.State(role) == roles.Refused {
 				m.roleRefused(role, now)
@@ -198,11 +209,40 @@ func (m *Manager) rolesUpdated(change *roles.Change, err error, now time.Time) {
 	}
 }
 
+// roleKnown notes that the master has the role in our set, unless that was known.
+// The mutex is held.
+func (m *Manager) roleKnown(role string, suppressed bool) {
+	if !m.known[role] {
+		d := m.demandOf(role)
+		m.known[role] = true
+		d.Subscribed(suppressed)
+	}
+}
+
 // dropRole forgets a role of which nothing is left. The mutex is held.
 func (m *Manager) dropRole(role string) {
-	if all, _ := m.demandOf(role).Pods(); all == 0 && role != m.cfg.Roles.Default {
+	if !m.demandOf(role).Wanted() && role != m.cfg.Roles.Default {
 		delete(m.demands, role)
 		m.cache.Drop(role)
+	}
+}
+
+// keepIdle is how long what is offered to a role is kept track of after its last pod
+// was placed: it takes memory for each agent.
+const keepIdle = time.Minute
+
+// dropIdle forgets roles that nobody wants offers for: those that the master does not
+// know at once, of others what was offered to them. The mutex is held.
+func (m *Manager) dropIdle(now time.Time) {
+	for role, d := range m.demands {
+		if d.Wanted() {
+			continue
+		}
+		if m.subscribed && !m.known[role] {
+			m.dropRole(role)
+		} else if d.Asked() == demand.Suppressed && d.IdleFor(now) >= keepIdle && role != m.cfg.Roles.Default {
+			m.cache.Drop(role)
+		}
 	}
 }
 
@@ -224,13 +264,12 @@ func (m *Manager) roleRefused(role string, now time.Time) {
 	}
 }
 
-// tellNamespace records an event on a namespace.
+// tellNamespace records an event on a namespace. With its own name as the namespace,
+// the event is among those that its users see, and not in "default".
 func (m *Manager) tellNamespace(name, problem string) {
-	m.recorder.Eventf(&v1.Namespace{TypeMeta: namespaceType, ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}},
+	m.recorder.Eventf(&v1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name, Namespace: name},
 		nil, v1.EventTypeWarning, EventRoleRefused, actionRoles, "%s", note(problem))
 }
-
-var namespaceType = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
 
 // NamespaceHandler returns the informer handler for namespaces.
 func (m *Manager) NamespaceHandler() cache.ResourceEventHandler {
@@ -258,22 +297,29 @@ func (m *Manager) namespaceChanged(ns *v1.Namespace) {
 		m.logger.Info("A namespace asks for Mesos roles that it cannot have", "namespace", ns.Name, "problems", assigned.Problems)
 		m.tellNamespace(ns.Name, strings.Join(assigned.Problems, "; "))
 	}
+	m.activatePods(m.replan(ns.Name, assigned.Roles))
+}
+
+// replan makes the pods of a namespace follow its new roles, and returns those to be
+// tried. It is one step: pods that change or go meanwhile must not be taken in as they
+// were.
+func (m *Manager) replan(namespace string, of []string) map[string]*v1.Pod {
 	m.mu.Lock()
-	for _, role := range assigned.Roles {
+	defer m.mu.Unlock()
+	for _, role := range of {
 		m.subs.Retry(role)
 	}
 	var pods []*v1.Pod
 	for _, p := range m.pods {
-		if p.pod.Namespace == ns.Name {
+		if p.pod.Namespace == namespace {
 			pods = append(pods, p.pod)
 		}
 	}
-	m.mu.Unlock()
-	woken := map[string]*v1.Pod{}
+	woken, now := map[string]*v1.Pod{}, time.Now()
 	for _, pod := range pods {
-		if m.notePod(pod, time.Now()) {
+		if m.takePod(pod, now) {
 			woken[pod.Namespace+"/"+pod.Name] = pod
 		}
 	}
-	m.activatePods(woken)
+	return woken
 }

@@ -116,14 +116,49 @@ func (m *Manager) HomeOf(p *Plan) (h Home) {
 	return h
 }
 
-// dueIn returns the parts of an offer that are to be given back.
-func (m *Manager) dueIn(agentID string, special []resources.Portion) (due []resources.Portion) {
+// homeIn returns how many of its roles a pod must ask in to be offered what is
+// reserved for it, zero if nothing is.
+func (m *Manager) homeIn(p *Plan) int {
+	if p.Want.Owner == "" {
+		return 0
+	}
+	for i := len(p.Roles); i > 0; i-- {
+		if len(m.cfg.Registry.Agents(p.Want.Owner, p.Roles[i-1])) > 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// dueIn returns the parts of an offer that are to be given back now. What the master
+// did not take back is left alone for a while: pods could never use the rest of the
+// agent. The mutex is held.
+func (m *Manager) dueIn(agentID string, special []resources.Portion, now time.Time) (due []resources.Portion) {
 	for _, p := range special {
-		if p.Flavour.Reserved() != nil && m.cfg.Registry.Release(agentID, p) {
+		if p.Flavour.Reserved() != nil && m.cfg.Registry.Release(agentID, p) && m.returns.left(returnKey(agentID, p), now) == 0 {
 			due = append(due, p)
 		}
 	}
 	return due
+}
+
+func returnKey(agentID string, p resources.Portion) string { return agentID + " " + p.Flavour.String() }
+
+// ownersIn returns the sleeping pods for which parts of an offer are reserved. The
+// mutex is held.
+func (m *Manager) ownersIn(special []resources.Portion) (uids []string) {
+	for _, p := range special {
+		if p.Flavour.Reserved() == nil {
+			continue
+		}
+		owner, _ := m.classify(p.Flavour)
+		uid, some := m.owners[owner]
+		if pod := m.pods[uid]; owner != "" && some && pod != nil && pod.asleep {
+			m.unpark(uid)
+			uids = append(uids, uid)
+		}
+	}
+	return uids
 }
 
 // reserves tells whether anything of it is reserved.
@@ -133,7 +168,11 @@ func reserves(special []resources.Portion) bool {
 
 // giveBack spends an offer on giving back what is reserved in it. The rest of the
 // offer is offered again. The mutex is held.
-func (m *Manager) giveBack(offerID, agentID, role string, due []resources.Portion) {
+func (m *Manager) giveBack(offerID, agentID, role string, due []resources.Portion, now time.Time) {
+	m.cfg.Registry.OfferGone(offerID)
+	for _, p := range due {
+		m.returns.failed(returnKey(agentID, p), now)
+	}
 	m.logger.Info("Giving reserved resources back", "agent", agentID, "role", role, "resources", portionTexts(due))
 	generation := m.generation
 	m.calls.add(func(ctx context.Context) {
@@ -169,8 +208,9 @@ func (m *Manager) seek(now time.Time) {
 	}
 }
 
-// listReservations takes in what the agents have reserved.
-func (m *Manager) listReservations(begun time.Time, list []mesos.Agent) {
+// listReservations takes in what the agents have reserved. With the first list, pods
+// that wait to know where their reservation is are tried again.
+func (m *Manager) listReservations(begun time.Time, list []mesos.Agent, first bool) {
 	agents := make([]reservations.Agent, 0, len(list))
 	reserved := map[string]bool{}
 	for _, a := range list {
@@ -185,6 +225,12 @@ func (m *Manager) listReservations(begun time.Time, list []mesos.Agent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reserved = reserved
+	if first {
+		// A cycle that looked before must not put its pod to sleep.
+		m.freedCount.Add(1)
+		m.told = append(m.told, m.wakeAll()...)
+		m.kick()
+	}
 }
 
 // reservedFor tells whether anything is reserved for the role or a role above it, as

@@ -167,7 +167,11 @@ func (m *Manager) Gauges() metrics.Gauges {
 		g.Claimed[k.MesosName()] = resources.ToMesosScalar(claimed[k])
 	}
 	g.PodsWaiting, g.PodsParked = m.waiting()
-	g.Suppressed = !slices.ContainsFunc(slices.Collect(maps.Values(m.demands)), func(d *demand.Demand) bool { return d.Asked() != demand.Suppressed })
+	g.Suppressed = m.subscribed
+	for role := range m.known {
+		d := m.demands[role]
+		g.Suppressed = g.Suppressed && (d == nil || d.Asked() == demand.Suppressed)
+	}
 	counts := m.nodes.Count()
 	g.NodesPaired, g.NodesAmbiguous = counts.Pairs, counts.AmbiguousNodes
 	g.Orphans = m.ledger.Orphans()

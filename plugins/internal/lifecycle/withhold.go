@@ -31,8 +31,10 @@ func (m *Manager) Withhold(byNode map[string]resources.Vector) {
 			m.withhold(node)
 		}
 	}
-	for node := range byNode {
-		m.withhold(node)
+	for node, amount := range byNode {
+		if was[node] != amount {
+			m.withhold(node)
+		}
 	}
 	m.kick()
 }

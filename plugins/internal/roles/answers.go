@@ -86,7 +86,7 @@ func (s *Subscriptions) Disconnected() {
 }
 
 func (s *Subscriptions) disconnect(now time.Time) {
-	s.connected = false
+	s.connected, s.doubt = false, false
 	s.attempt = nil
 	s.search.restart()
 	for _, role := range slices.Collect(maps.Keys(s.held)) {
@@ -101,7 +101,7 @@ func (s *Subscriptions) Accepted(roles []string, now time.Time) {
 	if a == nil {
 		return
 	}
-	s.ready = now.Add(s.options.UpdatePeriod)
+	s.ready, s.doubt = now.Add(s.options.UpdatePeriod), false
 	for _, role := range a.removed {
 		s.release(role, now)
 	}
@@ -158,7 +158,7 @@ func (s *Subscriptions) Refused(roles []string, text string, permanent bool, now
 // the same, is an UpdatePeriod away.
 func (s *Subscriptions) Failed(now time.Time) {
 	if s.attempt != nil {
-		s.attempt = nil
+		s.attempt, s.doubt = nil, true
 		s.ready = now.Add(s.options.UpdatePeriod)
 	}
 }

@@ -101,6 +101,9 @@ type Subscriptions struct {
 	search search
 	// attempt is the change that the master has not answered yet.
 	attempt *attempt
+	// doubt tells that the last change had no answer, so that the master's set may be
+	// another one than held: the next change is made even if it changes nothing.
+	doubt bool
 	// ready is when the next change may be accepted, removals when the next one
 	// may be sent that only removes.
 	ready, removals time.Time
@@ -272,6 +275,8 @@ func (s *Subscriptions) due() (time.Time, bool) {
 		return s.ready, true
 	case len(s.fresh) > 0:
 		return latest(s.ready, s.freshSince.Add(Collect)), true
+	case s.doubt:
+		return latest(s.ready, s.removals), true
 	case len(s.unused) == 0:
 		return time.Time{}, false
 	}

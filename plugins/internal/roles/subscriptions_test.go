@@ -306,3 +306,23 @@ func TestStateStrings(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A change whose answer is lost may have been made. Even if nothing is to be changed
+// any more by then, the master is told the set again.
+func TestLostAnswerIsMadeGood(t *testing.T) {
+	w := newWorld(t)
+	w.connect()
+	w.want("a", "b")
+	w.run(period)
+	w.expect("at first", 1, 0, "a", "b")
+	w.unwant("b")
+	w.lost = 1
+	w.run(keep + period/2)
+	w.expect("after the lost answer", 2, 0, "a")
+	w.want("b")
+	w.run(2 * period)
+	w.expect("in the end", 3, 0, "a", "b")
+	w.expectState("b", Subscribed)
+	w.run(10 * period)
+	w.expect("much later", 3, 0, "a", "b")
+}
