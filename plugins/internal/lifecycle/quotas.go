@@ -52,9 +52,10 @@ func (m *Manager) WithinQuota(role string, want offers.Want) (ways []offers.Want
 		return []offers.Want{want}, ""
 	}
 	if want.Reserve != nil {
-		// Its own reservation is charged already.
+		// Its own reservation is charged already. What is reserved at large would not be
+		// there when the pod comes back.
 		own := want
-		own.Reserve, own.Order = nil, offers.ReservedOnly
+		own.Order = offers.ReservedOnly
 		return []offers.Want{own}, lack
 	}
 	reserved := want

@@ -56,7 +56,8 @@ func (m *Manager) keep(pod *v1.Pod, p *Plan) error {
 	case p.Want.Revocable == offers.RevocableRequired:
 		return errRiding
 	}
-	p.Want.Revocable = offers.RevocableNever
+	// It has its own reservation and makes what it lacks of it, whatever the order.
+	p.Want.Revocable, p.Want.Order = offers.RevocableNever, offers.ReservedFirst
 	p.owner, p.Want.Owner = owner, owner.Key()
 	if p.Roles = slices.DeleteFunc(slices.Clone(p.Roles), func(role string) bool { return role == anyRole }); len(p.Roles) == 0 {
 		return errAnyRole

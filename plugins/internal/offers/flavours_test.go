@@ -151,6 +151,15 @@ func TestReserveChoosesFlavours(t *testing.T) {
 			change: func(w *Want) { w.Owner, w.Reserve = "web-2", made }, lacks: "cpu",
 		},
 		{
+			name: "reserving nothing, its own alone", need: cm(8, 80),
+			change: func(w *Want) { w.Owner, w.Reserve, w.Order = "web-0", made, ReservedOnly },
+			parts:  []resources.Portion{portion(mine, cm(8, 80))},
+		},
+		{
+			name: "reserving nothing, more than its own", need: cm(9, 80),
+			change: func(w *Want) { w.Owner, w.Reserve, w.Order = "web-0", made, ReservedOnly }, lacks: "reserved cpu",
+		},
+		{
 			name: "regular while it suffices", need: cm(67, 1), change: func(w *Want) { w.Revocable = RevocableAllowed },
 			parts: []resources.Portion{portion(static, cm(2, 1)), portion(dynamic, cm(64, 0)), portion(nil, cm(1, 0))},
 		},

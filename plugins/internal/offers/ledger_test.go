@@ -242,8 +242,7 @@ func allowed(w *Want, from *resources.Flavour, p *resources.Portion) error {
 		if w.Reserve != nil && p.Flavour != w.Reserve && !p.Bundle.IsZero() {
 			return wrong("it is not reserved")
 		}
-		// A pod that reserves makes its own reserved part.
-		if w.Order == ReservedOnly && w.Reserve == nil && !p.Bundle.IsZero() {
+		if w.Order == ReservedOnly && !p.Bundle.IsZero() {
 			return wrong("only reserved resources are wanted")
 		}
 	default:

@@ -79,7 +79,7 @@ func (r *mixedRun) oracle(of *Role, slot int32, w *Want) (v Verdict, lacks bool)
 			regular = regular.Add(p.free)
 		}
 	}
-	if w.Reserve != nil || w.Order != ReservedOnly {
+	if w.Order != ReservedOnly {
 		left := s.unreserved
 		left.Vector = left.Vector.Sub(a.withheld).Max(resources.Vector{})
 		regular = regular.Add(left)

@@ -56,8 +56,9 @@ type Want struct {
 	Owner string
 	// Reserve, if set, makes reservations of this flavour of the unreserved resources
 	// that the pod takes. It then takes nothing that is reserved for the role at
-	// large, because others may take that when the pod is away. What it takes of
-	// revocable resources stays as it is: Mesos reserves none of those.
+	// large, because others may take that when the pod is away; with the order
+	// ReservedOnly nothing but what is its Owner's. What it takes of revocable resources
+	// stays as it is: Mesos reserves none of those.
 	Reserve *resources.Flavour
 }
 
@@ -137,7 +138,7 @@ func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion 
 		free.Vector = s.freeUnreserved(withheld)
 		list = append(list, resources.Portion{Bundle: free})
 	}
-	if w.Reserve != nil || w.Order == UnreservedFirst {
+	if w.Order == UnreservedFirst || w.Reserve != nil && w.Order != ReservedOnly {
 		unreserved()
 	}
 	if w.Reserve != nil {
