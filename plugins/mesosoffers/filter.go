@@ -141,7 +141,8 @@ func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int
 				return sel, ""
 			}
 			if problem == "" && lack == "" {
-				problem = p.reasons.message(&sel, p.manager.Shortage(name, want.Need.Vector, sel.NoOffer))
+				role.Explain(&want, &sel)
+				problem = p.reasons.message(&sel, p.manager.Shortage())
 			}
 		}
 		if problem == "" {

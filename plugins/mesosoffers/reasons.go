@@ -112,15 +112,11 @@ func (r *reasons) message(sel *offers.Selection, rest lifecycle.Shortage) string
 			parts = append(parts, fmt.Sprintf("%d %s", n, reason))
 		}
 	}
-	noOffer := sel.NoOffer + rest.NoOffer
-	for _, n := range rest.Short {
-		noOffer -= n
-	}
-	add(noOffer, reasonNoOffer)
+	add(sel.NoOffer+rest.NoOffer, reasonNoOffer)
 	add(sel.InFlight, reasonInFlight)
 	add(sel.Kept, reasonKept)
 	for k, n := range sel.Short {
-		if n += rest.Short[k]; n > 0 {
+		if n > 0 {
 			add(n, r.short(resources.Kind(k).String()))
 		}
 	}

@@ -30,7 +30,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // ErrNotConnected refuses work while there is no subscription.
@@ -312,27 +311,16 @@ func (m *Manager) Park(pod *v1.Pod, seen uint64) {
 	}
 }
 
-// Shortage counts the nodes by what keeps them from being used, beside what the
-// offers' own columns say.
-type Shortage struct {
-	NoOffer, NotAgent, Ambiguous int
-	// Short counts nodes whose offers were given back because they lack a resource,
-	// by the first that is short for this need.
-	Short [resources.NumKinds]int
-}
+// Shortage counts nodes that no slot stands for, by what keeps them from being used.
+type Shortage struct{ NoOffer, NotAgent, Ambiguous int }
 
-// Shortage tells about the nodes that no offer for the role stands for, of which the
-// caller has counted noOffer as known agents. NotAgent is zero as long as we do not
-// know all agents.
-func (m *Manager) Shortage(role string, need resources.Vector, noOffer int) Shortage {
-	var short [resources.NumKinds]int
-	if noOffer > 0 {
-		short = m.cache.Role(role).DeclinedShort(need)
-	}
+// Shortage tells about the nodes that are no known agents. NotAgent is zero as long as
+// we do not know all agents.
+func (m *Manager) Shortage() Shortage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.nodes.Count()
-	s := Shortage{Ambiguous: c.AmbiguousNodes, Short: short}
+	s := Shortage{Ambiguous: c.AmbiguousNodes}
 	rest := c.Nodes - c.Pairs - c.AmbiguousNodes
 	if m.agentsKnown {
 		s.NotAgent = rest

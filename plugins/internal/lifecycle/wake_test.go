@@ -214,7 +214,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		r.Disconnected(errors.New("gone"))
 		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
 		r.agentsListed(old, r.failures, time.Now(), list)
-		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NoOffer: 2}); got != want {
+		if got, want := r.Shortage(), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		failures := r.failures
@@ -224,7 +224,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		}
 		r.agentsListed(r.generation, r.failures, time.Now(), list)
 		// Agent a-n2 is not active, but is the node's: it merely makes no offer.
-		if got, want := r.Shortage("web", podNeed, 0), (Shortage{}); got != want {
+		if got, want := r.Shortage(), (Shortage{}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		// It was installed anew, and the master has not given up the old one.
@@ -233,7 +233,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 			t.Errorf("node n2 is agent %q, want %q", got, want)
 		}
 		r.agentsListed(r.generation, r.failures, time.Now(), list[:1])
-		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NotAgent: 1}); got != want {
+		if got, want := r.Shortage(), (Shortage{NotAgent: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 	})
@@ -337,7 +337,7 @@ func TestAmbiguousHostIsReportedOnce(t *testing.T) {
 		if n := len(r.events.Events); n != 1 {
 			t.Fatalf("%d events, want 1", n)
 		}
-		if got, want := r.Shortage("web", podNeed, 0), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
+		if got, want := r.Shortage(), (Shortage{NotAgent: 1, Ambiguous: 1}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)
 		}
 		r.Failed("a2", "", 0)

@@ -172,7 +172,7 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 		c.setGPUs(i)
 	}
 	s.enter(h, c.cfg.Classify)
-	s.inFlight, s.declined = false, resources.Vector{}
+	s.inFlight, s.declined = false, nil
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
 	}

@@ -127,7 +127,8 @@ func useRole(t *testing.T, c *Cache, random *rand.Rand, id string, reserved *ato
 		c.Release(id)
 	}
 	if random.IntN(50) == 0 {
-		r.DeclinedShort(want.Need.Vector)
+		sel := Selection{NoOffer: 9}
+		r.Explain(want, &sel)
 		r.Complete(0, FlushPolicy{})
 		if r.Count(want) < 0 || !slices.IsSorted(r.Offered()) {
 			t.Error("Offered is not in order")

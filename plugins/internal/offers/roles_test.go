@@ -252,8 +252,9 @@ func TestDrop(t *testing.T) {
 		t.Error("something of a dropped role fits")
 	}
 	sel := eng.Select(need, 0, 0, nil)
-	short := eng.DeclinedShort(cm(9, 9))
-	if _, free := eng.FreeOf(i); len(sel.Slots) > 0 || free || short != ([resources.NumKinds]int{}) || eng.Offered() != nil || eng.Complete(i, FlushPolicy{}) {
+	short := sel
+	eng.Explain(Plain(cm(9, 9)), &short)
+	if _, free := eng.FreeOf(i); len(sel.Slots) > 0 || free || short.Short != ([resources.NumKinds]int{}) || eng.Offered() != nil || eng.Complete(i, FlushPolicy{}) {
 		t.Errorf("a dropped role has %v, free %t, short %v", sel.Slots, free, short)
 	}
 	mustAdd(t, c, offerTo("eng", "e3", "b", cm(2, 2)))
@@ -365,11 +366,16 @@ func TestViewAndSweepOverRoles(t *testing.T) {
 	if !cmp.Equal(ids, []string{"d"}) {
 		t.Errorf("Sweep = %v, want the offer that no open batch needs", ids)
 	}
-	if short := c.Role("ads").DeclinedShort(cm(3, 1)); short != ([resources.NumKinds]int{resources.CPU: 1}) {
-		t.Errorf("DeclinedShort = %v, want one short of cpu", short)
+	gone := c.Role("ads").Select(Plain(cm(3, 1)), 0, 0, nil)
+	c.Role("ads").Explain(Plain(cm(3, 1)), &gone)
+	if gone.Short != ([resources.NumKinds]int{resources.CPU: 1}) {
+		t.Errorf("explained: %+v, want one short of cpu", gone)
 	}
-	if short := c.Role("eng").DeclinedShort(cm(9, 9)); short != ([resources.NumKinds]int{}) {
-		t.Errorf("eng: DeclinedShort = %v, want none: nothing of it was declined", short)
+	held := c.Role("eng").Select(Plain(cm(9, 9)), 0, 0, nil)
+	before := held.NoOffer
+	c.Role("eng").Explain(Plain(cm(9, 9)), &held)
+	if held.NoOffer != before {
+		t.Errorf("eng: explained: %+v, want nothing: nothing of it was declined", held)
 	}
 	mustAudit(t, c)
 }

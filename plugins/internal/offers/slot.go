@@ -42,19 +42,23 @@ type agent struct {
 type slot struct {
 	// members are the reservations of the open batch, in the order they joined.
 	members []member
-	// unreserved and special are what the open batch has left of the offers, by
-	// flavour.
-	unreserved resources.Bundle
-	special    []pool
-	offers     []held
-	openedAt   time.Time
+	// pools are what the open batch has left of the offers.
+	pools
+	offers   []held
+	openedAt time.Time
 	// batchNode is the node that the members were promised. It differs from the
 	// agent's if that was matched anew while the batch was open.
 	batchNode string
 	inFlight  bool
-	// declined is what the agent had for us when its offers were last given back,
-	// zero if it has offers now or spent them.
-	declined resources.Vector
+	// declined is what the agent had when its offers were last given back, nil if it
+	// has offers now or spent them.
+	declined *pools
+}
+
+// pools are resources by flavour.
+type pools struct {
+	unreserved resources.Bundle
+	special    []pool
 }
 
 // held is one offer.

@@ -17,6 +17,7 @@ limitations under the License.
 package offers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -72,7 +73,7 @@ func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
 	s, a := r.slots[i], r.cache.agent(i)
 	free := r.free(s, a)
 	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentFree: free.Regular, AgentAll: free.All}
-	kept := 0
+	kept, all := 0, (*pools)(nil)
 	for n := range s.offers {
 		h := &s.offers[n]
 		view.ID, view.Special, view.Since = h.id, h.special(), h.since
@@ -84,6 +85,9 @@ func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
 			continue
 		}
 		ids = append(ids, h.id)
+		if all == nil {
+			all = &pools{s.unreserved, slices.Clone(s.special)}
+		}
 		s.exit(h)
 		r.cache.total = r.cache.total.Sub(h.total())
 		delete(r.cache.byOffer, h.id)
@@ -92,7 +96,7 @@ func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
 		clear(s.offers[kept:])
 		s.offers = s.offers[:kept]
 		if kept == 0 {
-			s.declined = view.AgentAll
+			s.declined = all
 		}
 		r.publish(i)
 	}

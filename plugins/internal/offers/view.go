@@ -23,21 +23,41 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// DeclinedShort counts the nodes that have no offer because what their agents had
-// was given back and lacks something of need, by what: to tell who asks for too
+// Explain looks at the nodes that a selection counts as without an offer. Of those
+// whose agents had too little for the want when their offers were last given back it
+// counts what was lacking, or that they are kept, instead: to tell who asks for too
 // much from who merely has to wait.
-func (r *Role) DeclinedShort(need resources.Vector) (short [resources.NumKinds]int) {
+func (r *Role) Explain(want *Want, sel *Selection) {
 	r.cache.mu.Lock()
 	defer r.cache.mu.Unlock()
 	for i, s := range r.slots {
-		if s == nil || r.cache.agents[i].node == "" || len(s.offers) > 0 || s.inFlight || s.declined.IsZero() {
+		if sel.NoOffer == 0 {
+			return
+		}
+		a := r.cache.agent(int32(i))
+		if s == nil || s.declined == nil || a == nil || a.node == "" || len(s.offers) > 0 || s.inFlight {
 			continue
 		}
-		if kind, lacks := need.FirstShort(s.declined); lacks {
-			short[kind]++
+		if r.cache.kept(a, want) {
+			sel.NoOffer--
+			sel.Kept++
+		} else if short := s.declined.shortOf(want, &a.withheld); short != "" {
+			sel.NoOffer--
+			sel.lacking(short)
 		}
 	}
-	return short
+}
+
+// shortOf names what a want finds too little of, "" if there is enough.
+func (s *pools) shortOf(want *Want, withheld *resources.Vector) string {
+	if len(s.special) > 0 || !want.plain() {
+		_, short := s.split(want, withheld)
+		return short
+	}
+	if kind, lacks := want.Need.Vector.FirstShort(s.freeUnreserved(withheld)); lacks {
+		return kindNames[kind]
+	}
+	return ""
 }
 
 // Totals returns the number of offers held and the sum of their resources.

@@ -97,10 +97,10 @@ type pool struct {
 // common tells whether every pod may use the pool.
 func (p *pool) common() bool { return p.usable && p.owner == "" && !p.flavour.IsRevocable() }
 
-// split shares a want out over the slot's pools: exactly the need, of each pool no
+// split shares a want out over the pools: exactly the need, of each pool no
 // more than is free. The parts have the flavours of their pools. If that cannot be,
 // short names what is lacking. withheld is not ours although it is offered.
-func (s *slot) split(w *Want, withheld *resources.Vector) (parts []resources.Portion, short string) {
+func (s *pools) split(w *Want, withheld *resources.Vector) (parts []resources.Portion, short string) {
 	if w.Revocable != RevocableRequired {
 		if parts, short = resources.Split(s.regular(w, withheld), w.Need); short == "" {
 			return parts, ""
@@ -124,7 +124,7 @@ func (s *slot) split(w *Want, withheld *resources.Vector) (parts []resources.Por
 
 // regular returns the pools that a want may use for regular resources, the
 // preferred first.
-func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion {
+func (s *pools) regular(w *Want, withheld *resources.Vector) []resources.Portion {
 	list := make([]resources.Portion, 0, 1+len(s.special))
 	if w.Owner != "" {
 		for i := range s.special {
@@ -155,8 +155,8 @@ func (s *slot) regular(w *Want, withheld *resources.Vector) []resources.Portion 
 	return list
 }
 
-// revocable returns the slot's free revocable resources.
-func (s *slot) revocable() resources.Bundle {
+// revocable returns the free revocable resources.
+func (s *pools) revocable() resources.Bundle {
 	for i := range s.special {
 		if ridden(s.special[i].flavour) {
 			return s.special[i].free
@@ -288,7 +288,7 @@ func (s *slot) freeAll(withheld *resources.Vector) resources.Vector {
 	return free
 }
 
-func (s *slot) freeUnreserved(withheld *resources.Vector) resources.Vector {
+func (s *pools) freeUnreserved(withheld *resources.Vector) resources.Vector {
 	if withheld.IsZero() {
 		return s.unreserved.Vector
 	}

@@ -121,7 +121,7 @@ func dynamic(c *cluster.Cluster) {
 	c.AddPod("two", "500m", "512Mi")
 	waits(c, "two", "1 Mesos offer short of cpu")
 	c.AddPod("only", "500m", "512Mi", annotated(policy, "ReservedOnly"))
-	waits(c, "only", "short of", "cpu")
+	waits(c, "only", "1 Mesos offer short of reserved cpu")
 	c.DeletePod("one")
 	c.WaitBound("two")
 	c.WaitSettled()

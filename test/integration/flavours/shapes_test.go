@@ -142,7 +142,7 @@ func wantHelper(c *cluster.Cluster, pod string) {
 	requests := resourcehelper.PodRequests(c.Pod(pod), resourcehelper.PodResourcesOptions{})
 	mib := func(q *resource.Quantity) string { return strconv.FormatFloat(float64(q.Value())/(1<<20), 'f', -1, 64) }
 	want := []string{
-		"cpus:" + strconv.FormatFloat(requests.Cpu().AsApproximateFloat64(), 'f', -1, 64), "mem:" + mib(requests.Memory()),
+		"cpus:" + strconv.FormatFloat(float64(requests.Cpu().MilliValue())/1000, 'f', -1, 64), "mem:" + mib(requests.Memory()),
 	}
 	if disk := requests.StorageEphemeral(); !disk.IsZero() {
 		want = append(want, "disk:"+mib(disk))
