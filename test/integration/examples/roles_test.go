@@ -226,14 +226,11 @@ func (e *rolesAndQuota) comeBack() {
 }
 
 // releasedByRule waits for the end of the reservation of the pod that was scaled
-// away. A pod that waits in the role brings the offers in which it is given back at
-// once; without one it is looked for with the next list of agents.
+// away.
 func (e *rolesAndQuota) releasedByRule() {
-	e.ads.AddPod("hungry", "100", "1Gi")
 	for _, host := range []string{"node-000", "node-001", "node-002"} {
 		e.waitReleased(host, "cache-1")
 	}
-	e.ads.DeletePod("hungry")
 }
 
 // releaseByHand moves the other cache away from its node.
@@ -246,8 +243,14 @@ func (e *rolesAndQuota) releaseByHand() {
 	}
 	e.ads.DeletePod("cache-0")
 	e.addCache("cache-0")
-	e.ads.WaitBound("cache-0")
 	e.waitReleased(home, "cache-0")
+	e.Eventually("the annotation is gone", func() string {
+		node, err := e.Client.CoreV1().Nodes().Get(e.T.Context(), home, metav1.GetOptions{})
+		e.Must(err)
+		return node.Annotations["kube-mesos.io/release-reservations"]
+	})
+	e.WaitNodeEvent(home, "MesosReservationReleased", "ads/cache-0")
+	e.ads.WaitBound("cache-0")
 	e.waitReserved(e.ads.Pod("cache-0").Spec.NodeName, "cache-0")
 }
 
