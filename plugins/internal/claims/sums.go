@@ -63,10 +63,11 @@ func (s *sums) add(c *Claim) {
 		s.roles[c.Role] = r
 	}
 	r.claims++
-	regular := c.regular()
-	r.regular = r.regular.Add(regular.Vector)
-	if s.tally != nil && !regular.IsZero() {
-		s.tally.Add(c.Role, &regular)
+	if regular := c.regular(); !regular.IsZero() {
+		r.regular = r.regular.Add(regular.Vector)
+		if s.tally != nil {
+			s.tally.Add(c.Role, regular)
+		}
 	}
 }
 
@@ -77,10 +78,11 @@ func (s *sums) sub(c *Claim) {
 	}
 	r := s.roles[c.Role]
 	r.claims--
-	regular := c.regular()
-	r.regular = r.regular.Sub(regular.Vector)
-	if s.tally != nil && !regular.IsZero() {
-		s.tally.Sub(c.Role, &regular)
+	if regular := c.regular(); !regular.IsZero() {
+		r.regular = r.regular.Sub(regular.Vector)
+		if s.tally != nil {
+			s.tally.Sub(c.Role, regular)
+		}
 	}
 	if r.claims == 0 {
 		delete(s.roles, c.Role)
@@ -92,18 +94,21 @@ func (s *sums) roleNames() []string {
 }
 
 // regular is what the claim takes, or is promised, of unreserved and not
-// revocable resources.
-func (c *Claim) regular() (sum resources.Bundle) {
+// revocable resources. It must not be changed.
+func (c *Claim) regular() *resources.Bundle {
 	switch {
 	case !c.Phase.holds() && c.Phase != Reserved:
-		return sum
+		return &nothing
 	case c.Parts == nil:
-		return c.Need
+		return &c.Need
 	}
+	var sum resources.Bundle
 	for _, p := range c.Parts {
 		if !p.Flavour.IsRevocable() && p.Flavour.Reserved() == nil {
 			sum = sum.Add(p.Bundle)
 		}
 	}
-	return sum
+	return &sum
 }
+
+var nothing resources.Bundle

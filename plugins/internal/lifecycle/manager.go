@@ -191,7 +191,9 @@ type Manager struct {
 	relist, releasing bool
 	stopping          bool
 	sweepAt           time.Time
-	reported          map[string]bool
+	// dropAt is when roles are next forgotten that nobody asks for.
+	dropAt   time.Time
+	reported map[string]bool
 	// foreign holds the agents whose offers were declined for long because they
 	// are no usable node.
 	foreign map[string]bool

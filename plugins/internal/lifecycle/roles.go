@@ -28,6 +28,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
@@ -244,6 +245,16 @@ func (m *Manager) dropIdle(now time.Time) {
 			m.cache.Drop(role)
 		}
 	}
+	if now.Before(m.dropAt) {
+		return
+	}
+	m.dropAt = now.Add(keepIdle)
+	// Pods look at the offers of all their roles, also of those in which none is asked.
+	m.cache.Roles(func(r *offers.Role) {
+		if role := r.Name(); m.demands[role] == nil && role != m.cfg.Roles.Default {
+			m.cache.Drop(role)
+		}
+	})
 }
 
 // roleRefused tells everybody whom it concerns that the master refuses a role: pods

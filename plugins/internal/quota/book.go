@@ -242,7 +242,7 @@ func (b *Book) Reserve(role string, need *resources.Bundle, ours *Usage) (lack s
 	ours.mu.Lock()
 	defer ours.mu.Unlock()
 	if t := b.treeOf(role); t != nil {
-		held := ours.trees[Top(role)]
+		held := ours.held(role)
 		if lack = t.lack(need, &held); lack != "" {
 			return lack, false
 		}

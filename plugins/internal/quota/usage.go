@@ -17,7 +17,6 @@ limitations under the License.
 package quota
 
 import (
-	"maps"
 	"sync"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -27,7 +26,7 @@ import (
 // role. The zero Usage is nothing. It may be used from several goroutines.
 type Usage struct {
 	mu    sync.RWMutex
-	trees map[string]resources.Bundle
+	trees map[string]*resources.Bundle
 }
 
 // Add notes that we hold more by a role. Ports are not counted.
@@ -39,40 +38,73 @@ func (u *Usage) Add(role string, b *resources.Bundle) {
 
 // add is Add with the mutex held.
 func (u *Usage) add(role string, b *resources.Bundle) {
-	u.put(Top(role), u.trees[Top(role)].Add(scalarsOf(*b)))
+	sum := u.sumOf(role)
+	if b.Scalars == nil {
+		sum.Vector = sum.Vector.Add(b.Vector)
+	} else {
+		*sum = sum.Add(scalarsOf(*b))
+	}
+	u.forget(role, sum)
 }
 
 // Sub notes that we hold less by a role.
 func (u *Usage) Sub(role string, b *resources.Bundle) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.put(Top(role), u.trees[Top(role)].Sub(scalarsOf(*b)))
+	sum := u.sumOf(role)
+	if b.Scalars == nil {
+		sum.Vector = sum.Vector.Sub(b.Vector)
+	} else {
+		*sum = sum.Sub(scalarsOf(*b))
+	}
+	u.forget(role, sum)
 }
 
-// put sets the sum of a tree. The mutex is held.
-func (u *Usage) put(top string, sum resources.Bundle) {
+// sumOf returns the sum of a role's tree, to be changed. The mutex is held.
+func (u *Usage) sumOf(role string) *resources.Bundle {
+	top := Top(role)
+	sum := u.trees[top]
+	if sum == nil {
+		if u.trees == nil {
+			u.trees = map[string]*resources.Bundle{}
+		}
+		sum = &resources.Bundle{}
+		u.trees[top] = sum
+	}
+	return sum
+}
+
+// forget drops the sum of a role's tree if it is nothing. The mutex is held.
+func (u *Usage) forget(role string, sum *resources.Bundle) {
 	if sum.IsZero() {
-		delete(u.trees, top)
-		return
+		delete(u.trees, Top(role))
 	}
-	if u.trees == nil {
-		u.trees = map[string]resources.Bundle{}
+}
+
+// held is what we hold by the tree of a role. The mutex is held.
+func (u *Usage) held(role string) resources.Bundle {
+	if sum := u.trees[Top(role)]; sum != nil {
+		return *sum
 	}
-	u.trees[top] = sum
+	return resources.Bundle{}
 }
 
 // OfTree returns what we hold by all roles of the tree that a role belongs to.
 func (u *Usage) OfTree(role string) resources.Bundle {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return u.trees[Top(role)]
+	return u.held(role)
 }
 
 // Snapshot returns what we hold now, by top-level role.
 func (u *Usage) Snapshot() map[string]resources.Bundle {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return maps.Clone(u.trees)
+	trees := make(map[string]resources.Bundle, len(u.trees))
+	for top, sum := range u.trees {
+		trees[top] = *sum
+	}
+	return trees
 }
 
 // Least returns the lesser of two snapshots: what was held at both times, as
