@@ -185,7 +185,9 @@ func TestGiveBack(t *testing.T) {
 			t.Error("the rest of the agent is not to be had by pods")
 		}
 		r.pass(penaltyMin + tickEvery)
-		if calls := r.master.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "UNRESERVE o2 of a-n1") {
+		// The pod may need a REVIVE, or not: that is not ours here.
+		calls := slices.DeleteFunc(r.master.take(), func(call string) bool { return call == "REVIVE" })
+		if len(calls) != 1 || !strings.HasPrefix(calls[0], "UNRESERVE o2 of a-n1") {
 			t.Errorf("calls %q, want one UNRESERVE", calls)
 		}
 		r.mu.Lock()
