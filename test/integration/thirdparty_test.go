@@ -26,9 +26,6 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kube-mesos/kube-mesos/manifests"
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
@@ -255,7 +252,7 @@ func ends(c *cluster.Cluster) {
 
 // rights: as the service account of the manifest, the command can do all it has to.
 func rights(c *cluster.Cluster) {
-	applyRBAC(c, manifests.RBAC)
+	c.ApplyRBAC(manifests.RBAC)
 	c.UseConfigMap("kube-mesos-framework")
 	s := startServedAs(c, "kube-mesos-scheduler", "system:serviceaccount:kube-system:kube-mesos-scheduler",
 		"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
@@ -280,31 +277,6 @@ func rights(c *cluster.Cluster) {
 	}
 	if strings.Contains(s.Output(), "forbidden") {
 		c.T.Errorf("the command was denied something:\n%s", s.Output())
-	}
-}
-
-// applyRBAC makes the objects of a manifest.
-func applyRBAC(c *cluster.Cluster, manifest []byte) {
-	c.T.Helper()
-	ctx, create := c.T.Context(), metav1.CreateOptions{}
-	for _, document := range strings.Split(string(manifest), "\n---\n") {
-		object, _, err := scheme.Codecs.UniversalDeserializer().Decode([]byte(document), nil, nil)
-		c.Must(err)
-		switch o := object.(type) {
-		case *v1.ServiceAccount:
-			_, err = c.Client.CoreV1().ServiceAccounts(o.Namespace).Create(ctx, o, create)
-		case *rbacv1.ClusterRole:
-			_, err = c.Client.RbacV1().ClusterRoles().Create(ctx, o, create)
-		case *rbacv1.ClusterRoleBinding:
-			_, err = c.Client.RbacV1().ClusterRoleBindings().Create(ctx, o, create)
-		case *rbacv1.Role:
-			_, err = c.Client.RbacV1().Roles(o.Namespace).Create(ctx, o, create)
-		case *rbacv1.RoleBinding:
-			_, err = c.Client.RbacV1().RoleBindings(o.Namespace).Create(ctx, o, create)
-		default:
-			err = fmt.Errorf("the manifest has a %T", object)
-		}
-		c.Must(err)
 	}
 }
 

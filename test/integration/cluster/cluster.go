@@ -114,6 +114,10 @@ type Cluster struct {
 
 	configMap string
 	nodes     []string
+	// whole is the cluster of which this one shows another namespace, nil of one that
+	// New made; others are those that show others of this one.
+	whole  *Cluster
+	others []*Cluster
 }
 
 // New makes a namespace with n nodes, node-000 and so on, and a Mesos master with
@@ -152,7 +156,12 @@ func (c *Cluster) clean() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	zero := int64(0)
-	_ = c.Client.CoreV1().Pods(c.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
+	for _, space := range c.spaces() {
+		_ = c.Client.CoreV1().Pods(space.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
+	}
+	for _, other := range c.others {
+		other.remove(ctx)
+	}
 	for _, node := range c.nodes {
 		_ = c.Client.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
 	}

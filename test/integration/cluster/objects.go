@@ -188,7 +188,7 @@ func (c *Cluster) Disagreement() string {
 		tasks[task.TaskID] = task
 	}
 	var problems []string
-	for _, pod := range c.Pods() {
+	for _, pod := range c.allPods() {
 		if pod.Spec.NodeName == "" || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
 			continue
 		}
@@ -220,8 +220,8 @@ func (c *Cluster) WaitIdle() {
 			case f.Name != FrameworkName:
 			case f.Offers > 0:
 				return fmt.Sprintf("%d offers held", f.Offers)
-			case f.Connected && len(f.SuppressedRoles) == 0:
-				return "not suppressed"
+			case f.Connected && len(f.SuppressedRoles) < len(f.Roles):
+				return fmt.Sprintf("of roles %q only %q are suppressed", f.Roles, f.SuppressedRoles)
 			}
 		}
 		return ""

@@ -163,12 +163,14 @@ func (c *Cluster) isOurs(frameworkID string) bool {
 	return false
 }
 
-// Finish deletes all pods and checks that nothing is left over: no task, no offer,
-// no task id used twice, a consistent master.
+// Finish deletes all pods, of all namespaces, and checks that nothing is left over:
+// no task, no offer, no task id used twice, a consistent master.
 func (c *Cluster) Finish() {
 	c.T.Helper()
-	for _, pod := range c.Pods() {
-		c.DeletePod(pod.Name)
+	for _, space := range c.spaces() {
+		for _, pod := range space.Pods() {
+			space.DeletePod(pod.Name)
+		}
 	}
 	c.WaitSettled()
 	c.WaitIdle()
