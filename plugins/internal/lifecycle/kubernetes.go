@@ -128,6 +128,7 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
 		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], p.plan.Want.Need, now)
 	}
+	m.tellRefusals(p)
 	m.refreshDemand(uid, now)
 	m.carryOut()
 	m.kick()

@@ -135,6 +135,8 @@ type Manager struct {
 	// freedCount counts the calls of free.
 	freedCount atomic.Uint64
 	kicked     chan struct{}
+	// readQuotas makes pollQuotas read at once.
+	readQuotas chan struct{}
 	calls      *callQueue
 	duties     workqueue.TypedRateLimitingInterface[duty]
 	accepts    sync.WaitGroup
@@ -151,6 +153,9 @@ type Manager struct {
 	namespaces *roles.Cache
 	subs       *roles.Subscriptions
 	users      map[string][]string
+	// refusals holds, for each role that the master refuses, what the namespaces were
+	// told of it.
+	refusals map[string]map[string]string
 	// limited are the pods that a quota or a refused role keeps from asking for offers
 	// in one of their roles, or from a part of those. recheck tells that this may have
 	// changed; at recheckAt they are looked at in any case. promised is, while they are,
@@ -166,6 +171,10 @@ type Manager struct {
 	reserving map[string]charge
 	// withheld is what of nodes' agents must not be used.
 	withheld map[string]resources.Vector
+	// quotaReadings counts the readings of quotas up to firstReadings; one that
+	// succeeded counts as all of them. awaiting are pods that were tried before.
+	quotaReadings int
+	awaiting      []string
 	// known are the roles that the master offers resources to, in this subscription.
 	known map[string]bool
 	nodes *nodes.Map
@@ -227,11 +236,11 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 	m := &Manager{
 		cfg: cfg, index: nodes.NewIndex(),
 		client: client, recorder: recorder, activate: activate, logger: logger,
-		kicked: make(chan struct{}, 1), calls: newCallQueue(),
+		kicked: make(chan struct{}, 1), readQuotas: make(chan struct{}, 1), calls: newCallQueue(),
 		show:    map[string]bool{},
 		duties:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[duty](200*time.Millisecond, 10*time.Second)),
 		demands: map[string]*demand.Demand{}, known: map[string]bool{},
-		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{},
+		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{}, refusals: map[string]map[string]string{},
 		reserving: map[string]charge{}, limited: map[string]bool{}, reserved: map[string]bool{},
 		falling: map[string]*podInfo{},
 		nodes:   nodes.NewMap(),

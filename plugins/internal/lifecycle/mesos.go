@@ -47,6 +47,10 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.ledger.Subscribed(now)
 	m.carryOut()
 	m.kick()
+	select {
+	case m.readQuotas <- struct{}{}:
+	default:
+	}
 }
 
 // Disconnected implements mesos.Handler.

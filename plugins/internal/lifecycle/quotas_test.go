@@ -51,7 +51,7 @@ func quotaOf(milli int64) []quota.Role {
 func (r *rig) readQuotas(list []quota.Role) {
 	r.cfg.Book.Set(list, r.cfg.Usage.Snapshot(), time.Now())
 	r.mu.Lock()
-	r.recheck = true
+	r.recheck, r.quotaReadings = true, firstReadings
 	r.mu.Unlock()
 }
 

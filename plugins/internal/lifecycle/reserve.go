@@ -82,6 +82,10 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	if c.Plan.Problem == "" {
 		c.Plan.Problem = m.refused(c.Plan.Roles)
 	}
+	if c.Plan.Problem == "" && m.quotasUnread() {
+		c.Plan.Problem = problemQuotasUnread
+		m.awaiting = append(m.awaiting, string(pod.UID))
+	}
 	return c
 }
 

@@ -54,20 +54,6 @@ func (m *Manager) plan(pod *v1.Pod) Plan {
 	return p
 }
 
-// refused says why none of the roles can be had, "" if one can. The mutex is held.
-func (m *Manager) refused(of []string) string {
-	problem := ""
-	for _, role := range of {
-		if m.subs.State(role) != roles.Refused {
-			return ""
-		}
-		if problem == "" {
-			problem = m.subs.Problem(role)
-		}
-	}
-	return problem
-}
-
 // open tells whether offers may come for a role. The mutex is held.
 func (m *Manager) open(role string) bool { return m.subs.State(role) != roles.Refused }
 
@@ -128,6 +114,7 @@ func (m *Manager) rolesSubscribed(s mesos.Subscription, now time.Time) {
 		m.known[role] = true
 		m.demandOf(role).Subscribed(slices.Contains(s.SuppressedRoles, role))
 	}
+	m.refusalsChanged(now)
 }
 
 // rolesDisconnected takes in the end of the subscription, or of the attempt to make
@@ -139,6 +126,7 @@ func (m *Manager) rolesDisconnected(err error, now time.Time) {
 	}
 	if errors.Is(err, mesos.ErrRolesRefused) {
 		m.subs.SubscribeRefused(err.Error(), now)
+		m.refusalsChanged(now)
 	} else {
 		m.subs.Disconnected()
 	}
@@ -199,15 +187,11 @@ func (m *Manager) rolesUpdated(change *roles.Change, err error, now time.Time) {
 		for _, role := range change.Removed {
 			m.roleKnown(role, false)
 		}
-		for _, role := range change.Added {
-			if m.subs.State(role) == roles.Refused {
-				m.roleRefused(role, now)
-			}
-		}
 	default:
 		m.logger.V(2).Info("A change of roles has an unknown outcome; it is made again", "added", change.Added, "err", err)
 		m.subs.Failed(now)
 	}
+	m.refusalsChanged(now)
 }
 
 // roleKnown notes that the master has the role in our set, unless that was known.
@@ -257,31 +241,6 @@ func (m *Manager) dropIdle(now time.Time) {
 	})
 }
 
-// roleRefused tells everybody whom it concerns that the master refuses a role: pods
-// that may use others ask there, and namespaces are told. The mutex is held.
-func (m *Manager) roleRefused(role string, now time.Time) {
-	problem := m.subs.Problem(role)
-	told := map[string]bool{}
-	for uid, p := range m.pods {
-		if !p.pending || !slices.Contains(p.plan.Roles, role) {
-			continue
-		}
-		m.refreshDemand(uid, now)
-		m.told = append(m.told, uid)
-		if ns := p.pod.Namespace; !told[ns] {
-			told[ns] = true
-			m.tellNamespace(ns, problem)
-		}
-	}
-}
-
-// tellNamespace records an event on a namespace. With its own name as the namespace,
-// the event is among those that its users see, and not in "default".
-func (m *Manager) tellNamespace(name, problem string) {
-	m.recorder.Eventf(&v1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name, Namespace: name},
-		nil, v1.EventTypeWarning, EventRoleRefused, actionRoles, "%s", note(problem))
-}
-
 // NamespaceHandler returns the informer handler for namespaces.
 func (m *Manager) NamespaceHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
@@ -293,6 +252,7 @@ func (m *Manager) NamespaceHandler() cache.ResourceEventHandler {
 			}
 			if ns, ok := obj.(*v1.Namespace); ok {
 				m.namespaces.Delete(ns.Name)
+				m.forgetRefusals(ns.Name)
 			}
 		},
 	}

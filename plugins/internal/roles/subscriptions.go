@@ -252,6 +252,20 @@ func (s *Subscriptions) Problem(role string) string {
 	return ""
 }
 
+// Problems returns the Problem of each role that is Refused.
+func (s *Subscriptions) Problems() map[string]string {
+	if len(s.refused) == 0 && s.own == "" {
+		return nil
+	}
+	problems := map[string]string{}
+	for role := range s.entries {
+		if s.State(role) == Refused {
+			problems[role] = s.Problem(role)
+		}
+	}
+	return problems
+}
+
 // Next returns the change to send now, if any: its outcome must be told before
 // there is another one. again is when to ask next if nothing happens before; zero:
 // not before something happens.
