@@ -27,7 +27,7 @@ import (
 // TestRights runs our command as the service account of the manifests.
 func TestRights(t *testing.T) {
 	kube := cluster.StartKube(t, "--authorization-mode=RBAC")
-	c := kube.New(t, 2, cluster.Quick())
+	c := kube.New(t, 0, cluster.Quick())
 	startQuotaController(c)
 	c.ApplyRBAC(manifests.RBAC)
 	t.Run("roles and the quota shown", func(t *testing.T) {
