@@ -132,6 +132,9 @@ func TestFirstListWakesStickyPods(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		stickyRig(r)
 		r.node("n1")
+		r.mu.Lock()
+		r.agentSeen("a-n1", "n1")
+		r.mu.Unlock()
 		early, late := stickyPod("set-0"), stickyPod("set-1")
 		r.podChanged(early)
 		r.podChanged(late)
