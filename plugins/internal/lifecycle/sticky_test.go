@@ -127,7 +127,7 @@ func TestHomeInTheSecondRole(t *testing.T) {
 	})
 }
 
-// A pod that looked before it was known where its reservation is is tried again.
+// A pod that looked before it was known where it has a reservation is tried again.
 func TestFirstListWakesStickyPods(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		stickyRig(r)
