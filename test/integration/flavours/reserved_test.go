@@ -93,8 +93,9 @@ func policies(c *cluster.Cluster, args string) {
 	c.Args = adsArgs + "\n      reservations: {policy: " + args + "}"
 	c.StartScheduler()
 	c.AddPod("args", "1500m", "512Mi")
+	c.WaitBound("args")
 	c.AddPod("first", "3", "2Gi", annotated(policy, "ReservedFirst"))
-	c.WaitBound("args", "first")
+	c.WaitBound("first")
 	got := parts(c, "args")
 	reserved := slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, "STATIC") })
 	plain := slices.ContainsFunc(got, func(p string) bool { return !strings.Contains(p, "STATIC") })
