@@ -136,7 +136,9 @@ func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int
 			if len(sel.Slots) > 0 {
 				s.role, s.want = role, want
 				if i+1 < len(plan.Roles) {
-					s.plan, s.later = plan, i+1
+					// A copy, for most pods have no other role, and theirs is to need no heap.
+					kept := *plan
+					s.plan, s.later = &kept, i+1
 				}
 				return sel, ""
 			}
