@@ -29,7 +29,7 @@ import (
 const DebugPrefix = "/debug/mesos"
 
 // DebugHandler serves the state as JSON: DebugPrefix itself tells all, and below
-// it are /session, /offers and /claims.
+// it are /session, /offers, /claims and /reservations.
 func (r *Runtime) DebugHandler() http.Handler {
 	mux := http.NewServeMux()
 	page := func(path string, part func(debugState) any) {
@@ -44,6 +44,7 @@ func (r *Runtime) DebugHandler() http.Handler {
 	page("/session", func(s debugState) any { return s.Session })
 	page("/offers", func(s debugState) any { return s.State.Agents })
 	page("/claims", func(s debugState) any { return s.State.Claims })
+	page("/reservations", func(s debugState) any { return s.State.Reservations })
 	return mux
 }
 

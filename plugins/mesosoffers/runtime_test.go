@@ -150,6 +150,11 @@ func TestDebugPages(t *testing.T) {
 		var agents, claims []map[string]any
 		get(DebugPrefix+"/offers", &agents)
 		get(DebugPrefix+"/claims", &claims)
+		var reserved []map[string]any
+		get(DebugPrefix+"/reservations", &reserved)
+		if reserved == nil || len(reserved) != 0 {
+			t.Errorf("reservations %v, want an empty list", reserved)
+		}
 		if len(agents) != 2 || agents[0]["node"] != "n0" || len(claims) != 1 || claims[0]["pod"] != "ns/p" {
 			t.Errorf("agents %v, claims %v", agents, claims)
 		}

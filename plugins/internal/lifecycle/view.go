@@ -26,6 +26,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -42,9 +43,11 @@ type View struct {
 	Ambiguous   []nodes.Ambiguity `json:"ambiguous,omitempty"`
 	Agents      []AgentView       `json:"agents"`
 	Claims      []ClaimView       `json:"claims"`
-	Orphans     int               `json:"orphans"`
-	Unanswered  int               `json:"unanswered"`
-	Reconciled  time.Time         `json:"reconcileBegan,omitzero"`
+	// Reservations are those of single pods.
+	Reservations []reservations.Status `json:"reservations"`
+	Orphans      int                   `json:"orphans"`
+	Unanswered   int                   `json:"unanswered"`
+	Reconciled   time.Time             `json:"reconcileBegan,omitzero"`
 }
 
 // RoleView is one role that pods use.
@@ -91,13 +94,13 @@ type ClaimView struct {
 
 // View copies the state.
 func (m *Manager) View() View {
-	agents := m.cache.View()
+	agents, reserved := m.cache.View(), m.cfg.Registry.All(time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := View{
 		Connected: m.subscribed, FrameworkID: m.subscription.FrameworkID, Roles: m.roleViews(),
 		Nodes: m.nodes.Count().Nodes, AgentsKnown: m.agentsKnown, Ambiguous: m.nodes.Ambiguities(), Orphans: m.ledger.Orphans(),
-		Agents: []AgentView{}, Claims: []ClaimView{},
+		Agents: []AgentView{}, Claims: []ClaimView{}, Reservations: reserved,
 	}
 	if m.subscribed {
 		v.Master = m.subscription.Master

@@ -363,7 +363,7 @@ func TestStuckAndCounts(t *testing.T) {
 		t.Error(diff)
 	}
 	stuck := r.Stuck(at(10))
-	want := []Stuck{
+	want := []Status{
 		{AgentID: "a", Role: "eng", Name: db0.Key(), State: StateStuck, Labels: Flavour(us, "eng", "", db0).String(), Amount: "cpus:2", InUse: "cpus:1",
 			Reason: StatefulSetGone, Since: at(0)},
 		{AgentID: "b", Role: "eng", Name: "foreign " + foreignOne.Flavour.String(), State: StateForeign, Labels: foreignOne.Flavour.String(), Amount: "cpus:1", InUse: "{}"},

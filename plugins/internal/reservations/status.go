@@ -36,39 +36,42 @@ const (
 	StateForeign = "foreign"
 )
 
-// Stuck is a reservation that somebody should look at.
-type Stuck struct {
-	AgentID, Role string
+// Status is one reservation with labels of single pods, for people.
+type Status struct {
+	AgentID string `json:"agentID"`
+	Role    string `json:"role"`
 	// Name is what ReleaseNow takes.
-	Name  string
-	State string
+	Name  string `json:"name"`
+	State string `json:"state"`
 	// Labels describes the reservation in full.
-	Labels string
+	Labels string `json:"labels"`
 	// Amount is how much is reserved, InUse how much of it a task uses.
-	Amount, InUse string
+	Amount string `json:"amount"`
+	InUse  string `json:"inUse"`
 	// Reason and Since say why and since when it is being given back; "" and zero if
 	// it is not.
-	Reason Reason
-	Since  time.Time
+	Reason Reason    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
 }
 
 // Stuck lists what was not given back in time, what cannot be read, and what
 // another framework reserved under labels like ours: ordered by agent.
-func (r *Registry) Stuck(now time.Time) []Stuck {
+func (r *Registry) Stuck(now time.Time) []Status {
+	return slices.DeleteFunc(r.All(now), func(s Status) bool { return s.State == StateKept || s.State == StateReleasing })
+}
+
+// All lists all reservations, ordered by agent.
+func (r *Registry) All(now time.Time) []Status {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var list []Stuck
+	list := make([]Status, 0, len(r.records))
 	for _, rec := range r.records {
-		state := r.state(rec, now)
-		if state == StateKept || state == StateReleasing {
-			continue
-		}
-		s := Stuck{AgentID: rec.agent, Role: rec.role, Name: rec.name(), State: state, Labels: rec.flavour.String(),
+		s := Status{AgentID: rec.agent, Role: rec.role, Name: rec.name(), State: r.state(rec, now), Labels: rec.flavour.String(),
 			Amount: rec.total.String(), InUse: rec.used.String()}
 		s.Reason, s.Since = r.why(rec)
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b Stuck) int {
+	slices.SortFunc(list, func(a, b Status) int {
 		return cmp.Or(cmp.Compare(a.AgentID, b.AgentID), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name))
 	})
 	return list
