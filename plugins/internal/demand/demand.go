@@ -124,15 +124,22 @@ type Ask struct {
 	// Special pods may use what ordinary pods may not: revocable resources, a
 	// reservation of their own, GPUs.
 	Special bool
+	// AgentID, if not "", is the only agent whose offers are of use: the pod runs
+	// there and needs more. Whoever adds such a pod looks at offers as they come, and
+	// parks it in between.
+	AgentID string
 }
 
-// fits tells whether an agent with so much for ordinary pods, and for pods that
-// may use everything, may be of use.
-func (a Ask) fits(regular, all resources.Vector) bool {
-	if a.Special {
-		return a.Need.Fits(all)
+// fits tells whether an offer of an agent may be of use that has so much for ordinary
+// pods, and for pods that may use everything.
+func (a Ask) fits(h *offers.Held) bool {
+	switch {
+	case a.AgentID != "" && a.AgentID != h.AgentID:
+		return false
+	case a.Special:
+		return a.Need.Fits(h.AgentAll)
 	}
-	return a.Need.Fits(regular)
+	return a.Need.Fits(h.AgentFree)
 }
 
 type pod struct {
@@ -359,7 +366,7 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 		}
 		d.refused.include(h.AgentAll)
 		return Idle
-	case !d.fitsAny(h.AgentFree, h.AgentAll):
+	case !d.fitsAny(&h):
 		d.refused.include(h.AgentAll)
 		return TooSmall
 	case !now.Before(h.Since.Add(d.cfg.MaxHold)):
@@ -373,9 +380,9 @@ func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
 	return ""
 }
 
-func (d *Demand) fitsAny(regular, all resources.Vector) bool {
+func (d *Demand) fitsAny(h *offers.Held) bool {
 	for ask := range d.shapes {
-		if ask.fits(regular, all) {
+		if ask.fits(h) {
 			return true
 		}
 	}

@@ -121,14 +121,14 @@ func (d *Demand) Tell() []string {
 // Wake names the parked pods worth another try because so much, each of one agent,
 // became free, oldest first: as many of each shape as they can hold,
 // and a fifth more for those that other plugins will turn away. The pods are no
-// longer parked.
+// longer parked. Pods that ask of one agent are not named.
 func (d *Demand) Wake(free []offers.Free) []string {
 	if d.parked == 0 || len(free) == 0 {
 		return nil
 	}
 	var woken []sleeper
 	for ask, s := range d.shapes {
-		if s.parked == 0 {
+		if s.parked == 0 || ask.AgentID != "" {
 			continue
 		}
 		capacity := 0

@@ -266,6 +266,9 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 		launch.Reserve = append(launch.Reserve, member.Reserve...)
 		launch.Tasks = append(launch.Tasks, m.task(c))
 		m.refreshDemand(c.Pod.UID, now)
+		if c.Extra {
+			m.demandOf(b.Role).Remove(resizer(c.Pod.UID), now)
+		}
 	}
 	if left, _ := m.demandOf(b.Role).Pods(); left > 0 {
 		// More pods wait: have the rest of the agent offered again at once.

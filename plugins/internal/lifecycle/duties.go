@@ -53,6 +53,8 @@ const (
 	revoke
 	// examine looks up the pod of a task that no claim explains.
 	examine
+	// inscribe writes down which tasks hold a pod's resources.
+	inscribe
 )
 
 // duty is work that talks to the API server and is repeated until it is done.
@@ -88,6 +90,8 @@ func (m *Manager) do(ctx context.Context, d duty) error {
 		return m.examine(ctx, d)
 	case revoke:
 		return m.revoke(ctx, d)
+	case inscribe:
+		return m.inscribe(ctx, d)
 	}
 	return m.evict(ctx, d)
 }
@@ -168,7 +172,7 @@ func (m *Manager) stillLost(taskID string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.ledger.ByTask(taskID)
-	lost := c != nil && c.Phase == claims.Lost
+	lost := c != nil && c.Phase == claims.Lost || m.revoked[taskID] != ""
 	if !lost {
 		delete(m.evicting, taskID)
 	}
@@ -191,7 +195,8 @@ func (m *Manager) mayEvict(taskID string, breaker *rate.Limiter) bool {
 }
 
 // examine asks the API server, not a cache, whether the task's pod is bound by
-// it. If so the task is adopted, if not it is killed.
+// it, or names it among its further tasks. If so the task is adopted, if not it is
+// killed.
 func (m *Manager) examine(ctx context.Context, d duty) error {
 	pod, err := m.findPod(ctx, d.uid, d.agentID)
 	if err != nil {
@@ -200,10 +205,9 @@ func (m *Manager) examine(ctx context.Context, d duty) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if pod != nil && pod.Spec.NodeName != "" && pod.Annotations[AnnotationTask] == d.taskID &&
-		pod.Status.Phase != v1.PodSucceeded && pod.Status.Phase != v1.PodFailed {
+	if pod != nil && names(pod, d.taskID) && pod.Status.Phase != v1.PodSucceeded && pod.Status.Phase != v1.PodFailed {
 		m.logger.Info("Adopting a Mesos task", "task", d.taskID, "pod", pod.Namespace+"/"+pod.Name)
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, d.taskID, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], m.plan(pod).Want.Need, now)
+		m.noteBound(&podInfo{pod: pod, plan: m.plan(pod)}, now)
 	} else {
 		m.logger.Info("Killing a Mesos task that no pod is bound by", "task", d.taskID)
 		m.ledger.Disown(d.taskID, now)

@@ -125,11 +125,10 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	m.noteOwner(uid, was, p)
 	delete(m.falling, uid)
 	m.useRoles(uid, p.rolesOf(), now)
-	if task := pod.Annotations[AnnotationTask]; pod.Spec.NodeName != "" && task != "" {
-		m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], p.plan.Want.Need, now)
-	}
+	m.noteBound(p, now)
 	m.tellRefusals(p)
 	m.refreshDemand(uid, now)
+	m.resize(uid, now)
 	m.carryOut()
 	m.kick()
 	return again && m.pods[uid].pending
@@ -158,6 +157,8 @@ func (m *Manager) forgetPod(uid string) {
 		m.useRoles(uid, nil, now)
 		m.noteOwner(uid, p, nil)
 	}
+	m.endResize(uid, now)
+	m.forgetRevoked(uid)
 	delete(m.pods, uid)
 	delete(m.early, uid)
 	if c := m.ledger.ByPod(uid); c != nil {

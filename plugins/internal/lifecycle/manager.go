@@ -224,6 +224,10 @@ type Manager struct {
 	evicting             map[string]bool
 	// failures counts the agents that the master told us to be gone.
 	failures uint64
+	// resizes are the pods that need other amounts than they hold, by UID; revoked are
+	// the further tasks of pods that Mesos took back, with the UIDs of the pods.
+	resizes map[string]*resizing
+	revoked map[string]string
 	// told are pods to be tried again only so that they say what they lack.
 	told []string
 	// freed is to be shown to sleeping pods; see free.
@@ -251,6 +255,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		reported: map[string]bool{}, foreign: map[string]bool{},
 		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
+		resizes: map[string]*resizing{}, revoked: map[string]string{},
 	}
 	cfg.Claims.Tally = tally{cfg.Usage, m}
 	m.ledger = claims.NewLedger(cfg.Claims)
@@ -350,6 +355,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.sweep(now)
 		m.seek(now)
 		m.fallBack(now)
+		m.resizeDue(now)
 		maps.Copy(woken, m.recheckLimited(now))
 		m.penalties.forgive(now)
 		m.returns.forgive(now)
@@ -433,6 +439,8 @@ func (m *Manager) carryOut() {
 			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error { return c.Reconcile(ctx) })
 		case claims.Evict:
 			m.lost(e)
+		case claims.ExtraLost:
+			m.extraLost(e)
 		case claims.Examine:
 			m.duties.Add(duty{kind: examine, taskID: e.TaskID, agentID: e.AgentID, uid: e.PodUID})
 		}

@@ -142,6 +142,7 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 			owners = append(owners, m.ownersIn(o.Special)...)
 		}
 	}
+	m.resizeOn(list, now)
 	m.declineLocked(foreign, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
 	return owners
 }
@@ -211,8 +212,12 @@ func (m *Manager) Updated(s claims.TaskStatus) {
 	if s.State.Terminal() && m.releasing {
 		m.relist = true // what it used of a reservation may be given back now
 	}
-	m.ledger.Status(s, time.Now())
+	now := time.Now()
+	m.ledger.Status(s, now)
 	m.carryOut()
+	if c := m.ledger.ByTask(s.TaskID); c != nil {
+		m.resize(c.Pod.UID, now)
+	}
 }
 
 // Failed implements mesos.Handler. An agent that the master gave up is forgotten

@@ -34,6 +34,12 @@ const (
 	// AnnotationRole is the Mesos role that its resources are allocated to. Of a pod
 	// that waits it says which of its namespace's roles the pod wants.
 	AnnotationRole = "kube-mesos.io/role"
+	// AnnotationResources is what the task of AnnotationTask holds, as Mesos writes
+	// resources. Pods bound by earlier releases have none.
+	AnnotationResources = "kube-mesos.io/task-resources"
+	// AnnotationExtras are the further tasks of a pod that was resized: a JSON object
+	// of task ids and what each holds. It is written after the binding.
+	AnnotationExtras = "kube-mesos.io/extra-tasks"
 )
 
 // Annotations of pods, written by their users.
@@ -51,8 +57,11 @@ const (
 	EventRevoked        = "MesosResourcesRevoked"
 	EventAgentAmbiguous = "MesosAgentAmbiguous"
 	EventRoleRefused    = "MesosRoleRefused"
+	EventResized        = "MesosResized"
+	EventResizePending  = "MesosResizePending"
 	actionLaunch        = "Launching"
 	actionEvict         = "Evicting"
 	actionMap           = "Mapping"
 	actionRoles         = "Subscribing"
+	actionResize        = "Resizing"
 )

@@ -138,11 +138,20 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 	if err != nil {
 		return "", err
 	}
+	if err := m.promise(id, slot, role, want, now); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// promise takes what is wanted of the slot's offers for a new claim, which is
+// cancelled if that cannot be. The errors are those of Reserve. The mutex is held.
+func (m *Manager) promise(id string, slot int32, role string, want *offers.Want, now time.Time) error {
 	r := m.cache.Role(role)
 	parts, err := r.Reserve(slot, id, want, now)
 	if err != nil {
 		m.ledger.Cancel(id, now)
-		return "", err
+		return err
 	}
 	if parts != nil {
 		m.ledger.SetParts(id, parts)
@@ -153,10 +162,10 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 		// Others may have looked in between.
 		m.free(role, slot)
 		m.kick()
-		return "", &QuotaError{Lack: lack}
+		return &QuotaError{Lack: lack}
 	}
 	m.batchGrew(r, slot, now)
-	return id, nil
+	return nil
 }
 
 // batchGrew sees to it that the loop looks at the open batches in time, and does
@@ -255,13 +264,13 @@ func (m *Manager) Await(ctx context.Context, taskID string) (claims.Outcome, err
 }
 
 // Binding is what the pod's binding says about its claim.
-type Binding struct{ TaskID, AgentID, FrameworkID, Role string }
+type Binding struct{ TaskID, AgentID, FrameworkID, Role, Resources string }
 
 // Annotations returns the binding as pod annotations.
 func (b Binding) Annotations() map[string]string {
 	return map[string]string{
 		AnnotationTask: b.TaskID, AnnotationAgent: b.AgentID,
-		AnnotationFramework: b.FrameworkID, AnnotationRole: b.Role,
+		AnnotationFramework: b.FrameworkID, AnnotationRole: b.Role, AnnotationResources: b.Resources,
 	}
 }
 
@@ -281,7 +290,7 @@ func (m *Manager) Confirmed(taskID string) (Binding, bool) {
 	if node := m.nodes.NodeOf(c.AgentID); node != "" && node != c.Node {
 		return Binding{}, false
 	}
-	return Binding{TaskID: c.TaskID, AgentID: c.AgentID, FrameworkID: m.subscription.FrameworkID, Role: c.Role}, true
+	return Binding{TaskID: c.TaskID, AgentID: c.AgentID, FrameworkID: m.subscription.FrameworkID, Role: c.Role, Resources: c.Need.String()}, true
 }
 
 // Bound notes a successful binding before the informer tells of it.
@@ -337,6 +346,10 @@ func (m *Manager) Shortage() Shortage {
 // settled hands an outcome to whoever waits for it, and tells the pod's users of
 // a failure that they should know of. The mutex is held.
 func (m *Manager) settled(s claims.Settle) {
+	if s.Extra {
+		m.settledExtra(s)
+		return
+	}
 	if ch := m.waiters[s.TaskID]; ch != nil {
 		delete(m.waiters, s.TaskID)
 		ch <- &s.Outcome
@@ -350,21 +363,31 @@ func (m *Manager) settled(s claims.Settle) {
 		metrics.Launches.WithLabelValues("Held").Inc()
 		return
 	}
+	m.launchFailed(s)
+	m.refreshDemand(s.Pod.UID, time.Now())
+	p := m.pods[s.Pod.UID]
+	if p == nil || s.Outcome.Cause == claims.CausePodGone {
+		return
+	}
+	m.tellFailed(p.pod, s)
+}
+
+// launchFailed takes note of a launch that did not come about. The mutex is held.
+func (m *Manager) launchFailed(s claims.Settle) {
 	m.uncharge(s.TaskID)
 	metrics.Launches.WithLabelValues(string(s.Outcome.Cause)).Inc()
 	if s.Outcome.Cause == claims.CauseTimeout || s.Outcome.Cause == claims.CauseFailed && s.Outcome.Status.OfAgent() {
 		m.penalize(s.AgentID)
 	}
 	m.cache.Release(s.TaskID)
-	m.refreshDemand(s.Pod.UID, time.Now())
-	p := m.pods[s.Pod.UID]
-	if p == nil || s.Outcome.Cause == claims.CausePodGone {
-		return
-	}
+}
+
+// tellFailed tells the pod's users of a failed launch that they should know of.
+func (m *Manager) tellFailed(pod *v1.Pod, s claims.Settle) {
 	m.logger.V(2).Info("Launch failed", "pod", s.Pod.Namespace+"/"+s.Pod.Name, "task", s.TaskID,
 		"cause", s.Outcome.Cause, "state", s.Outcome.Status.State, "reason", s.Outcome.Status.Reason, "message", s.Outcome.Status.Message)
 	if !s.Outcome.Cause.Blameless() {
-		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventLaunchFailed, actionLaunch, "%s", note(launchNote(s.Outcome)))
+		m.recorder.Eventf(pod, nil, v1.EventTypeWarning, EventLaunchFailed, actionLaunch, "%s", note(launchNote(s.Outcome)))
 	}
 }
 

@@ -88,6 +88,7 @@ type ClaimView struct {
 	Phase   claims.Phase `json:"phase"`
 	Since   time.Time    `json:"since"`
 	Bound   bool         `json:"bound"`
+	Extra   bool         `json:"extra,omitempty"`
 	State   string       `json:"state,omitempty"`
 	Message string       `json:"message,omitempty"`
 }
@@ -123,7 +124,7 @@ func (m *Manager) View() View {
 	m.ledger.All(func(c *claims.Claim) {
 		v.Claims = append(v.Claims, ClaimView{
 			TaskID: c.TaskID, Pod: c.Pod.Namespace + "/" + c.Pod.Name, Node: c.Node, AgentID: c.AgentID,
-			Role: c.Role, Need: c.Need.String(), Parts: portionTexts(c.Parts), Phase: c.Phase, Since: c.Since, Bound: c.Bound,
+			Role: c.Role, Need: c.Need.String(), Parts: portionTexts(c.Parts), Phase: c.Phase, Since: c.Since, Bound: c.Bound, Extra: c.Extra,
 			State: string(c.Status.State), Message: c.Status.Message,
 		})
 	})

@@ -291,7 +291,7 @@ func TestAgentsOfNodesAreShown(t *testing.T) {
 func TestConfirmed(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		id := r.held(testPod("p"), "n1")
-		want := Binding{TaskID: id, AgentID: "a-n1", FrameworkID: "fw", Role: "web"}
+		want := Binding{TaskID: id, AgentID: "a-n1", FrameworkID: "fw", Role: "web", Resources: "cpus:1;mem:64"}
 		if b, ok := r.Confirmed(id); !ok || b != want {
 			t.Errorf("Confirmed: %+v, %v, want %+v", b, ok, want)
 		}

@@ -122,6 +122,9 @@ func (b Bundle) Sub(other Bundle) Bundle {
 	return Bundle{Vector: b.Vector.Sub(other.Vector), Ports: b.Ports.Sub(other.Ports), Scalars: b.Scalars.Sub(other.Scalars)}
 }
 
+// Missing returns what have lacks of b, which is never negative.
+func (b Bundle) Missing(have Bundle) Bundle { return b.Sub(have).positive() }
+
 // Plain reports whether b is a Vector and nothing else.
 func (b *Bundle) Plain() bool { return len(b.Ports) == 0 && len(b.Scalars) == 0 }
 
