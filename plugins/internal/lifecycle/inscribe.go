@@ -162,7 +162,7 @@ func (m *Manager) toInscribe(pod *v1.Pod) (plan resize.Plan, patch []byte, due b
 	}
 	plan = resize.Decide(state)
 	if m.asInscribed(pod, &plan) {
-		return plan, nil, len(plan.Drop) > 0 || m.unnamed(string(pod.UID), &plan)
+		return plan, nil, len(plan.Drop) > 0 || m.unnamed(&plan)
 	}
 	main, holds, extras := m.inscription(string(pod.UID), &plan)
 	annotations := map[string]any{AnnotationTask: main, AnnotationResources: holds, AnnotationExtras: nil}
@@ -176,9 +176,10 @@ func (m *Manager) toInscribe(pod *v1.Pod) (plan resize.Plan, patch []byte, due b
 	return plan, patch, true
 }
 
-// unnamed tells whether the ledger does not know that the pod names its further tasks.
+// unnamed tells whether the ledger does not know yet that the pod names its further
+// tasks.
 // The mutex is held.
-func (m *Manager) unnamed(uid string, plan *resize.Plan) bool {
+func (m *Manager) unnamed(plan *resize.Plan) bool {
 	for _, id := range plan.Extras {
 		if c := m.ledger.ByTask(id); c != nil && !c.Bound {
 			return true

@@ -138,15 +138,15 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 	if err != nil {
 		return "", err
 	}
-	if err := m.promise(id, slot, role, want, now); err != nil {
+	if err := m.secure(id, slot, role, want, now); err != nil {
 		return "", err
 	}
 	return id, nil
 }
 
-// promise takes what is wanted of the slot's offers for a new claim, which is
+// secure takes what is wanted of the slot's offers for a new claim, which is
 // cancelled if that cannot be. The errors are those of Reserve. The mutex is held.
-func (m *Manager) promise(id string, slot int32, role string, want *offers.Want, now time.Time) error {
+func (m *Manager) secure(id string, slot int32, role string, want *offers.Want, now time.Time) error {
 	r := m.cache.Role(role)
 	parts, err := r.Reserve(slot, id, want, now)
 	if err != nil {

@@ -100,12 +100,11 @@ func (m *Manager) tasksOf(p *podInfo) (s resize.State, main *claims.Claim, ok bo
 		return s, nil, false
 	}
 	uid := string(p.pod.UID)
-	// A pod whose need cannot be told has none.
-	main, s.Need = m.ledger.ByPod(uid), p.plan.Want.Need
-	if main == nil || !main.Bound || !alive(main) || s.Need.IsZero() || m.wasRevoked(uid) {
+	main = m.ledger.ByPod(uid)
+	if main == nil || !main.Bound || !alive(main) || m.wasRevoked(uid) {
 		return s, nil, false
 	}
-	s.Main, s.Fixed = taskOf(main), p.plan.Sticky()
+	s.Need, s.Main, s.Fixed = m.needOf(p.pod, main), taskOf(main), p.plan.Sticky()
 	for _, c := range m.ledger.Extras(uid) {
 		switch {
 		case alive(c):
@@ -116,6 +115,19 @@ func (m *Manager) tasksOf(p *podInfo) (s resize.State, main *claims.Claim, ok bo
 	}
 	slices.SortFunc(s.Extras, func(a, b resize.Task) int { return cmp.Compare(a.Attempt, b.Attempt) })
 	return s, main, true
+}
+
+// needOf returns what a running pod needs now that its claim was made for: cpu and
+// memory may have changed, nothing else can. What it never requested stays as it was
+// given, whatever the defaults are by now.
+func (m *Manager) needOf(pod *v1.Pod, main *claims.Claim) resources.Bundle {
+	need, requested := main.Need, m.cfg.Pods.Table.Requests(pod).Vector
+	for _, kind := range []resources.Kind{resources.CPU, resources.Memory} {
+		if requested[kind] > 0 {
+			need.Vector[kind] = requested[kind]
+		}
+	}
+	return need
 }
 
 // alive tells whether the claim is held at this moment.
@@ -130,21 +142,7 @@ func taskOf(c *claims.Claim) resize.Task {
 
 // take looks for the task that the plan asks for. The mutex is held.
 func (m *Manager) take(uid string, p *podInfo, main *claims.Claim, plan *resize.Plan, now time.Time) {
-	r := m.resizes[uid]
-	if r == nil {
-		r = &resizing{}
-		m.resizes[uid] = r
-	}
-	if r.role != main.Role || r.agentID != main.AgentID || r.whole != plan.Whole || !r.take.Equal(&plan.Take) {
-		if r.role != "" {
-			m.demandOf(r.role).Remove(resizer(uid), now)
-		}
-		rest := r.rest
-		if r.whole {
-			rest = time.Time{}
-		}
-		*r = resizing{agentID: main.AgentID, role: main.Role, take: plan.Take, whole: plan.Whole, since: now, rest: rest, failures: r.failures, told: r.told}
-	}
+	r := m.sought(uid, main, plan, now)
 	r.again = now.Add(resizeEvery)
 	if r.whole && now.Sub(r.since) >= shrinkSeek {
 		r.since, r.rest = now.Add(shrinkRest), now.Add(shrinkRest)
@@ -158,10 +156,30 @@ func (m *Manager) take(uid string, p *podInfo, main *claims.Claim, plan *resize.
 		return
 	}
 	why := m.takeNow(uid, p, main, r, now)
-	if why != "" && !r.whole && now.Sub(r.since) >= resizeTell && (r.told.IsZero() || now.Sub(r.told) >= resizeRetell) {
-		r.told = now
-		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventResizePending, actionResize, "%s", note(pendingNote(p.pod, main, r, why)))
+	if why == "" || r.whole || now.Sub(r.since) < resizeTell || !r.told.IsZero() && now.Sub(r.told) < resizeRetell {
+		return
 	}
+	r.told = now
+	m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventResizePending, actionResize, "%s", note(pendingNote(p.pod, main, r, why)))
+}
+
+// sought returns what is sought for the pod, which is what the plan says. The mutex is
+// held.
+func (m *Manager) sought(uid string, main *claims.Claim, plan *resize.Plan, now time.Time) *resizing {
+	r := m.resizes[uid]
+	if r != nil && r.role == main.Role && r.agentID == main.AgentID && r.whole == plan.Whole && r.take.Equal(&plan.Take) {
+		return r
+	}
+	next := &resizing{agentID: main.AgentID, role: main.Role, take: plan.Take, whole: plan.Whole, since: now}
+	if r != nil {
+		m.demandOf(r.role).Remove(resizer(uid), now)
+		next.failures, next.told = r.failures, r.told
+		if !r.whole {
+			next.rest = r.rest
+		}
+	}
+	m.resizes[uid] = next
+	return next
 }
 
 // takeNow takes the task from what the pod's agent offers, or asks for offers. why is
@@ -174,7 +192,7 @@ func (m *Manager) takeNow(uid string, p *podInfo, main *claims.Claim, r *resizin
 		why = p.plan.Problem
 	case !m.open(r.role):
 		why = m.subs.Problem(r.role)
-	case m.exhausted(r.role, &want):
+	case m.over(r.role, &want) && !m.otherwise(r.role, &want):
 		_, lack := m.WithinQuota(r.role, want)
 		why = quota.Reason(lack)
 	}
@@ -210,7 +228,7 @@ func (m *Manager) takeFrom(uid string, main *claims.Claim, want *offers.Want, no
 		if err != nil {
 			return err.Error()
 		}
-		if err = m.promise(id, slot, main.Role, &ways[i], now); err == nil {
+		if err = m.secure(id, slot, main.Role, &ways[i], now); err == nil {
 			m.logger.V(2).Info("Taking a further Mesos task for a pod that was resized", "pod", uid, "task", id, "resources", want.Need)
 			return ""
 		}

@@ -171,7 +171,7 @@ func testConfig() Config {
 		Roles:         roles.Config{Default: "web", Annotation: true},
 		Subscriptions: roles.Options{Default: "web", UpdatePeriod: 10 * time.Second, KeepUnused: time.Minute},
 		FallbackAfter: 3 * time.Second, QuotaPeriod: 10 * time.Second,
-		Pods:   PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true},
+		Pods:   PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true, Sticky: true},
 		Claims: claims.DefaultConfig(30 * time.Second),
 		Demand: demand.Config{
 			MaxHold: 10 * time.Second, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second,

@@ -58,7 +58,8 @@ type Plan struct {
 	Main   string
 	Extras []string
 	Drop   []string
-	// Take is what another task should hold, nothing if none is missing.
+	// Take is what another task should hold, nothing if none is missing. It is never
+	// too small for a task.
 	Take resources.Bundle
 	// Whole tells that the other task should hold all that the pod needs, so that those
 	// it has can go: the pod is well without it.
@@ -85,6 +86,7 @@ func Decide(s State) Plan {
 	}
 	have := sum(held)
 	if missing := s.Need.Missing(have); !missing.IsZero() {
+		missing.Vector = missing.Vector.Max(smallest)
 		p.Take = missing
 		return p
 	}
@@ -94,6 +96,11 @@ func Decide(s State) Plan {
 	}
 	return p
 }
+
+// smallest is what a task holds at least: with less Mesos warns of it, and its cgroups
+// leave the placeholder too little to live (Mesos source, master/constants.hpp,
+// MIN_CPUS and MIN_MEM).
+var smallest = resources.Vector{resources.CPU: 10, resources.Memory: 32_000}
 
 // choose returns the tasks to keep, the one to live by first: that of now, unless
 // moving on to a later one gives more back.

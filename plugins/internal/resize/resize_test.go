@@ -69,7 +69,7 @@ func TestDecide(t *testing.T) {
 			State{Need: withPort(2), Main: task(1, withPort(1)), Extras: []Task{task(2, cores(2))}}, "t1 t2", cores(0), false},
 		"other ways at once": {
 			State{Need: resources.Bundle{Vector: resources.Vector{resources.CPU: 500, resources.Memory: 900_000}}, Main: task(1, cores(2))},
-			"t1", resources.Bundle{Vector: resources.Vector{resources.Memory: 772_000}}, false},
+			"t1", resources.Bundle{Vector: resources.Vector{resources.CPU: 10, resources.Memory: 772_000}}, false},
 		"nothing": {State{Main: task(1, cores(1)), Extras: []Task{task(2, cores(1))}, Fixed: true}, "t1", cores(0), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,10 @@ limitations under the License.
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,7 +174,7 @@ func (c *Cluster) LiveTasks() []mesosmaster.TaskSnapshot {
 }
 
 // WaitSettled waits until pods and tasks agree: every bound pod that has not ended
-// has exactly the task its annotation names, running on its node with at least its
+// has exactly the tasks its annotations name, running on its node with at least its
 // requests, and there is no other task.
 func (c *Cluster) WaitSettled() {
 	c.T.Helper()
@@ -192,23 +195,40 @@ func (c *Cluster) Disagreement() string {
 		if pod.Spec.NodeName == "" || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
 			continue
 		}
-		id := pod.Annotations["kube-mesos.io/task-id"]
-		task, ok := tasks[id]
-		delete(tasks, id)
-		requests := pod.Spec.Containers[0].Resources.Requests
-		switch {
-		case !ok:
-			problems = append(problems, fmt.Sprintf("pod %s is bound without a task (%q)", pod.Name, id))
-		case task.Hostname != pod.Spec.NodeName:
-			problems = append(problems, fmt.Sprintf("pod %s is on %s, its task on %s", pod.Name, pod.Spec.NodeName, task.Hostname))
-		case task.CPUs*1000 < float64(requests.Cpu().MilliValue())-0.5 || task.MemMB*(1<<20) < float64(requests.Memory().Value())-1:
-			problems = append(problems, fmt.Sprintf("pod %s has too small a task: cpus %v, mem %v", pod.Name, task.CPUs, task.MemMB))
-		}
+		problems = append(problems, disagreement(&pod, tasks)...)
 	}
 	for id := range tasks {
 		problems = append(problems, "task without a pod: "+id)
 	}
 	return strings.Join(problems, "; ")
+}
+
+// disagreement says how a bound pod and its tasks differ, and takes those out of the
+// others.
+func disagreement(pod *v1.Pod, tasks map[string]mesosmaster.TaskSnapshot) (problems []string) {
+	extras := map[string]string{}
+	if text := pod.Annotations["kube-mesos.io/extra-tasks"]; text != "" {
+		if err := json.Unmarshal([]byte(text), &extras); err != nil {
+			return []string{fmt.Sprintf("pod %s has extra tasks %q: %v", pod.Name, text, err)}
+		}
+	}
+	var cpus, mem float64
+	for _, id := range append(slices.Collect(maps.Keys(extras)), pod.Annotations["kube-mesos.io/task-id"]) {
+		task, ok := tasks[id]
+		delete(tasks, id)
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("pod %s is bound without a task (%q)", pod.Name, id))
+		case task.Hostname != pod.Spec.NodeName:
+			problems = append(problems, fmt.Sprintf("pod %s is on %s, its task on %s", pod.Name, pod.Spec.NodeName, task.Hostname))
+		}
+		cpus, mem = cpus+task.CPUs, mem+task.MemMB
+	}
+	requests := pod.Spec.Containers[0].Resources.Requests
+	if len(problems) == 0 && (cpus*1000 < float64(requests.Cpu().MilliValue())-0.5 || mem*(1<<20) < float64(requests.Memory().Value())-1) {
+		problems = append(problems, fmt.Sprintf("pod %s has too small a task: cpus %v, mem %v", pod.Name, cpus, mem))
+	}
+	return problems
 }
 
 // WaitIdle waits until we are suppressed and hold no offer.
