@@ -208,7 +208,7 @@ func notWhitelisted(c *cluster.Cluster) {
 // does not say which role it is.
 func notAllowed(c *cluster.Cluster) {
 	c.Args = swift
-	c.MesosAPI = refusing("secret")
+	c.MesosAPI = refusing("secret") //nolint:bodyclose // The proxy closes the bodies of answers.
 	c.StartScheduler()
 	c.WaitCalls("SUBSCRIBE", 1)
 	secret := c.AddNamespace("secret", cluster.WithRoles("secret"))

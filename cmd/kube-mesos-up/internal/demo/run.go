@@ -154,11 +154,17 @@ func watchUntilAgreed(ctx context.Context, c *cluster.Cluster, objects []*unstru
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	var rested time.Time
+	var last *observation
 	for {
 		o, err := observe(ctx, c, objects)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil && last != nil:
+			// The time ran out while we looked.
+			return nil, nil, timeIsOver(ctx, last, out)
+		case err != nil:
 			return nil, nil, err
 		}
+		last = o
 		now, waiting := time.Now(), o.pending()
 		if waiting == "" {
 			problems := Check(o.pods, o.mesos.Agents, o.ours)
@@ -175,11 +181,16 @@ func watchUntilAgreed(ctx context.Context, c *cluster.Cluster, objects []*unstru
 		d.show(o, now, false)
 		select {
 		case <-ctx.Done():
-			printWaiting(out, o)
-			return nil, nil, fmt.Errorf("%w; still waiting for %s", context.Cause(ctx), orAgreement(waiting))
+			return nil, nil, timeIsOver(ctx, o, out)
 		case <-ticker.C:
 		}
 	}
+}
+
+// timeIsOver shows what is not as it should be and returns the error that says so.
+func timeIsOver(ctx context.Context, o *observation, out io.Writer) error {
+	printWaiting(out, o)
+	return fmt.Errorf("%w; still waiting for %s", context.Cause(ctx), orAgreement(o.pending()))
 }
 
 // maxWaiting is how many waiting pods are shown when the time is over.
