@@ -65,6 +65,7 @@ func TestLifeOfATask(t *testing.T) {
 			want := mesosmaster.TaskSnapshot{
 				TaskID: "t1", Name: "t1", Framework: "one", FrameworkID: c.id, AgentID: agentID, Hostname: "node-1", Role: "batch",
 				State: "TASK_RUNNING", CPUs: 1, MemMB: 64, Labels: map[string]string{"k": "v"},
+				Resources: "cpus:1; mem:64; ports:[31000-31001]",
 			}
 			got := m.Tasks()[0]
 			want.Launched, want.Ports = got.Launched, got.Ports
