@@ -126,7 +126,7 @@ func (p *Plugin) noneFits(ctx context.Context, pod *v1.Pod, s *state, problem st
 func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int32) (sel offers.Selection, problem string) {
 	plan := &begun.Plan
 	for i, name := range plan.Roles {
-		if i < begun.First {
+		if i < begun.First || i >= begun.End {
 			continue
 		}
 		role := p.manager.Cache().Role(name)

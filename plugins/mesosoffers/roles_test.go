@@ -21,6 +21,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,13 @@ func TestFirstRoleThatFits(t *testing.T) {
 		pod := w.addPod(podOf("p").Obj())
 		w.offerTo("eng", "n1", lots)
 		w.offerTo("eng/ads", "n2", little)
+		if _, result, status := w.preFilter(pod); result != nil || status.Code() != fwk.UnschedulableAndUnresolvable {
+			t.Errorf("PreFilter before the pod may fall back to its second role: %v, %v", result, status)
+		}
+		w.pass(4 * time.Second)
+		again := w.offer("n1", lots)
+		again.Role = "eng"
+		w.manager.Offers([]offers.Offer{again})
 		cycle, names := namesOf(t, w, pod)
 		if !slices.Equal(names, []string{"n1"}) {
 			t.Errorf("offered: %q, want the node of the second role", names)

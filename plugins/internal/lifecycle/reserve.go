@@ -51,8 +51,9 @@ type Cycle struct {
 	Seen uint64
 	// Wide tells that the pod failed on a choice of nodes and wants all of them.
 	Wide bool
-	// First is the first of its roles to be looked at; see NextRole.
-	First int
+	// First is the first of its roles to be looked at; see NextRole. Those from End on
+	// are not to be looked at yet: it waits for offers in one that it prefers.
+	First, End int
 	// Plan is what the pod asks for now.
 	Plan Plan
 }
@@ -64,13 +65,13 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	seen := m.Version()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := Cycle{Connected: m.subscribed && !m.stopping, Seen: seen}
+	c := Cycle{Connected: m.subscribed && !m.stopping, Seen: seen, End: 1}
 	p := m.pods[string(pod.UID)]
 	if p != nil {
 		for _, role := range p.askedRoles() {
 			m.demandOf(role).Tried(string(pod.UID))
 		}
-		c.Wide, c.First = p.wide, p.first
+		c.Wide, c.First, c.End = p.wide, p.first, max(p.asked, p.first+1)
 		p.asleep, p.first = false, 0
 	}
 	if p != nil && p.pod.ResourceVersion == pod.ResourceVersion {

@@ -23,6 +23,7 @@ package cluster
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ type Kube struct {
 // of kube-apiserver.
 func StartKube(t *testing.T, flags ...string) *Kube {
 	t.Helper()
-	klog.SetLogger(klog.Logger{}) // the API server's own log is of no interest
+	silence()
 	server := apiservertesting.StartTestServerOrDie(t, apiservertesting.NewDefaultTestServerOptions(), append([]string{
 		// No controller lifts the taints and makes the tokens that these admission
 		// plugins bring.
@@ -69,6 +70,10 @@ func StartKube(t *testing.T, flags ...string) *Kube {
 	}
 	return &Kube{Config: config, Client: client}
 }
+
+// silence drops the API server's own log, which is of no interest: once, because what
+// is left of an earlier API server may still log.
+var silence = sync.OnceFunc(func() { klog.SetLogger(klog.Logger{}) })
 
 // storage starts an etcd in this process, without syncing to disk.
 func storage(t *testing.T) *storagebackend.Config {
