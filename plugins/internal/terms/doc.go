@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 // Package terms knows on which terms we want offers for a role, which of them the
 // master was told, and when it is told anew.
 //
