@@ -58,8 +58,12 @@ type MesosOffersArgs struct {
 	// LaunchTimeout bounds how long PreBind waits for the placeholder task to be
 	// STARTING or RUNNING. After it the claim is given back and the pod retried.
 	LaunchTimeout metav1.Duration
-	// Offers tunes how long offers are held and how they are used and refused.
+	// Offers tunes which offers we ask for, how long they are held and how they
+	// are used and refused.
 	Offers Offers
+	// Preemption says when other pods may be preempted for a pod that finds no
+	// fitting offer.
+	Preemption Preemption
 	// Session tunes the connection to the Mesos master.
 	Session Session
 	// Placeholder describes the task that holds a pod's resources on an agent.
@@ -109,7 +113,18 @@ type ConfigMapReference struct {
 	Name string
 }
 
-// Offers tunes how long offers are held and how they are used and refused.
+// OfferTerms says whether the Mesos master is told what offers must be like.
+type OfferTerms string
+
+const (
+	// OfferTermsAuto tells a master that understands it.
+	OfferTermsAuto OfferTerms = "Auto"
+	// OfferTermsNever tells no master: we sort out what it offers.
+	OfferTermsNever OfferTerms = "Never"
+)
+
+// Offers tunes which offers we ask for, how long they are held and how they are
+// used and refused.
 type Offers struct {
 	// MaxHold is how long an offer is held that no pending pod uses, before it
 	// is declined.
@@ -120,6 +135,15 @@ type Offers struct {
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one.
 	RefuseForeign metav1.Duration
+	// SurplusAfter is how long more is held than the waiting pods need, for them
+	// to choose from, before the surplus is declined.
+	SurplusAfter metav1.Duration
+	// RefuseSurplus is the decline filter of an offer that fits a waiting pod but
+	// is one more than the waiting pods need.
+	RefuseSurplus metav1.Duration
+	// WarmAgents is the number of agents whose offers are held although no pod
+	// waits, for the next pod; 0 holds none.
+	WarmAgents int32
 	// IdleGrace is how long after the last pending pod all offers are declined
 	// and the role is suppressed.
 	IdleGrace metav1.Duration
@@ -134,6 +158,30 @@ type Offers struct {
 	// CandidateLimit bounds how many fitting nodes PreFilter hands to the
 	// scheduler for one pod; 0 hands over all of them.
 	CandidateLimit int32
+	// PredictedWait bounds how long a pod waits for what an ACCEPT just sent will
+	// leave over on its agent; 0: no pod is promised that.
+	PredictedWait metav1.Duration
+	// Constraints says whether the master is told of which agents we want offers
+	// (offer constraints, Mesos 1.11).
+	Constraints OfferTerms
+	// MaxConstraintHosts bounds how many agents the constraints of one role name
+	// by their host names; more are not told apart by name.
+	MaxConstraintHosts int32
+	// MinAllocatable says whether the master is told the size below which an
+	// offer serves no waiting pod (offer_filters.min_allocatable_resources).
+	MinAllocatable OfferTerms
+}
+
+// Preemption says when other pods may be preempted for a pod that finds no
+// fitting offer. Preemption on nodes whose offers fit the pod is Kubernetes' own
+// and not concerned.
+type Preemption struct {
+	// Enabled lets preemption look at nodes whose agents offer too little, once a
+	// pod starves.
+	Enabled bool
+	// StarvationTimeout is how long a pod must have found no fitting offer before
+	// that; 0: at once.
+	StarvationTimeout metav1.Duration
 }
 
 // Session tunes the connection to the Mesos master.

@@ -66,6 +66,14 @@ const fullArgs = `
         maxBatchLinger: 20ms
         maxTasksPerAccept: 10
         candidateLimit: 0
+        surplusAfter: 1s
+        refuseSurplus: 1m
+        warmAgents: 2
+        predictedWait: 0s
+        constraints: Never
+        maxConstraintHosts: 10
+        minAllocatable: Never
+      preemption: {enabled: false, starvationTimeout: 1m}
       session:
         start: Immediately
         callTimeout: 5s
@@ -120,7 +128,10 @@ func fullInternalArgs() *config.MesosOffersArgs {
 		LaunchTimeout: d(20 * time.Second),
 		Offers: config.Offers{
 			MaxHold: d(3 * time.Second), RefuseForeign: d(2 * time.Hour), MaxBatchLinger: d(20 * time.Millisecond), MaxTasksPerAccept: 10,
+			SurplusAfter: d(time.Second), RefuseSurplus: d(time.Minute), WarmAgents: 2,
+			Constraints: config.OfferTermsNever, MaxConstraintHosts: 10, MinAllocatable: config.OfferTermsNever,
 		},
+		Preemption: config.Preemption{StarvationTimeout: d(time.Minute)},
 		Session: config.Session{
 			Start: config.SessionStartImmediately, CallTimeout: d(5 * time.Second), HeartbeatMisses: 5, MaxRecordBytes: 1 << 20,
 			BackoffInitial: d(100 * time.Millisecond), BackoffMax: d(time.Minute),

@@ -34,6 +34,8 @@ func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
 	setDefault(&args.FrameworkIDConfigMap.Namespace, metav1.NamespaceSystem)
 	setDefault(&args.FrameworkIDConfigMap.Name, "kube-mesos-framework")
 	setOffersDefaults(&args.Offers)
+	setDefault(&args.Preemption.Enabled, true)
+	setDefault(&args.Preemption.StarvationTimeout, duration(30*time.Second))
 	setSessionDefaults(&args.Session)
 	if args.Placeholder.Command == nil {
 		args.Placeholder.Command = []string{"sleep", "infinity"}
@@ -76,11 +78,18 @@ func setOffersDefaults(offers *Offers) {
 	setDefault(&offers.MaxHold, duration(10*time.Second))
 	setDefault(&offers.RefuseUnused, duration(5*time.Second))
 	setDefault(&offers.RefuseForeign, duration(time.Hour))
+	setDefault(&offers.SurplusAfter, duration(200*time.Millisecond))
+	setDefault(&offers.RefuseSurplus, duration(30*time.Second))
+	setDefault(&offers.WarmAgents, 0)
 	setDefault(&offers.IdleGrace, duration(time.Second))
 	setDefault(&offers.BatchLinger, duration(2*time.Millisecond))
 	setDefault(&offers.MaxBatchLinger, duration(50*time.Millisecond))
 	setDefault(&offers.MaxTasksPerAccept, 64)
 	setDefault(&offers.CandidateLimit, 128)
+	setDefault(&offers.PredictedWait, duration(2*time.Second))
+	setEnumDefault(&offers.Constraints, OfferTermsAuto)
+	setDefault(&offers.MaxConstraintHosts, 256)
+	setEnumDefault(&offers.MinAllocatable, OfferTermsAuto)
 }
 
 func setSessionDefaults(session *Session) {

@@ -65,8 +65,12 @@ type MesosOffersArgs struct {
 	// STARTING or RUNNING. After it the claim is given back and the pod retried.
 	// 1s to 10m, default 30s.
 	LaunchTimeout *metav1.Duration `json:"launchTimeout,omitempty"`
-	// Offers tunes how long offers are held and how they are used and refused.
+	// Offers tunes which offers we ask for, how long they are held and how they
+	// are used and refused.
 	Offers Offers `json:"offers,omitempty"`
+	// Preemption says when other pods may be preempted for a pod that finds no
+	// fitting offer.
+	Preemption Preemption `json:"preemption,omitempty"`
 	// Session tunes the connection to the Mesos master.
 	Session Session `json:"session,omitempty"`
 	// Placeholder describes the task that holds a pod's resources on an agent.
@@ -121,7 +125,18 @@ type ConfigMapReference struct {
 	Name *string `json:"name,omitempty"`
 }
 
-// Offers tunes how long offers are held and how they are used and refused.
+// OfferTerms says whether the Mesos master is told what offers must be like.
+type OfferTerms string
+
+const (
+	// OfferTermsAuto tells a master that understands it.
+	OfferTermsAuto OfferTerms = "Auto"
+	// OfferTermsNever tells no master: we sort out what it offers.
+	OfferTermsNever OfferTerms = "Never"
+)
+
+// Offers tunes which offers we ask for, how long they are held and how they are
+// used and refused.
 type Offers struct {
 	// MaxHold is how long an offer is held that no pending pod uses, before it
 	// is declined. Longer finds offers ready for the next pod, shorter leaves
@@ -134,6 +149,17 @@ type Offers struct {
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one. 1s to 8760h, default 1h.
 	RefuseForeign *metav1.Duration `json:"refuseForeign,omitempty"`
+	// SurplusAfter is how long more is held than the waiting pods need, for them
+	// to choose from, before the surplus is declined. 0s to 1m, default 200ms.
+	SurplusAfter *metav1.Duration `json:"surplusAfter,omitempty"`
+	// RefuseSurplus is the decline filter of an offer that fits a waiting pod but
+	// is one more than the waiting pods need. A REVIVE ends it. 0s to 1h, default
+	// 30s.
+	RefuseSurplus *metav1.Duration `json:"refuseSurplus,omitempty"`
+	// WarmAgents is the number of agents whose offers are held although no pod
+	// waits, for the next pod; nobody else can use them meanwhile. 0 holds none.
+	// 0 to 10000, default 0.
+	WarmAgents *int32 `json:"warmAgents,omitempty"`
 	// IdleGrace is how long after the last pending pod all offers are declined
 	// and the role is suppressed. 0s to 1m, default 1s.
 	IdleGrace *metav1.Duration `json:"idleGrace,omitempty"`
@@ -151,6 +177,33 @@ type Offers struct {
 	// clusters, more give other plugins more to choose from. 0 to 1024, default
 	// 128.
 	CandidateLimit *int32 `json:"candidateLimit,omitempty"`
+	// PredictedWait bounds how long a pod waits for what an ACCEPT just sent will
+	// leave over on its agent; 0s: no pod is promised that. 0s to 1m, default 2s.
+	PredictedWait *metav1.Duration `json:"predictedWait,omitempty"`
+	// Constraints says whether the master is told of which agents we want offers
+	// (offer constraints): "Auto" (default) tells masters of Mesos 1.11 and later,
+	// "Never" none.
+	Constraints OfferTerms `json:"constraints,omitempty"`
+	// MaxConstraintHosts bounds how many agents the constraints of one role name
+	// by their host names; more are not told apart by name. 0 names none. 0 to
+	// 10000, default 256.
+	MaxConstraintHosts *int32 `json:"maxConstraintHosts,omitempty"`
+	// MinAllocatable says whether the master is told the size below which an
+	// offer serves no waiting pod (offer_filters.min_allocatable_resources):
+	// "Auto" (default) or "Never".
+	MinAllocatable OfferTerms `json:"minAllocatable,omitempty"`
+}
+
+// Preemption says when other pods may be preempted for a pod that finds no
+// fitting offer. Preemption on nodes whose offers fit the pod is Kubernetes' own
+// and not concerned.
+type Preemption struct {
+	// Enabled lets preemption look at nodes whose agents offer too little, once a
+	// pod starves. Default true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// StarvationTimeout is how long a pod must have found no fitting offer before
+	// that; 0s: at once. 0s to 1h, default 30s.
+	StarvationTimeout *metav1.Duration `json:"starvationTimeout,omitempty"`
 }
 
 // Session tunes the connection to the Mesos master.

@@ -44,6 +44,7 @@ func ValidateMesosOffersArgs(path *field.Path, args *config.MesosOffersArgs) fie
 	errs = append(errs, validateDefaultRequests(path.Child("defaultRequests"), args.DefaultRequests)...)
 	errs = append(errs, inRange(path.Child("launchTimeout"), args.LaunchTimeout, time.Second, 10*time.Minute)...)
 	errs = append(errs, validateOffers(path.Child("offers"), &args.Offers)...)
+	errs = append(errs, inRange(path.Child("preemption", "starvationTimeout"), args.Preemption.StarvationTimeout, 0, time.Hour)...)
 	errs = append(errs, validateSession(path.Child("session"), &args.Session)...)
 	errs = append(errs, validatePlaceholder(path.Child("placeholder"), &args.Placeholder)...)
 	errs = append(errs, validateRoles(path.Child("roles"), &args.Roles)...)
@@ -134,18 +135,28 @@ func validateDefaultRequests(path *field.Path, requests corev1.ResourceList) fie
 	return errs
 }
 
+// maxAgents bounds what counts agents: no Mesos cluster has many more.
+const maxAgents = 10000
+
 func validateOffers(path *field.Path, offers *config.Offers) field.ErrorList {
 	var errs field.ErrorList
 	errs = append(errs, inRange(path.Child("maxHold"), offers.MaxHold, 100*time.Millisecond, 5*time.Minute)...)
 	errs = append(errs, inRange(path.Child("refuseUnused"), offers.RefuseUnused, 0, time.Hour)...)
 	// Mesos itself shortens a longer filter to 365 days.
 	errs = append(errs, inRange(path.Child("refuseForeign"), offers.RefuseForeign, time.Second, 8760*time.Hour)...)
+	errs = append(errs, inRange(path.Child("surplusAfter"), offers.SurplusAfter, 0, time.Minute)...)
+	errs = append(errs, inRange(path.Child("refuseSurplus"), offers.RefuseSurplus, 0, time.Hour)...)
+	errs = append(errs, intInRange(path.Child("warmAgents"), offers.WarmAgents, 0, maxAgents)...)
 	errs = append(errs, inRange(path.Child("idleGrace"), offers.IdleGrace, 0, time.Minute)...)
 	errs = append(errs, inRange(path.Child("batchLinger"), offers.BatchLinger, 0, time.Second)...)
 	errs = append(errs, inRange(path.Child("maxBatchLinger"), offers.MaxBatchLinger, 0, 5*time.Second)...)
 	errs = append(errs, notBelow(path.Child("maxBatchLinger"), offers.MaxBatchLinger, "batchLinger", offers.BatchLinger)...)
 	errs = append(errs, intInRange(path.Child("maxTasksPerAccept"), offers.MaxTasksPerAccept, 1, 500)...)
 	errs = append(errs, intInRange(path.Child("candidateLimit"), offers.CandidateLimit, 0, 1024)...)
+	errs = append(errs, inRange(path.Child("predictedWait"), offers.PredictedWait, 0, time.Minute)...)
+	errs = append(errs, oneOf(path.Child("constraints"), offers.Constraints, config.OfferTermsAuto, config.OfferTermsNever)...)
+	errs = append(errs, intInRange(path.Child("maxConstraintHosts"), offers.MaxConstraintHosts, 0, maxAgents)...)
+	errs = append(errs, oneOf(path.Child("minAllocatable"), offers.MinAllocatable, config.OfferTermsAuto, config.OfferTermsNever)...)
 	return errs
 }
 

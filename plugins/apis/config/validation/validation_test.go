@@ -66,6 +66,10 @@ func durationCases() []durationCase {
 		{"offers.maxHold", func(a *args) *metav1.Duration { return &a.Offers.MaxHold }, 100 * time.Millisecond, 5 * time.Minute},
 		{"offers.refuseUnused", func(a *args) *metav1.Duration { return &a.Offers.RefuseUnused }, 0, time.Hour},
 		{"offers.refuseForeign", func(a *args) *metav1.Duration { return &a.Offers.RefuseForeign }, time.Second, year},
+		{"offers.surplusAfter", func(a *args) *metav1.Duration { return &a.Offers.SurplusAfter }, 0, time.Minute},
+		{"offers.refuseSurplus", func(a *args) *metav1.Duration { return &a.Offers.RefuseSurplus }, 0, time.Hour},
+		{"offers.predictedWait", func(a *args) *metav1.Duration { return &a.Offers.PredictedWait }, 0, time.Minute},
+		{"preemption.starvationTimeout", func(a *args) *metav1.Duration { return &a.Preemption.StarvationTimeout }, 0, time.Hour},
 		{"offers.idleGrace", func(a *args) *metav1.Duration { return &a.Offers.IdleGrace }, 0, time.Minute},
 		{"offers.batchLinger", func(a *args) *metav1.Duration { return &a.Offers.BatchLinger }, 0, time.Second},
 		{"offers.maxBatchLinger", func(a *args) *metav1.Duration { return &a.Offers.MaxBatchLinger }, 0, 5 * time.Second},
@@ -118,6 +122,8 @@ func TestIntegers(t *testing.T) {
 		low, high int64
 	}{
 		{"offers.maxTasksPerAccept", func(a *args, n int64) { a.Offers.MaxTasksPerAccept = int32(n) }, 1, 500},
+		{"offers.warmAgents", func(a *args, n int64) { a.Offers.WarmAgents = int32(n) }, 0, 10000},
+		{"offers.maxConstraintHosts", func(a *args, n int64) { a.Offers.MaxConstraintHosts = int32(n) }, 0, 10000},
 		{"offers.candidateLimit", func(a *args, n int64) { a.Offers.CandidateLimit = int32(n) }, 0, 1024},
 		{"session.heartbeatMisses", func(a *args, n int64) { a.Session.HeartbeatMisses = int32(n) }, 1, 20},
 		{"session.maxRecordBytes", func(a *args, n int64) { a.Session.MaxRecordBytes = n }, 65536, 1<<63 - 1},
@@ -176,6 +182,12 @@ func TestFields(t *testing.T) {
 		{"linger above its bound", func(a *args) { a.Offers.BatchLinger.Duration = 51 * time.Millisecond }, []string{"FieldValueInvalid offers.maxBatchLinger"}},
 		{"linger at its bound", func(a *args) { a.Offers.BatchLinger.Duration = 50 * time.Millisecond }, nil},
 		{"backoff above its bound", func(a *args) { a.Session.BackoffInitial.Duration = 16 * time.Second }, []string{"FieldValueInvalid session.backoffMax"}},
+		{"no terms", func(a *args) {
+			a.Offers.Constraints, a.Offers.MinAllocatable = config.OfferTermsNever, config.OfferTermsNever
+		}, nil},
+		{"unknown terms", func(a *args) { a.Offers.Constraints, a.Offers.MinAllocatable = "Always", "auto" },
+			[]string{"FieldValueNotSupported offers.constraints", "FieldValueNotSupported offers.minAllocatable"}},
+		{"no preemption", func(a *args) { a.Preemption = config.Preemption{} }, nil},
 		{"start at once", func(a *args) { a.Session.Start = config.SessionStartImmediately }, nil},
 		{"unknown start", func(a *args) { a.Session.Start = "leading" }, []string{"FieldValueNotSupported session.start"}},
 		{"no command", func(a *args) { a.Placeholder.Command = []string{} }, []string{"FieldValueRequired placeholder.command"}},
@@ -187,7 +199,8 @@ func TestFields(t *testing.T) {
 			"FieldValueInvalid frameworkIDConfigMap.namespace", "FieldValueInvalid frameworkIDConfigMap.name",
 			"FieldValueRequired defaultRequests[cpu]", "FieldValueRequired defaultRequests[memory]",
 			"FieldValueInvalid launchTimeout", "FieldValueInvalid offers.maxHold", "FieldValueInvalid offers.refuseForeign",
-			"FieldValueInvalid offers.maxTasksPerAccept", "FieldValueNotSupported session.start",
+			"FieldValueInvalid offers.maxTasksPerAccept", "FieldValueNotSupported offers.constraints",
+			"FieldValueNotSupported offers.minAllocatable", "FieldValueNotSupported session.start",
 			"FieldValueInvalid session.callTimeout", "FieldValueInvalid session.heartbeatMisses",
 			"FieldValueInvalid session.maxRecordBytes", "FieldValueInvalid session.backoffInitial",
 			"FieldValueInvalid session.backoffMax", "FieldValueRequired placeholder.command",
