@@ -38,13 +38,14 @@ const HostnameLabel = "kube-mesos.io/agent-hostname"
 // HostOf returns the host name under which a node's agent must register.
 func HostOf(node *v1.Node) string {
 	if host := node.Labels[HostnameLabel]; host != "" {
-		return canonical(host)
+		return Canonical(host)
 	}
-	return canonical(node.Name)
+	return Canonical(node.Name)
 }
 
-// canonical folds what DNS folds: case and a trailing dot.
-func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+// Canonical folds what DNS folds: case and a trailing dot. Hosts are the same if that
+// makes them equal.
+func Canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 // Change says that an agent is the given node from now on, or no usable node.
 type Change struct{ AgentID, Node string }
@@ -75,7 +76,7 @@ func NewMap() *Map {
 
 // SetNode adds a node, or moves it to another host.
 func (m *Map) SetNode(name, hostname string) []Change {
-	hostname = canonical(hostname)
+	hostname = Canonical(hostname)
 	if old, ok := m.nodes[name]; ok && old == hostname {
 		return nil
 	}
@@ -101,7 +102,7 @@ func (m *Map) DeleteNode(name string) []Change {
 // SetAgent adds an agent, or moves it to another host. The changes are in an
 // order in which no node ever has two agents.
 func (m *Map) SetAgent(id, hostname string) []Change {
-	hostname = canonical(hostname)
+	hostname = Canonical(hostname)
 	if old, ok := m.agents[id]; ok && old == hostname {
 		return nil
 	}
