@@ -141,8 +141,8 @@ type Offers struct {
 	// RefuseSurplus is the decline filter of an offer that fits a waiting pod but
 	// is one more than the waiting pods need.
 	RefuseSurplus metav1.Duration
-	// WarmAgents is the number of agents whose offers are held although no pod
-	// waits, for the next pod; 0 holds none.
+	// WarmAgents is the number of agents, for each role, whose offers are held
+	// although no pod waits, for the next pod; 0 holds none.
 	WarmAgents int32
 	// IdleGrace is how long after the last pending pod all offers are declined
 	// and the role is suppressed.

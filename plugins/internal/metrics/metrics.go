@@ -19,13 +19,7 @@ limitations under the License.
 // /metrics, and are named kube_mesos_*.
 package metrics
 
-import (
-	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 const namespace = "kube_mesos"
 
@@ -37,7 +31,7 @@ var (
 		Namespace: namespace, Name: "offers_rescinded_total", Help: "Offers that the Mesos master took back."})
 	OffersDeclined = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "offers_declined_total",
-		Help: "Offers given back unused, by reason: Foreign (agent is no usable node), Idle (no pod waits), TooSmall (fits no waiting pod), Expired (held too long), AgentFailing (the agent did not run what it was given), Cancelled, Stopping."},
+		Help: "Offers given back unused, by reason: Foreign (agent is no usable node), Idle (no pod waits), TooSmall (no waiting pod can use it), Surplus (the waiting pods have enough others), Expired (held too long), AgentFailing (the agent did not run what it was given), Cancelled, Stopping."},
 		[]string{"reason"})
 	PodsActivated = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "pods_activated_total", Help: "Waiting pods put in front of the scheduler because an offer came that may hold them."})
@@ -76,113 +70,3 @@ var (
 	SessionState = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "session_state", Help: "1 for the state the session with the Mesos master is in, 0 for the others."}, []string{"state"})
 )
-
-// Gauges are the values that are read when somebody asks.
-type Gauges struct {
-	OffersHeld                  int
-	Offered, Claimed            map[string]float64
-	Claims                      map[string]int
-	PodsWaiting, PodsParked     int
-	Suppressed                  bool
-	NodesPaired, NodesAmbiguous int
-	Orphans, Unanswered         int
-	// Reservations counts the reservations of single pods by state.
-	Reservations map[string]int
-}
-
-// Source gives the present values.
-type Source interface{ Gauges() Gauges }
-
-var (
-	register sync.Once
-	current  collector
-)
-
-// Register registers all metrics once and reads gauges from source from now on;
-// nil reads none.
-func Register(source Source) {
-	current.set(source)
-	register.Do(func() {
-		legacyregistry.RawMustRegister(OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
-	})
-}
-
-// collector reads the gauges at scrape time.
-type collector struct {
-	mu     sync.Mutex
-	source Source
-}
-
-func (c *collector) set(s Source) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.source = s
-}
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
-}
-
-var (
-	offersHeld     = desc("offers_outstanding", "Offers held now.")
-	offered        = desc("offered_resources", "Sum of the offers held now, by Mesos resource (cpus in cores, mem and disk in MiB).", "resource")
-	claimed        = desc("claimed_resources", "Sum of the claims that Mesos holds for our pods, by Mesos resource (cpus in cores, mem and disk in MiB).", "resource")
-	claimsByState  = desc("claims", "Claims by phase.", "phase")
-	podsWaiting    = desc("pods_waiting", "Pods that want an offer.")
-	podsParked     = desc("pods_parked", "Waiting pods that found no offer and sleep until one comes.")
-	suppressed     = desc("suppressed", "1 if the Mesos master was told to send no offers.")
-	nodesPaired    = desc("nodes_paired", "Nodes that are a Mesos agent.")
-	nodesAmbiguous = desc("nodes_ambiguous", "Nodes not used because several nodes or agents claim their host.")
-	orphans        = desc("orphan_tasks", "Tasks in Mesos that no claim explains yet.")
-	unanswered     = desc("reconciliation_unanswered", "Claims about which Mesos was asked and has not answered yet.")
-	reservations   = desc("reservations", "Reservations with labels of single pods: kept, releasing (being given back), stuck (for too long), unreadable (naming no pod), foreign (of another framework or a former id).", "state")
-)
-
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{offersHeld, offered, claimed, claimsByState, podsWaiting, podsParked, suppressed, nodesPaired, nodesAmbiguous, orphans, unanswered, reservations} {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	c.mu.Lock()
-	source := c.source
-	c.mu.Unlock()
-	if source == nil {
-		return
-	}
-	g := source.Gauges()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	gauge(offersHeld, float64(g.OffersHeld))
-	for name, v := range g.Offered {
-		gauge(offered, v, name)
-	}
-	for name, v := range g.Claimed {
-		gauge(claimed, v, name)
-	}
-	for phase, n := range g.Claims {
-		gauge(claimsByState, float64(n), phase)
-	}
-	gauge(podsWaiting, float64(g.PodsWaiting))
-	gauge(podsParked, float64(g.PodsParked))
-	gauge(suppressed, boolFloat(g.Suppressed))
-	gauge(nodesPaired, float64(g.NodesPaired))
-	gauge(nodesAmbiguous, float64(g.NodesAmbiguous))
-	gauge(orphans, float64(g.Orphans))
-	gauge(unanswered, float64(g.Unanswered))
-	for state, n := range g.Reservations {
-		gauge(reservations, float64(n), state)
-	}
-}
-
-func boolFloat(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -40,6 +41,9 @@ var sample = source{Gauges{
 	Claims:      map[string]int{"Held": 7, "Launching": 0},
 	PodsWaiting: 5, PodsParked: 4, Suppressed: true, NodesPaired: 9, NodesAmbiguous: 1, Orphans: 2, Unanswered: 6,
 	Reservations: map[string]int{"kept": 8, "stuck": 1},
+	PodsStarving: 2, OldestOffer: 1500 * time.Millisecond,
+	HeldSeconds: map[string]float64{"cpus": 100, "mem": 4096}, UnusedSeconds: map[string]float64{"cpus": 7.5},
+	RolesSubscribed: 5, RolesSuppressed: 4, RolesConstrained: 3, RolesWithMinimum: 2,
 }}
 
 const sampleText = `
@@ -50,16 +54,27 @@ kube_mesos_claimed_resources{resource="cpus"} 0.25
 # TYPE kube_mesos_claims gauge
 kube_mesos_claims{phase="Held"} 7
 kube_mesos_claims{phase="Launching"} 0
+# HELP kube_mesos_held_resource_seconds_total Amount held in offers times the time it was held, by Mesos resource (cpus in cores, mem and disk in MiB).
+# TYPE kube_mesos_held_resource_seconds_total counter
+kube_mesos_held_resource_seconds_total{resource="cpus"} 100
+kube_mesos_held_resource_seconds_total{resource="mem"} 4096
 # HELP kube_mesos_nodes_ambiguous Nodes not used because several nodes or agents claim their host.
 # TYPE kube_mesos_nodes_ambiguous gauge
 kube_mesos_nodes_ambiguous 1
 # HELP kube_mesos_nodes_paired Nodes that are a Mesos agent.
 # TYPE kube_mesos_nodes_paired gauge
 kube_mesos_nodes_paired 9
+# HELP kube_mesos_offer_terms Roles for which the Mesos master was told what offers must be like, by kind: constraints (of which agents) or minimum (how much at least).
+# TYPE kube_mesos_offer_terms gauge
+kube_mesos_offer_terms{kind="constraints"} 3
+kube_mesos_offer_terms{kind="minimum"} 2
 # HELP kube_mesos_offered_resources Sum of the offers held now, by Mesos resource (cpus in cores, mem and disk in MiB).
 # TYPE kube_mesos_offered_resources gauge
 kube_mesos_offered_resources{resource="cpus"} 12.5
 kube_mesos_offered_resources{resource="mem"} 2048
+# HELP kube_mesos_offers_oldest_age_seconds Age of the offer held longest, 0 if none is held.
+# TYPE kube_mesos_offers_oldest_age_seconds gauge
+kube_mesos_offers_oldest_age_seconds 1.5
 # HELP kube_mesos_offers_outstanding Offers held now.
 # TYPE kube_mesos_offers_outstanding gauge
 kube_mesos_offers_outstanding 3
@@ -69,6 +84,9 @@ kube_mesos_orphan_tasks 2
 # HELP kube_mesos_pods_parked Waiting pods that found no offer and sleep until one comes.
 # TYPE kube_mesos_pods_parked gauge
 kube_mesos_pods_parked 4
+# HELP kube_mesos_pods_starving Waiting pods that found no fitting offer for so long that preemption may look at more nodes for them.
+# TYPE kube_mesos_pods_starving gauge
+kube_mesos_pods_starving 2
 # HELP kube_mesos_pods_waiting Pods that want an offer.
 # TYPE kube_mesos_pods_waiting gauge
 kube_mesos_pods_waiting 5
@@ -79,9 +97,18 @@ kube_mesos_reconciliation_unanswered 6
 # TYPE kube_mesos_reservations gauge
 kube_mesos_reservations{state="kept"} 8
 kube_mesos_reservations{state="stuck"} 1
+# HELP kube_mesos_roles_subscribed Roles that our framework is subscribed to.
+# TYPE kube_mesos_roles_subscribed gauge
+kube_mesos_roles_subscribed 5
+# HELP kube_mesos_roles_suppressed Roles for which the Mesos master was told to send no offers.
+# TYPE kube_mesos_roles_suppressed gauge
+kube_mesos_roles_suppressed 4
 # HELP kube_mesos_suppressed 1 if the Mesos master was told to send no offers.
 # TYPE kube_mesos_suppressed gauge
 kube_mesos_suppressed 1
+# HELP kube_mesos_unused_resource_seconds_total Of held_resource_seconds_total what nobody used: held until it was declined, rescinded or void, or left over by an ACCEPT.
+# TYPE kube_mesos_unused_resource_seconds_total counter
+kube_mesos_unused_resource_seconds_total{resource="cpus"} 7.5
 `
 
 func TestGaugesAreReadWhenAsked(t *testing.T) {
@@ -98,7 +125,7 @@ func TestGaugesAreReadWhenAsked(t *testing.T) {
 	more := sample
 	more.gauges.OffersHeld, more.gauges.Suppressed = 4, false
 	c.set(more)
-	want := strings.NewReplacer("outstanding 3", "outstanding 4", "suppressed 1\n", "suppressed 0\n").Replace(sampleText)
+	want := strings.NewReplacer("outstanding 3", "outstanding 4", "mesos_suppressed 1\n", "mesos_suppressed 0\n").Replace(sampleText)
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
 		t.Errorf("after a change: %v", err)
 	}
@@ -112,14 +139,14 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 	}
 	profiles.Wait()
 	defer Register(nil)
-	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions, ReservationsReleased} {
+	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions, ReservationsReleased, Revives, TermsUpdates, PredictedClaims} {
 		v.WithLabelValues("Test").Inc()
 		defer v.Reset()
 	}
 	Rejections.WithLabelValues("Test", "test").Inc()
 	Events.WithLabelValues("TEST").Inc()
 	SessionState.WithLabelValues("Test").Set(1)
-	for _, v := range []*prometheus.HistogramVec{AcceptSeconds, LaunchSeconds} {
+	for _, v := range []*prometheus.HistogramVec{AcceptSeconds, LaunchSeconds, OffersHeldSeconds} {
 		v.WithLabelValues("test").Observe(1)
 	}
 	Calls.WithLabelValues("TEST", "202").Observe(1)
@@ -135,10 +162,12 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 	}
 	want := []string{
 		"accept_duration_seconds", "accept_tasks", "call_duration_seconds", "claimed_resources", "claims", "event_bytes_total",
-		"events_received_total", "evictions_total", "launch_duration_seconds", "launches_total", "nodes_ambiguous", "nodes_paired",
-		"offered_resources", "offers_declined_total", "offers_outstanding", "offers_received_total", "offers_rescinded_total",
-		"orphan_tasks", "pods_activated_total", "pods_parked", "pods_waiting", "reconciliation_unanswered", "rejections_total",
-		"reservations", "reservations_released_total", "session_state", "suppressed",
+		"events_received_total", "evictions_total", "held_resource_seconds_total", "launch_duration_seconds", "launches_total",
+		"nodes_ambiguous", "nodes_paired", "offer_terms", "offered_resources", "offers_declined_total", "offers_held_seconds",
+		"offers_oldest_age_seconds", "offers_outstanding", "offers_received_total", "offers_rescinded_total", "orphan_tasks",
+		"pods_activated_total", "pods_parked", "pods_starving", "pods_waiting", "predicted_claims_total", "reconciliation_unanswered",
+		"rejections_total", "reoffer_seconds", "reservations", "reservations_released_total", "revive_to_offer_seconds", "revives_total",
+		"roles_subscribed", "roles_suppressed", "session_state", "suppressed", "terms_updates_total", "unused_resource_seconds_total",
 	}
 	if slices.Sort(names); !slices.Equal(names, want) {
 		t.Errorf("the scheduler serves %v, want %v", names, want)
@@ -152,6 +181,7 @@ func lintOurs(t *testing.T) {
 	for _, c := range []prometheus.Collector{
 		OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds, LaunchSeconds, BatchTasks, Evictions,
 		Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
+		OffersHeldSeconds, ReviveToOffer, Reoffer, Revives, TermsUpdates, PredictedClaims,
 	} {
 		problems, err := testutil.CollectAndLint(c)
 		if err != nil {

@@ -150,15 +150,15 @@ type Offers struct {
 	// Kubernetes node, or not clearly one. 1s to 8760h, default 1h.
 	RefuseForeign *metav1.Duration `json:"refuseForeign,omitempty"`
 	// SurplusAfter is how long more is held than the waiting pods need, for them
-	// to choose from, before the surplus is declined. 0s to 1m, default 200ms.
+	// to choose from, before the surplus is declined. 1ms to 1m, default 200ms.
 	SurplusAfter *metav1.Duration `json:"surplusAfter,omitempty"`
 	// RefuseSurplus is the decline filter of an offer that fits a waiting pod but
-	// is one more than the waiting pods need. A REVIVE ends it. 0s to 1h, default
+	// is one more than the waiting pods need. A REVIVE ends it. 1s to 1h, default
 	// 30s.
 	RefuseSurplus *metav1.Duration `json:"refuseSurplus,omitempty"`
-	// WarmAgents is the number of agents whose offers are held although no pod
-	// waits, for the next pod; nobody else can use them meanwhile. 0 holds none.
-	// 0 to 10000, default 0.
+	// WarmAgents is the number of agents, for each role, whose offers are held
+	// although no pod waits, for the next pod; nobody else can use them meanwhile.
+	// 0 holds none. 0 to 10000, default 0.
 	WarmAgents *int32 `json:"warmAgents,omitempty"`
 	// IdleGrace is how long after the last pending pod all offers are declined
 	// and the role is suppressed. 0s to 1m, default 1s.

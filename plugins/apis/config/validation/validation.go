@@ -144,8 +144,8 @@ func validateOffers(path *field.Path, offers *config.Offers) field.ErrorList {
 	errs = append(errs, inRange(path.Child("refuseUnused"), offers.RefuseUnused, 0, time.Hour)...)
 	// Mesos itself shortens a longer filter to 365 days.
 	errs = append(errs, inRange(path.Child("refuseForeign"), offers.RefuseForeign, time.Second, 8760*time.Hour)...)
-	errs = append(errs, inRange(path.Child("surplusAfter"), offers.SurplusAfter, 0, time.Minute)...)
-	errs = append(errs, inRange(path.Child("refuseSurplus"), offers.RefuseSurplus, 0, time.Hour)...)
+	errs = append(errs, inRange(path.Child("surplusAfter"), offers.SurplusAfter, time.Millisecond, time.Minute)...)
+	errs = append(errs, inRange(path.Child("refuseSurplus"), offers.RefuseSurplus, time.Second, time.Hour)...)
 	errs = append(errs, intInRange(path.Child("warmAgents"), offers.WarmAgents, 0, maxAgents)...)
 	errs = append(errs, inRange(path.Child("idleGrace"), offers.IdleGrace, 0, time.Minute)...)
 	errs = append(errs, inRange(path.Child("batchLinger"), offers.BatchLinger, 0, time.Second)...)
