@@ -120,7 +120,7 @@ func (f *master) Kill(_ context.Context, task mesos.TaskRef) error {
 func (f *master) Decline(context.Context, []string, time.Duration) error { return f.answer() }
 func (f *master) Revive(context.Context, ...string) error                { return f.answer() }
 func (f *master) Suppress(context.Context, ...string) error              { return f.answer() }
-func (f *master) UpdateRoles(context.Context, []string, []string) error  { return f.answer() }
+func (f *master) UpdateRoles(context.Context, []mesos.RoleAsk) error     { return f.answer() }
 func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error   { return f.answer() }
 func (f *master) Reconcile(context.Context, ...mesos.TaskRef) error      { return f.answer() }
 

@@ -131,7 +131,8 @@ func (f *master) Suppress(_ context.Context, roles ...string) error {
 	return f.record("SUPPRESS", others(roles))
 }
 
-func (f *master) UpdateRoles(_ context.Context, roles, suppressed []string) error {
+func (f *master) UpdateRoles(_ context.Context, asks []mesos.RoleAsk) error {
+	roles, suppressed := mesos.SplitRoles(asks)
 	return f.record("UPDATE_FRAMEWORK", fmt.Sprintf("%s, suppressed %s", strings.Join(roles, "+"), strings.Join(suppressed, "+")))
 }
 
@@ -205,7 +206,7 @@ func inBubble(t *testing.T, test func(r *rig), objects ...runtime.Object) {
 			cancel()
 			running.Wait()
 		}()
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []mesos.RoleAsk{{Name: "web", Suppressed: true}}})
 		synctest.Wait()
 		if got := r.master.take(); !slices.Equal(got, []string{"RECONCILE all"}) {
 			t.Fatalf("calls of a new subscription: %q", got)

@@ -88,31 +88,31 @@ func (p *podInfo) rolesOf() []string {
 	return nil
 }
 
-// SubscribeRoles returns the roles to subscribe with now, and those of them for which
-// no offers are wanted.
-func (m *Manager) SubscribeRoles() (all, suppressed []string) {
+// SubscribeRoles returns the roles to subscribe with now: suppressed are those for
+// which no offers are wanted.
+func (m *Manager) SubscribeRoles() []mesos.RoleAsk {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all = m.subs.Initial()
-	for _, role := range all {
-		if d := m.demands[role]; d == nil || !d.Wanted() || m.stopping {
-			suppressed = append(suppressed, role)
-		}
+	var asks []mesos.RoleAsk
+	for _, role := range m.subs.Initial() {
+		d := m.demands[role]
+		asks = append(asks, mesos.RoleAsk{Name: role, Suppressed: d == nil || !d.Wanted() || m.stopping})
 	}
-	return all, suppressed
+	return asks
 }
 
 // rolesSubscribed takes in the roles of a new subscription. The mutex is held.
 func (m *Manager) rolesSubscribed(s mesos.Subscription, now time.Time) {
-	m.subs.Subscribed(s.Roles, now)
+	all, _ := mesos.SplitRoles(s.Roles)
+	m.subs.Subscribed(all, now)
 	m.recheck = true
 	clear(m.known)
 	for _, d := range m.demands {
 		d.Disconnected()
 	}
-	for _, role := range s.Roles {
-		m.known[role] = true
-		m.demandOf(role).Subscribed(slices.Contains(s.SuppressedRoles, role))
+	for _, ask := range s.Roles {
+		m.known[ask.Name] = true
+		m.demandOf(ask.Name).Subscribed(ask.Suppressed)
 	}
 	m.refusalsChanged(now)
 }
@@ -139,11 +139,10 @@ func (m *Manager) updateRoles(now time.Time) time.Time {
 	if change == nil {
 		return again
 	}
-	var suppressed []string
+	var asks []mesos.RoleAsk
 	for _, role := range change.Roles {
-		if d := m.demands[role]; d == nil || !d.Offering() {
-			suppressed = append(suppressed, role)
-		}
+		d := m.demands[role]
+		asks = append(asks, mesos.RoleAsk{Name: role, Suppressed: d == nil || !d.Offering()})
 	}
 	for _, role := range change.Removed {
 		// From now on it is in no call: a REVIVE that names one role too many is
@@ -156,7 +155,7 @@ func (m *Manager) updateRoles(now time.Time) time.Time {
 		if !m.current(generation) {
 			return
 		}
-		err := m.session().UpdateRoles(ctx, change.Roles, suppressed)
+		err := m.session().UpdateRoles(ctx, asks)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.generation == generation {

@@ -234,14 +234,14 @@ func TestNewSubscriptionAsksForAllRolesInUse(t *testing.T) {
 		r.pass(time.Second)
 		r.Disconnected(errors.New("gone"))
 		r.master.take()
-		all, suppressed := r.SubscribeRoles()
+		all, suppressed := mesos.SplitRoles(r.SubscribeRoles())
 		if want := []string{"eng", "ops", "used", "web"}; !slices.Equal(all, want) {
 			t.Errorf("subscribes to %q, want %q", all, want)
 		}
 		if want := []string{"ops", "used", "web"}; !slices.Equal(suppressed, want) {
 			t.Errorf("suppressed: %q, want %q", suppressed, want)
 		}
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: all, SuppressedRoles: suppressed})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: mesos.AskRoles(all, suppressed)})
 		synctest.Wait()
 		calls := slices.DeleteFunc(r.master.take(), func(call string) bool { return strings.HasPrefix(call, "RECONCILE") })
 		if !slices.Equal(calls, []string{"REVIVE eng"}) {

@@ -212,7 +212,7 @@ func TestAgentListOfAnEarlierSubscriptionIsIgnored(t *testing.T) {
 		list := []mesos.Agent{{ID: "a-n1", Hostname: "n1", Active: true}, {ID: "a-n2", Hostname: "n2"}}
 		old := r.generation
 		r.Disconnected(errors.New("gone"))
-		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []string{"web"}, SuppressedRoles: []string{"web"}})
+		r.Subscribed(mesos.Subscription{FrameworkID: "fw", Roles: []mesos.RoleAsk{{Name: "web", Suppressed: true}}})
 		r.agentsListed(old, r.failures, time.Now(), list)
 		if got, want := r.Shortage(), (Shortage{NoOffer: 2}); got != want {
 			t.Errorf("shortage %+v, want %+v", got, want)

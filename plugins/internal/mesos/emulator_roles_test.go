@@ -18,6 +18,7 @@ package mesos_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -35,10 +36,10 @@ type wanted struct {
 	roles, suppressed []string
 }
 
-func (w *wanted) get() (roles, suppressed []string) {
+func (w *wanted) get() []mesos.RoleAsk {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.roles, w.suppressed
+	return mesos.AskRoles(w.roles, w.suppressed)
 }
 
 func (w *wanted) set(roles, suppressed []string) {
@@ -79,14 +80,14 @@ func TestRolesComeAndGo(t *testing.T) {
 		}
 		m.RescindAll()
 		expect("suppressed")
-		if err := i.UpdateRoles(ctx, []string{"k8s", "eng/ads"}, []string{"k8s"}); err != nil {
+		if err := i.UpdateRoles(ctx, mesos.AskRoles([]string{"k8s", "eng/ads"}, []string{"k8s"})); err != nil {
 			t.Fatal(err)
 		}
 		expect("a role more", "eng/ads")
 		if err := errors.Join(i.Revive(ctx, "eng/ads"), i.Suppress(ctx, "k8s", "eng/ads"), i.Revive(ctx, "eng/ads")); err != nil {
 			t.Errorf("calls for the new role: %v", err)
 		}
-		if err := i.UpdateRoles(ctx, []string{"k8s"}, nil); err != nil {
+		if err := i.UpdateRoles(ctx, mesos.AskRoles([]string{"k8s"}, nil)); err != nil {
 			t.Fatal(err)
 		}
 		expect("a role less, the other not suppressed", "k8s")
@@ -95,21 +96,21 @@ func TestRolesComeAndGo(t *testing.T) {
 			t.Errorf("REVIVE of a role that is gone: %v", err)
 		}
 		for _, roles := range [][]string{{"a//b"}, {"k8s", "-x"}, {"a b"}} {
-			err := i.UpdateRoles(ctx, roles, nil)
+			err := i.UpdateRoles(ctx, mesos.AskRoles(roles, nil))
 			if !errors.As(err, &call) || !errors.Is(err, mesos.ErrRolesRefused) || call.Status != 400 || !strings.Contains(call.Body, "invalid role") || call.OutcomeUnknown() {
 				t.Errorf("roles %q: %v", roles, err)
 			}
 		}
-		for _, sets := range [][2][]string{{{"a", "a"}, nil}, {{""}, nil}, {{"a"}, {"b"}}, {{"a"}, {"a", "a"}}} {
-			if err := i.UpdateRoles(ctx, sets[0], sets[1]); !errors.As(err, &call) || call.Sent {
-				t.Errorf("roles %q: %v", sets, err)
+		for _, roles := range [][]string{{"a", "a"}, {""}} {
+			if err := i.UpdateRoles(ctx, mesos.AskRoles(roles, nil)); !errors.As(err, &call) || call.Sent {
+				t.Errorf("roles %q: %v", roles, err)
 			}
 		}
 		expect("after refusals", "k8s")
 		if err := i.Revive(ctx, "k8s"); err != nil || i.Status().State != mesos.StateSubscribed || len(i.cache.subscriptions) != 1 {
 			t.Errorf("the refusals ended the subscription: %v, %+v", err, i.Status())
 		}
-		if err := i.UpdateRoles(ctx, nil, nil); err != nil {
+		if err := i.UpdateRoles(ctx, mesos.AskRoles(nil, nil)); err != nil {
 			t.Fatal(err)
 		}
 		expect("no roles")
@@ -126,7 +127,7 @@ func TestRolesOfTheNextSubscription(t *testing.T) {
 		w := &wanted{roles: []string{"a", "b"}, suppressed: []string{"b"}}
 		i := run(t, m, &ids{}, func(c *mesos.Config) { c.Roles = w.get })
 		after(3 * time.Second)
-		if err := i.UpdateRoles(t.Context(), []string{"b"}, nil); err != nil {
+		if err := i.UpdateRoles(t.Context(), mesos.AskRoles([]string{"b"}, nil)); err != nil {
 			t.Fatal(err)
 		}
 		w.set([]string{"c", "b"}, []string{"c"})
@@ -135,8 +136,8 @@ func TestRolesOfTheNextSubscription(t *testing.T) {
 		}
 		after(10 * time.Second)
 		s := i.cache.subscriptions
-		if len(s) != 2 || !slices.Equal(s[0].Roles, []string{"a", "b"}) || !slices.Equal(s[0].SuppressedRoles, []string{"b"}) ||
-			!slices.Equal(s[1].Roles, []string{"c", "b"}) || !slices.Equal(s[1].SuppressedRoles, []string{"c"}) {
+		if len(s) != 2 || !reflect.DeepEqual(s[0].Roles, mesos.AskRoles([]string{"a", "b"}, []string{"b"})) ||
+			!reflect.DeepEqual(s[1].Roles, mesos.AskRoles([]string{"c", "b"}, []string{"c"})) {
 			t.Errorf("subscriptions are %+v", s)
 		}
 		if got := i.cache.offeredRoles(); !slices.Equal(got, []string{"b"}) {
@@ -164,18 +165,18 @@ func TestRefusedRolesAtTheEmulator(t *testing.T) {
 		if got := i.cache.offeredRoles(); !slices.Equal(got, []string{"k8s"}) {
 			t.Fatalf("offered to %q", got)
 		}
-		if err := i.UpdateRoles(t.Context(), []string{"k8s", "bad"}, nil); !errors.Is(err, mesos.ErrRolesRefused) || !strings.Contains(err.Error(), "bad") {
+		if err := i.UpdateRoles(t.Context(), mesos.AskRoles([]string{"k8s", "bad"}, nil)); !errors.Is(err, mesos.ErrRolesRefused) || !strings.Contains(err.Error(), "bad") {
 			t.Errorf("a role that is not on the whitelist: %v", err)
 		}
 		m.Faults().FailNext("UPDATE_FRAMEWORK", 403, "")
-		if err := i.UpdateRoles(t.Context(), []string{"k8s", "eng"}, nil); !errors.Is(err, mesos.ErrRolesRefused) || i.Status().State != mesos.StateSubscribed {
+		if err := i.UpdateRoles(t.Context(), mesos.AskRoles([]string{"k8s", "eng"}, nil)); !errors.Is(err, mesos.ErrRolesRefused) || i.Status().State != mesos.StateSubscribed {
 			t.Errorf("a role that the principal may not have: %v, %+v", err, i.Status())
 		}
-		if err := i.UpdateRoles(t.Context(), []string{"k8s", "eng"}, nil); err != nil {
+		if err := i.UpdateRoles(t.Context(), mesos.AskRoles([]string{"k8s", "eng"}, nil)); err != nil {
 			t.Error(err)
 		}
 		m.Faults().FailNext("UPDATE_FRAMEWORK", 403, "Framework is not subscribed")
-		if err := i.UpdateRoles(t.Context(), []string{"k8s"}, nil); err == nil || errors.Is(err, mesos.ErrRolesRefused) {
+		if err := i.UpdateRoles(t.Context(), mesos.AskRoles([]string{"k8s"}, nil)); err == nil || errors.Is(err, mesos.ErrRolesRefused) {
 			t.Errorf("without a subscription: %v", err)
 		}
 		after(0)

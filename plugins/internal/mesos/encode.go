@@ -94,12 +94,13 @@ func optional(s string) *string {
 // encodeSubscribe builds SUBSCRIBE. With an id, both Call.framework_id and
 // framework_info.id carry it: the master compares them.
 func encodeSubscribe(f FrameworkInfo, r roleSet, id string, failover time.Duration) ([]byte, error) {
+	all, suppressed := SplitRoles(r)
 	return marshalCall(&scheduler.Call{
 		Type:        scheduler.Call_SUBSCRIBE,
 		FrameworkID: frameworkID(id),
 		Subscribe: &scheduler.Call_Subscribe{
-			FrameworkInfo:   frameworkInfo(f, r.roles, id, failover),
-			SuppressedRoles: r.suppressed,
+			FrameworkInfo:   frameworkInfo(f, all, id, failover),
+			SuppressedRoles: suppressed,
 		},
 	})
 }
@@ -107,12 +108,13 @@ func encodeSubscribe(f FrameworkInfo, r roleSet, id string, failover time.Durati
 // encodeUpdateFramework builds UPDATE_FRAMEWORK, which replaces FrameworkInfo and
 // the suppressed roles as a whole.
 func encodeUpdateFramework(f FrameworkInfo, r roleSet, id string) ([]byte, error) {
+	all, suppressed := SplitRoles(r)
 	return marshalCall(&scheduler.Call{
 		Type:        scheduler.Call_UPDATE_FRAMEWORK,
 		FrameworkID: frameworkID(id),
 		UpdateFramework: &scheduler.Call_UpdateFramework{
-			FrameworkInfo:   *frameworkInfo(f, r.roles, id, f.FailoverTimeout),
-			SuppressedRoles: r.suppressed,
+			FrameworkInfo:   *frameworkInfo(f, all, id, f.FailoverTimeout),
+			SuppressedRoles: suppressed,
 		},
 	})
 }

@@ -24,36 +24,55 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
-// roleSet is the roles of a subscription and which of them are suppressed.
-type roleSet struct{ roles, suppressed []string }
+// roleSet is the roles of a subscription and their terms.
+type roleSet []RoleAsk
 
 // newRoleSet refuses what no master accepts and no owner means.
-func newRoleSet(roles, suppressed []string) (roleSet, error) {
-	seen := make(map[string]bool, len(roles))
-	for _, role := range roles {
-		if role == "" || seen[role] {
-			return roleSet{}, fmt.Errorf("role %q is empty or named twice", role)
+func newRoleSet(asks []RoleAsk) (roleSet, error) {
+	seen := make(map[string]bool, len(asks))
+	for _, ask := range asks {
+		if ask.Name == "" || seen[ask.Name] {
+			return nil, fmt.Errorf("role %q is empty or named twice", ask.Name)
 		}
-		seen[role] = true
+		seen[ask.Name] = true
 	}
-	for _, role := range suppressed {
-		if !seen[role] {
-			return roleSet{}, fmt.Errorf("role %q cannot be suppressed, it is not among our roles or named twice", role)
-		}
-		seen[role] = false
-	}
-	return roleSet{slices.Clone(roles), slices.Clone(suppressed)}, nil
+	return slices.Clone(asks), nil
 }
 
-// StaticRoles is a Config.Roles for roles that never change: unsuppressed if wanted
-// is nil or tells so at the time.
-func StaticRoles(wanted func() bool, roles ...string) func() (roles, suppressed []string) {
-	roles = slices.Clone(roles)
-	return func() ([]string, []string) {
-		if wanted == nil || wanted() {
-			return roles, nil
+func (r roleSet) names() []string {
+	all, _ := SplitRoles(r)
+	return all
+}
+
+// SplitRoles returns the names of the roles, and of those that are suppressed.
+func SplitRoles(asks []RoleAsk) (all, suppressed []string) {
+	for _, ask := range asks {
+		all = append(all, ask.Name)
+		if ask.Suppressed {
+			suppressed = append(suppressed, ask.Name)
 		}
-		return roles, roles
+	}
+	return all, suppressed
+}
+
+// AskRoles asks for roles without terms.
+func AskRoles(all, suppressed []string) []RoleAsk {
+	asks := make([]RoleAsk, len(all))
+	for i, role := range all {
+		asks[i] = RoleAsk{Name: role, Suppressed: slices.Contains(suppressed, role)}
+	}
+	return asks
+}
+
+// StaticRoles is a Config.Roles for roles that never change, without terms:
+// unsuppressed if wanted is nil or tells so at the time.
+func StaticRoles(wanted func() bool, roles ...string) func() []RoleAsk {
+	open, shut := AskRoles(roles, nil), AskRoles(roles, roles)
+	return func() []RoleAsk {
+		if wanted == nil || wanted() {
+			return open
+		}
+		return shut
 	}
 }
 
@@ -72,11 +91,11 @@ func (sub *subscription) setRoles(r roleSet) {
 // UpdateRoles implements Client. It goes through the ordered lane: a REVIVE or
 // SUPPRESS that was called before is made before, one called after knows the new
 // roles.
-func (s *Session) UpdateRoles(ctx context.Context, roles, suppressed []string) error {
+func (s *Session) UpdateRoles(ctx context.Context, asks []RoleAsk) error {
 	var next roleSet
 	return s.sendThen(ctx, scheduler.Call_UPDATE_FRAMEWORK, inOrder,
 		func(sub *subscription) (bodies [][]byte, err error) {
-			if next, err = newRoleSet(roles, suppressed); err != nil {
+			if next, err = newRoleSet(asks); err != nil {
 				return nil, err
 			}
 			return one(encodeUpdateFramework(s.cfg.Framework, next, sub.frameworkID))
@@ -87,7 +106,7 @@ func (s *Session) UpdateRoles(ctx context.Context, roles, suppressed []string) e
 // Revive implements Client.
 func (s *Session) Revive(ctx context.Context, roles ...string) error {
 	return s.send(ctx, scheduler.Call_REVIVE, inOrder, func(sub *subscription) ([][]byte, error) {
-		if err := validateRoles(sub.currentRoles().roles, roles); err != nil {
+		if err := validateRoles(sub.currentRoles().names(), roles); err != nil {
 			return nil, err
 		}
 		return one(encodeRevive(sub.frameworkID, roles))
@@ -97,7 +116,7 @@ func (s *Session) Revive(ctx context.Context, roles ...string) error {
 // Suppress implements Client.
 func (s *Session) Suppress(ctx context.Context, roles ...string) error {
 	return s.send(ctx, scheduler.Call_SUPPRESS, inOrder, func(sub *subscription) ([][]byte, error) {
-		if err := validateRoles(sub.currentRoles().roles, roles); err != nil {
+		if err := validateRoles(sub.currentRoles().names(), roles); err != nil {
 			return nil, err
 		}
 		return one(encodeSuppress(sub.frameworkID, roles))

@@ -25,6 +25,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/terms"
 )
 
 // Config says which masters to talk to and as whom.
@@ -35,10 +36,10 @@ type Config struct {
 	Framework FrameworkInfo
 	// IDs keeps the FrameworkID across restarts.
 	IDs IDStore
-	// Roles tells, at the moment of each SUBSCRIBE, which roles to have and which of
-	// them are not to be offered resources yet. It must be quick. UpdateRoles changes
-	// them later. Without any roles there are no offers.
-	Roles func() (roles, suppressed []string)
+	// Roles tells, at the moment of each SUBSCRIBE, which roles to have and on which
+	// terms. It must be quick. UpdateRoles changes them later. Without any roles there
+	// are no offers.
+	Roles func() []RoleAsk
 	// CallTimeout bounds every call but SUBSCRIBE, and every access to IDs; 0
 	// means 10 s.
 	CallTimeout time.Duration
@@ -88,8 +89,8 @@ type Handler interface {
 	// Subscribed starts a subscription: offers of earlier ones are void.
 	Subscribed(Subscription)
 	// Disconnected ends it: every offer is void from now on. err says why. If it is
-	// ErrRolesRefused, there may have been no subscription: the next one should be
-	// for other roles.
+	// ErrRolesRefused or ErrTermsRefused, there may have been no subscription: the next
+	// one should be for other roles, or for the same roles without terms.
 	Disconnected(err error)
 	// Offers brings new offers; the slice is the handler's only until it returns.
 	Offers(offers []offers.Offer)
@@ -108,9 +109,21 @@ type Subscription struct {
 	// Master is the address that holds the subscription, Version its version.
 	Master, Version   string
 	HeartbeatInterval time.Duration
-	// Roles are the roles that we subscribed with, SuppressedRoles those of them that
-	// started suppressed.
-	Roles, SuppressedRoles []string
+	// Roles are the roles that we subscribed with, as Config.Roles told them.
+	Roles []RoleAsk
+	// Constraints tells whether the master heeds Terms.Constraints: it does from Mesos
+	// 1.11 on. One whose version cannot be read counts as older. An older master makes
+	// offers of all agents.
+	Constraints bool
+}
+
+// RoleAsk is a role to have and on which terms offers for it are wanted.
+type RoleAsk struct {
+	Name string
+	// Suppressed says that no offers are wanted for now.
+	Suppressed bool
+	// Terms are what offers must be like to be wanted.
+	Terms terms.Terms
 }
 
 // Task is one placeholder to launch.
@@ -171,12 +184,14 @@ type Client interface {
 	Unreserve(ctx context.Context, call UnreserveCall) error
 	Decline(ctx context.Context, offerIDs []string, refuse time.Duration) error
 	Kill(ctx context.Context, task TaskRef) error
-	// UpdateRoles replaces our roles and which of them are suppressed, as a whole
-	// (UPDATE_FRAMEWORK): all agents are told, so change many at once. The offers of
-	// roles that go are rescinded, their tasks go on. A refusal leaves all as it was;
-	// it is a *CallError with the master's text, and ErrRolesRefused if that is about
-	// the roles.
-	UpdateRoles(ctx context.Context, roles, suppressed []string) error
+	// UpdateRoles replaces our roles, which of them are suppressed, and their terms, as
+	// a whole (UPDATE_FRAMEWORK). If the roles or a Terms.Min change, all agents are
+	// told, so change many at once; suppression and constraints are the master's own
+	// affair. The offers of roles that go are rescinded, their tasks go on. Held offers
+	// that do not meet new terms stay, and no allocation follows at once: see Revive. A
+	// refusal leaves all as it was; it is a *CallError with the master's text, and
+	// ErrRolesRefused or ErrTermsRefused if that is about the roles or their terms.
+	UpdateRoles(ctx context.Context, asks []RoleAsk) error
 	// Revive and Suppress concern all our roles if none is given.
 	Revive(ctx context.Context, roles ...string) error
 	Suppress(ctx context.Context, roles ...string) error
@@ -221,6 +236,9 @@ var (
 	ErrFailedOver = errors.New("another instance took over this framework")
 	// ErrFrameworkRemoved ends Run: the master removed our framework for good.
 	ErrFrameworkRemoved = errors.New("the Mesos master removed this framework")
+	// ErrTermsRefused tells that the master does not take the terms of our roles: offer
+	// constraints or offer filters. The same roles without terms may be accepted.
+	ErrTermsRefused = errors.New("the Mesos master refuses the terms of our roles")
 	// ErrRolesRefused tells that the master does not let us have some role: its name
 	// is illegal, it is not on the master's whitelist, or our principal may not use
 	// it. The error's text is the master's, which does not always name the role.

@@ -243,14 +243,14 @@ func (st *stream) onSubscribed(record []byte) error {
 	version := event.GetSubscribed().GetMasterInfo().GetVersion()
 	klog.FromContext(st.sub.ctx).Info("Subscribed to the Mesos master",
 		"master", st.sub.master, "masterVersion", version, "frameworkID", id, "heartbeatInterval", interval,
-		"roles", len(roles.roles), "suppressedRoles", len(roles.suppressed))
+		"roles", len(roles))
 	s.handler.Subscribed(Subscription{
 		FrameworkID:       id,
 		Master:            st.sub.master,
 		Version:           version,
 		HeartbeatInterval: interval,
-		Roles:             roles.roles,
-		SuppressedRoles:   roles.suppressed,
+		Roles:             roles,
+		Constraints:       heedsConstraints(version),
 	})
 	return nil
 }

@@ -240,7 +240,7 @@ func TestSubscribeSaysWhoWeAre(t *testing.T) {
 					if got := st.call.header.Get("Authorization"); got != "Basic a3ViZTpzM2NyZXQ=" {
 						t.Errorf("Authorization is %q", got)
 					}
-					if s := r.handler.subs[0]; len(s.SuppressedRoles) > 0 == demand || len(s.Roles) != 2 || s.Version != "1.12.0" || s.HeartbeatInterval != 15*time.Second {
+					if s := r.handler.subs[0]; s.Roles[0].Suppressed == demand || len(s.Roles) != 2 || s.Version != "1.12.0" || s.HeartbeatInterval != 15*time.Second {
 						t.Errorf("Subscription is %+v", s)
 					}
 					r.stop()
@@ -303,7 +303,7 @@ func TestErrorEventInsteadOfSubscribed(t *testing.T) {
 			m := newFakeMaster(t, n, "m1:5050")
 			have := []string{"k8s", "batch"}
 			r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
-				c.Roles = func() ([]string, []string) { return have, have }
+				c.Roles = func() []RoleAsk { return AskRoles(have, have) }
 			}).start()
 			st := <-m.streams
 			have = []string{"batch"}

@@ -115,7 +115,7 @@ func TestRecordedBytes(t *testing.T) {
 	// The recording ends without an end of the chunked body, as a killed master does.
 	h.await(t, "disconnected")
 	want := Subscription{FrameworkID: "d958639b-bded-4e64-9711-a15cf0c8f378-0000", Master: l.Addr().String(), Version: "1.12.0",
-		HeartbeatInterval: defaultHeartbeat, Roles: []string{"k8s", "batch"}, SuppressedRoles: []string{"k8s", "batch"}}
+		HeartbeatInterval: defaultHeartbeat, Roles: AskRoles([]string{"k8s", "batch"}, []string{"k8s", "batch"}), Constraints: true}
 	if diff := cmp.Diff([]Subscription{want}, h.subs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -111,7 +111,7 @@ func newWorld(t *testing.T, l *life, idle bool) *world {
 	w.api.PrependReactor("create", "pods", w.evicted)
 	w.newHandler, w.attach, w.leave, w.away = w.boot, w.attached, w.leaving, w.gone
 	w.wantsOffers = func() bool {
-		all, suppressed := w.process().manager.SubscribeRoles()
+		all, suppressed := mesos.SplitRoles(w.process().manager.SubscribeRoles())
 		return len(suppressed) < len(all)
 	}
 	w.master.play = func(p *player) {
