@@ -25,98 +25,74 @@ import (
 
 // Config holds the policy's times.
 type Config struct {
-	// MaxHold is how long an offer is held that no pod uses.
+	// MaxHold is how long an offer is held at most that no pod uses. Each goes up to a
+	// fifth earlier, so that those which came together do not go together.
 	MaxHold time.Duration
+	// SurplusAfter is how long more is held than the pods need, for them to choose
+	// from; 0 is 200 ms.
+	SurplusAfter time.Duration
 	// RefuseUnused is the filter of an offer declined because no pod uses it,
-	// RefuseForeign that of an offer which no pod of ours can ever use.
-	RefuseUnused, RefuseForeign time.Duration
+	// RefuseForeign that of an offer which no pod of ours can ever use, RefuseSurplus
+	// that of one which fits pods that have enough to choose from; 0 is 30 s.
+	RefuseUnused, RefuseForeign, RefuseSurplus time.Duration
 	// IdleGrace is how long after the last pod everything is given back.
 	IdleGrace time.Duration
+	// Warm is on how many agents offers are held although no pod needs them.
+	Warm int
+	// Matches tells whether an agent is what pods require; see Ask.Require. When its
+	// answers change, Reopen is to be called. nil is yes to everything.
+	Matches func(require, agentID string) bool
 }
 
+// The defaults of a Config.
 const (
-	// reviveEvery bounds how often a REVIVE is sent while the role is not
-	// suppressed: each one makes the master run a full allocation.
-	reviveEvery = time.Second
-	// retryEvery is the wait after a failed call.
-	retryEvery = time.Second
+	surplusAfter  = 200 * time.Millisecond
+	refuseSurplus = 30 * time.Second
 )
 
-// Asked is what we last told the master to do with our role.
-type Asked string
-
-// What the master was asked for.
-const (
-	// Unknown is the state without a subscription, or after a failed call.
-	Unknown Asked = "Unknown"
-	// Suppressed is "send no offers".
-	Suppressed Asked = "Suppressed"
-	// Offering is "send offers".
-	Offering Asked = "Offering"
-)
-
-// Action is a call to make.
-type Action string
-
-// The calls.
-const (
-	None     Action = ""
-	Revive   Action = "REVIVE"
-	Suppress Action = "SUPPRESS"
-)
+func (c Config) withDefaults() Config {
+	if c.SurplusAfter <= 0 {
+		c.SurplusAfter = surplusAfter
+	}
+	if c.RefuseSurplus <= 0 {
+		c.RefuseSurplus = refuseSurplus
+	}
+	return c
+}
 
 // Demand knows the pods to be placed. See the package comment.
 type Demand struct {
 	cfg  Config
 	pods map[string]*pod
-	// shapes counts the pods by what they ask for; few shapes, many pods.
+	// shapes are the classes of pods that ask for the same: few shapes, many pods.
+	// Those without pods are kept for a grace, as more of the like may come.
 	shapes map[Ask]*shape
+	// classes counts the shapes that have pods, generation their comings and goings.
+	classes    int
+	generation uint64
 	// parked counts pods that wait for an offer, not for a scheduling cycle.
 	parked int
 	// untold counts the parked pods that have not been shown a declined offer.
 	untold int
-	// parkings numbers the calls of Park that put a pod to sleep.
-	parkings uint64
+	// parkings numbers the calls of Park that put a pod to sleep; announced is the
+	// number when capacity was last announced to the sleeping.
+	parkings, announced uint64
 
 	subscribed bool
 	asked      Asked
 	// idleSince is when the last pod was placed, zero while there are pods.
 	idleSince time.Time
-	// refused holds what was declined as too small or idle since the last REVIVE,
-	// unused what was declined although it fits pods: the largest amount of each
-	// kind on one agent.
-	refused, unused limit
-	// stale counts the rounds of offers that expired unused since a pod came or was
-	// tried again; staleAt is when the last one did.
-	stale   int
-	staleAt time.Time
-	// emptied tells that since the last REVIVE no pod was left: the ACCEPT of the
-	// last one refused what remained of its offers, as nobody wanted it.
-	emptied bool
 	// seeking tells that offers are wanted although no pod may wait.
 	seeking bool
-	// anew is set by a pod that could use what was declined before it came.
-	anew bool
-	// called is when Next last asked for a call, revived when for a REVIVE; failed
-	// tells that the last call failed.
-	called, revived time.Time
-	failed          bool
-}
 
-// limit is an upper bound of several amounts.
-type limit struct {
-	amount resources.Vector
-	any    bool
+	declined declined
+	revives  revives
+	round    Round
+	// warm are the agents held without need.
+	warm warm
+	// foldedAt is when arrivals were last turned into rates.
+	foldedAt time.Time
 }
-
-func (l *limit) include(v resources.Vector) {
-	if l.any {
-		v = v.Max(l.amount)
-	}
-	l.amount, l.any = v, true
-}
-
-func (l limit) mayFit(need resources.Vector) bool { return l.any && need.Fits(l.amount) }
 
 // Ask is what a pod asks for.
 type Ask struct {
@@ -124,22 +100,15 @@ type Ask struct {
 	// Special pods may use what ordinary pods may not: revocable resources, a
 	// reservation of their own, GPUs.
 	Special bool
+	// Choosy pods have wishes other than resources, so that others may turn down what
+	// we offer: all offers that fit them are worth showing.
+	Choosy bool
+	// Require is the key of what the pod requires of its node, "" if nothing.
+	Require string
 	// AgentID, if not "", is the only agent whose offers are of use: the pod runs
 	// there and needs more. Whoever adds such a pod looks at offers as they come, and
 	// parks it in between.
 	AgentID string
-}
-
-// fits tells whether an offer of an agent may be of use that has so much for ordinary
-// pods, and for pods that may use everything.
-func (a Ask) fits(h *offers.Held) bool {
-	switch {
-	case a.AgentID != "" && a.AgentID != h.AgentID:
-		return false
-	case a.Special:
-		return a.Need.Fits(h.AgentAll)
-	}
-	return a.Need.Fits(h.AgentFree)
 }
 
 type pod struct {
@@ -149,12 +118,69 @@ type pod struct {
 	// told tells that the pod was tried again after an offer had been declined as
 	// too small: it says so now, and not that there is none.
 	told bool
+	// fresh tells that the pod has not slept since it came or Kubernetes had it tried
+	// again: what others left unused may be of use to it.
+	fresh bool
+}
+
+// shape is all pods that ask for the same.
+type shape struct {
+	pods int
+	// since is when the last pod was placed.
+	since time.Time
+	// queue lists the parked pods in the order they were parked, and sleepers that
+	// left since: those are skipped when met, and dropped when they are many.
+	queue  []sleeper
+	parked int
+	// small tells that offers were declined as too small that this shape, which came
+	// later, may use; moved that a pod came or went since the last REVIVE.
+	small, moved bool
+	arrivals     arrivals
 }
 
 // New returns the demand of no pods, of a role about which the master was told
 // nothing yet.
 func New(cfg Config, now time.Time) *Demand {
-	return &Demand{cfg: cfg, pods: map[string]*pod{}, shapes: map[Ask]*shape{}, asked: Unknown, idleSince: now}
+	d := &Demand{
+		cfg: cfg.withDefaults(), pods: map[string]*pod{}, shapes: map[Ask]*shape{}, asked: Unknown,
+		idleSince: now, foldedAt: now, warm: warm{agents: map[string]bool{}},
+	}
+	d.revives.reset(now)
+	return d
+}
+
+// matches tells whether an agent is what the pod requires of its node.
+func (d *Demand) matches(ask *Ask, agentID string) bool {
+	switch {
+	case ask.AgentID != "" && ask.AgentID != agentID:
+		return false
+	case ask.Require == "" || d.cfg.Matches == nil:
+		return true
+	}
+	return d.cfg.Matches(ask.Require, agentID)
+}
+
+// usable returns what such pods may use of an agent.
+func (a *Ask) usable(f *offers.Free) *resources.Vector {
+	if a.Special {
+		return &f.All
+	}
+	return &f.Regular
+}
+
+// fits tells whether what an agent has free may be of use to such pods.
+func (d *Demand) fits(ask *Ask, f *offers.Free) bool {
+	return ask.Need.Fits(*ask.usable(f)) && d.matches(ask, f.AgentID)
+}
+
+// FitsFree tells whether what an agent has free fits a pod of the demand.
+func (d *Demand) FitsFree(f offers.Free) bool {
+	for ask, s := range d.shapes {
+		if s.pods > 0 && d.fits(&ask, &f) {
+			return true
+		}
+	}
+	return false
 }
 
 // Add makes a pod part of the demand, or changes what it asks for.
@@ -165,18 +191,20 @@ func (d *Demand) Add(uid string, ask Ask) {
 		}
 		d.drop(uid, p)
 	}
-	d.pods[uid] = &pod{ask: ask}
+	d.pods[uid] = &pod{ask: ask, fresh: true}
 	s := d.shapes[ask]
 	if s == nil {
-		s = &shape{}
+		s = &shape{small: d.declined.small.mayFit(ask.Need)}
 		d.shapes[ask] = s
-		d.anew = d.anew || d.refused.mayFit(ask.Need)
 	}
-	// An unused offer was turned away by the pods that were there, for reasons
-	// which need not be this pod's.
-	d.anew = d.anew || d.emptied || d.unused.mayFit(ask.Need)
-	d.stale = 0
+	if s.pods == 0 {
+		d.classes++
+		d.generation++
+	}
 	s.pods++
+	s.moved = true
+	s.arrivals.count++
+	d.declined.stale = 0
 	d.idleSince = time.Time{}
 }
 
@@ -186,9 +214,11 @@ func (d *Demand) Remove(uid string, now time.Time) {
 	if p == nil {
 		return
 	}
+	s := d.shapes[p.ask]
 	d.drop(uid, p)
+	s.moved, s.since = true, now
 	if len(d.pods) == 0 {
-		d.idleSince, d.emptied = now, true
+		d.idleSince, d.declined.emptied = now, true
 	}
 }
 
@@ -197,7 +227,8 @@ func (d *Demand) drop(uid string, p *pod) {
 	s := d.shapes[p.ask]
 	s.pods--
 	if s.pods == 0 {
-		delete(d.shapes, p.ask)
+		d.classes--
+		d.generation++
 	}
 	delete(d.pods, uid)
 }
@@ -220,17 +251,24 @@ func (d *Demand) Smallest() resources.Vector {
 	return smallest
 }
 
+// Classes yields what pods ask for, with how many do and how many of those are
+// parked, in no order.
+func (d *Demand) Classes(yield func(ask Ask, pods, parked int)) {
+	for ask, s := range d.shapes {
+		if s.pods > 0 {
+			yield(ask, s.pods, s.parked)
+		}
+	}
+}
+
+// ClassGeneration changes whenever Classes would yield other asks.
+func (d *Demand) ClassGeneration() uint64 { return d.generation }
+
 // Pods returns how many pods are to be placed, and how many of them are parked.
 func (d *Demand) Pods() (all, parked int) { return len(d.pods), d.parked }
 
 // Has tells whether the pod is part of the demand.
 func (d *Demand) Has(uid string) bool { return d.pods[uid] != nil }
-
-// Offering tells whether the master was last asked for offers.
-func (d *Demand) Offering() bool { return d.asked == Offering }
-
-// Asked returns what the master was last asked for.
-func (d *Demand) Asked() Asked { return d.asked }
 
 // Seek tells whether offers are wanted for another reason than pods: to give back
 // what is reserved. Whoever seeks looks at offers as they come; they are not held.
@@ -240,13 +278,13 @@ func (d *Demand) Seek(on bool, now time.Time) {
 	}
 	d.seeking = on
 	// What is sought may be in an offer that was declined for long.
-	d.anew = d.anew || on
+	d.revives.anew = d.revives.anew || on
 	if !on && len(d.pods) == 0 {
 		d.idleSince = now
 	}
 }
 
-// Wanted tells whether offers are wanted at all.
+// Wanted tells whether offers are wanted because of pods or what is sought.
 func (d *Demand) Wanted() bool { return len(d.pods) > 0 || d.seeking }
 
 // IdleFor returns for how long no pod has been part of the demand, zero if one is.
@@ -257,134 +295,11 @@ func (d *Demand) IdleFor(now time.Time) time.Duration {
 	return now.Sub(d.idleSince)
 }
 
-// Reopen notes that something declined for long may be of use after all, whatever
-// the pods' needs: the role is revived if pods wait.
-func (d *Demand) Reopen() { d.anew = d.anew || d.Wanted() }
-
-// Subscribed notes how the role stands at the start of a subscription.
-func (d *Demand) Subscribed(suppressed bool) {
-	d.subscribed, d.asked = true, Offering
-	if suppressed {
-		d.asked = Suppressed
-	}
-	// Filters may have survived a fail-over that the master did not notice; only
-	// a REVIVE lifts them.
-	d.anew = true
-	d.refused, d.unused, d.emptied = limit{}, limit{}, false
-	d.called, d.revived, d.failed = time.Time{}, time.Time{}, false
-}
-
-// Disconnected notes the end of the subscription. No call is due without one.
-func (d *Demand) Disconnected() { d.subscribed, d.asked = false, Unknown }
-
-// Failed notes that the call of an action failed: it will be asked for again
-// after a moment.
-func (d *Demand) Failed(Action) {
-	if d.asked != Unknown {
-		d.asked, d.failed = Unknown, true
-	}
-}
-
-// Next returns the call that is due, and when to ask again (zero: when
-// something changes). The caller makes the call, in order, and reports a failure.
-func (d *Demand) Next(now time.Time) (Action, time.Time) {
-	if !d.subscribed {
-		return None, time.Time{}
-	}
-	if at := d.called.Add(retryEvery); d.failed && now.Before(at) {
-		return None, at
-	}
-	if !d.Wanted() {
-		if d.asked == Suppressed {
-			return None, time.Time{}
-		}
-		if at := d.idleSince.Add(d.cfg.IdleGrace); now.Before(at) {
-			return None, at
-		}
-		d.asked, d.called, d.failed = Suppressed, now, false
-		return Suppress, time.Time{}
-	}
-	if d.asked == Offering {
-		// What was declined as useless is worth a REVIVE only if a pod that came
-		// later may use it.
-		if !d.anew {
-			return None, time.Time{}
-		}
-		if at := d.revived.Add(reviveEvery); now.Before(at) {
-			return None, at
+// forget drops the classes that had no pod for the grace.
+func (d *Demand) forget(now time.Time) {
+	for ask, s := range d.shapes {
+		if s.pods == 0 && !now.Before(s.since.Add(d.cfg.IdleGrace)) {
+			delete(d.shapes, ask)
 		}
 	}
-	d.asked, d.anew, d.called, d.revived, d.failed = Offering, false, now, now, false
-	d.refused, d.unused, d.emptied = limit{}, limit{}, false
-	return Revive, time.Time{}
-}
-
-// Reason says why an offer is given back.
-type Reason string
-
-// The reasons to decline, for metrics.
-const (
-	// Foreign is an offer of an agent that is no usable node.
-	Foreign Reason = "Foreign"
-	// Idle is an offer while no pod is to be placed.
-	Idle Reason = "Idle"
-	// TooSmall is an offer that fits no pod.
-	TooSmall Reason = "TooSmall"
-	// Expired is an offer that was held too long.
-	Expired Reason = "Expired"
-)
-
-// Reasons lists all reasons, for metrics.
-var Reasons = []Reason{Foreign, Idle, TooSmall, Expired}
-
-// Refuse returns the filter of an offer declined for a reason.
-func (d *Demand) Refuse(r Reason) time.Duration {
-	switch r {
-	case Foreign:
-		return d.cfg.RefuseForeign
-	case Expired:
-		// Pods that other plugins keep from every offer must not hold the machines
-		// of others in turns for as long as they wait.
-		return max(d.cfg.RefuseUnused, min(d.cfg.RefuseUnused<<min(max(d.stale-1, 0), 16), maxRefuseExpired))
-	}
-	return d.cfg.RefuseUnused
-}
-
-// maxRefuseExpired bounds the growing filter of offers that fit pods and yet are
-// never used.
-const maxRefuseExpired = 5 * time.Minute
-
-// Judge decides about one held offer: keep it (reason ""), or decline it. A
-// decline is remembered: pods that come later may want the offer again.
-func (d *Demand) Judge(h offers.Held, now time.Time) Reason {
-	switch {
-	case h.Node == "":
-		return Foreign
-	case len(d.pods) == 0:
-		if now.Before(d.idleSince.Add(d.cfg.IdleGrace)) {
-			return ""
-		}
-		d.refused.include(h.AgentAll)
-		return Idle
-	case !d.fitsAny(&h):
-		d.refused.include(h.AgentAll)
-		return TooSmall
-	case !now.Before(h.Since.Add(d.cfg.MaxHold)):
-		d.unused.include(h.AgentAll)
-		if !now.Before(d.staleAt.Add(d.cfg.MaxHold)) {
-			d.stale++
-			d.staleAt = now
-		}
-		return Expired
-	}
-	return ""
-}
-
-func (d *Demand) fitsAny(h *offers.Held) bool {
-	for ask := range d.shapes {
-		if ask.fits(h) {
-			return true
-		}
-	}
-	return false
 }

@@ -148,8 +148,24 @@ func compare(t *testing.T, d *Demand, m *model) {
 		}
 		shapes[need] = true
 	}
-	if len(d.shapes) != len(shapes) {
-		t.Fatalf("%d shapes, want %d", len(d.shapes), len(shapes))
+	classes := 0
+	d.Classes(func(ask Ask, pods, parked int) {
+		classes++
+		alike, asleep := 0, 0
+		for uid, need := range m.pods {
+			if need == ask.Need {
+				alike++
+				if d.Asleep(uid) {
+					asleep++
+				}
+			}
+		}
+		if alike != pods || asleep != parked {
+			t.Fatalf("class %v: %d pods, %d parked; want %d and %d", ask.Need, pods, parked, alike, asleep)
+		}
+	})
+	if classes != len(shapes) || classes != d.classes {
+		t.Fatalf("%d classes, %d counted, want %d", classes, d.classes, len(shapes))
 	}
 	for need, s := range d.shapes {
 		if len(s.queue) > 2*24+17 {
@@ -181,7 +197,7 @@ func TestFittingAgreesWithFits(t *testing.T) {
 		for k := range need {
 			need[k], free[k] = r.Int64N(4), r.Int64N(12)-3
 		}
-		n := fitting(need, free)
+		n := fitting(&need, &free)
 		if (n > 0) != need.Fits(free) {
 			t.Fatalf("%v fits %v %d times, Fits says %v", need, free, n, need.Fits(free))
 		}

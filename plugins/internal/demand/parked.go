@@ -24,15 +24,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// shape is all pods that ask for the same.
-type shape struct {
-	pods int
-	// queue lists the parked pods in the order they were parked, and sleepers that
-	// left since: those are skipped when met, and dropped when they are many.
-	queue  []sleeper
-	parked int
-}
-
 // sleeper is a pod that was parked.
 type sleeper struct {
 	uid     string
@@ -47,13 +38,14 @@ func (d *Demand) Park(uid string) {
 	if p == nil || p.parking != 0 {
 		return
 	}
+	s := d.shapes[p.ask]
+	d.hungry(p, s)
 	d.parkings++
 	p.parking = d.parkings
 	d.parked++
 	if !p.told {
 		d.untold++
 	}
-	s := d.shapes[p.ask]
 	s.parked++
 	// Twice the parked ones bounds the memory, and pays for each sweep with as
 	// many parkings.
@@ -83,8 +75,8 @@ func (d *Demand) Tried(uid string) {
 		return
 	}
 	d.Unpark(uid)
-	d.anew = d.anew || d.unused.mayFit(p.ask.Need)
-	d.stale = 0
+	p.fresh = true
+	d.declined.stale = 0
 }
 
 // Unpark notes that a pod is being scheduled again for whatever reason.
@@ -119,10 +111,23 @@ func (d *Demand) Tell() []string {
 }
 
 // Wake names the parked pods worth another try because so much, each of one agent,
-// became free, oldest first: as many of each shape as they can hold,
+// became free, oldest first: as many of each class as they can hold,
 // and a fifth more for those that other plugins will turn away. The pods are no
 // longer parked. Pods that ask of one agent are not named.
 func (d *Demand) Wake(free []offers.Free) []string {
+	if len(free) == 0 {
+		return nil
+	}
+	d.announced = d.parkings
+	return d.wake(free)
+}
+
+// Rewake is Wake for what was announced before: those named then may have been turned
+// away for reasons of their own. It names only pods that sleep since before the last
+// Wake; all others have seen what there is and found it of no use.
+func (d *Demand) Rewake(free []offers.Free) []string { return d.wake(free) }
+
+func (d *Demand) wake(free []offers.Free) []string {
 	if d.parked == 0 || len(free) == 0 {
 		return nil
 	}
@@ -132,16 +137,16 @@ func (d *Demand) Wake(free []offers.Free) []string {
 			continue
 		}
 		capacity := 0
-		for _, f := range free {
-			amount := f.Regular
-			if ask.Special {
-				amount = f.All
+		for i := range free {
+			n := fitting(&ask.Need, ask.usable(&free[i]))
+			if n > 0 && d.matches(&ask, free[i].AgentID) {
+				capacity += n
 			}
-			if capacity += fitting(ask.Need, amount); capacity >= s.parked {
+			if capacity >= s.parked {
 				break
 			}
 		}
-		woken = s.wake(d, min(s.parked, capacity+(capacity+4)/5), woken)
+		woken = s.wake(d, min(s.parked, capacity+(capacity+4)/5), d.announced, woken)
 	}
 	return oldestFirst(woken)
 }
@@ -151,7 +156,7 @@ func (d *Demand) Wake(free []offers.Free) []string {
 func (d *Demand) WakeAll() []string {
 	var woken []sleeper
 	for _, s := range d.shapes {
-		woken = s.wake(d, s.parked, woken)
+		woken = s.wake(d, s.parked, d.parkings, woken)
 	}
 	return oldestFirst(woken)
 }
@@ -165,9 +170,14 @@ func oldestFirst(woken []sleeper) []string {
 	return uids
 }
 
-func (s *shape) wake(d *Demand, count int, woken []sleeper) []sleeper {
+// wake takes up to count pods from the queue that were parked no later than by this
+// parking.
+func (s *shape) wake(d *Demand, count int, latest uint64, woken []sleeper) []sleeper {
 	for len(s.queue) > 0 && count > 0 {
 		e := s.queue[0]
+		if e.parking > latest {
+			break
+		}
 		s.queue = s.queue[1:]
 		if d.asleep(e) {
 			d.Unpark(e.uid)
@@ -181,10 +191,13 @@ func (s *shape) wake(d *Demand, count int, woken []sleeper) []sleeper {
 	return woken
 }
 
-// fitting returns how many times need fits into free, at most 2^20 times. A kind
+// maxFitting is the largest answer of fitting.
+const maxFitting = 1 << 20
+
+// fitting returns how many times need fits into free, at most maxFitting times. A kind
 // of which nothing is needed never stands in the way, as in Vector.Fits.
-func fitting(need, free resources.Vector) int {
-	n := int64(1 << 20)
+func fitting(need, free *resources.Vector) int {
+	n := int64(maxFitting)
 	for k := range need {
 		if need[k] > 0 {
 			n = min(n, free[k]/need[k])

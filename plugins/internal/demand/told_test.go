@@ -60,12 +60,13 @@ func TestUnusableOffersGoForLonger(t *testing.T) {
 	need := resources.Vector{resources.CPU: 1000}
 	d.Add("p", Ask{Need: need})
 	d.Next(now) // the REVIVE of a new subscription
+	d.Offered(true, now)
 	d.Park("p")
 	expire := func() time.Duration {
 		held := offers.Held{Node: "n", AgentFree: need, AgentAll: need, Since: now}
 		now = now.Add(cfg.MaxHold)
 		for range 3 { // several offers of one round count once
-			if reason := d.Judge(held, now); reason != Expired {
+			if reason := judge(d, held, now); reason != Expired {
 				t.Fatalf("judged %q, want Expired", reason)
 			}
 		}
@@ -83,6 +84,7 @@ func TestUnusableOffersGoForLonger(t *testing.T) {
 		t.Errorf("call %q although nothing changed", action)
 	}
 	d.Tried("p")
+	d.Park("p")
 	if action, _ := d.Next(now); action != Revive {
 		t.Errorf("call %q when the pod is tried again, want REVIVE", action)
 	}

@@ -201,6 +201,7 @@ func (m *Manager) sweep(now time.Time) {
 		due                []resources.Portion
 	}
 	var gifts []gift
+	rounds := map[string]*demand.Round{}
 	m.cache.Sweep(func(h offers.Held) bool {
 		if reserves(h.Special) {
 			if due := m.dueIn(h.AgentID, h.Special, now); len(due) > 0 {
@@ -208,7 +209,10 @@ func (m *Manager) sweep(now time.Time) {
 				return true
 			}
 		}
-		reason := m.demandOf(h.Role).Judge(h, now)
+		if rounds[h.Role] == nil {
+			rounds[h.Role] = m.demandOf(h.Role).Round(now, m.cache.Role(h.Role).Waiting())
+		}
+		reason := rounds[h.Role].Judge(h)
 		if wait := m.penalties.left(h.AgentID, now); wait > 0 && reason == "" {
 			failing[h.ID] = wait
 			return true
@@ -222,6 +226,25 @@ func (m *Manager) sweep(now time.Time) {
 		}
 		return reason != ""
 	})
+	surplus := map[string]string{}
+	for role, r := range rounds {
+		for _, id := range r.Surplus() {
+			surplus[id] = role
+		}
+		if at := r.Next(); !at.IsZero() && at.Before(m.sweepAt) {
+			m.sweepAt = at
+		}
+	}
+	if len(surplus) > 0 {
+		m.cache.Sweep(func(h offers.Held) bool {
+			role, ok := surplus[h.ID]
+			if ok {
+				g := group{role, demand.Surplus}
+				groups[g] = append(groups[g], h.ID)
+			}
+			return ok
+		})
+	}
 	for _, g := range gifts {
 		m.giveBack(g.offer, g.agent, g.role, g.due, now)
 	}
@@ -253,7 +276,7 @@ func (m *Manager) accept(ctx context.Context, b offers.Batch, now time.Time) {
 	}
 	// What the tasks leave over is kept away only until the role is suppressed: the
 	// filter may take effect after the REVIVE of the next pod.
-	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: min(m.cfg.Demand.RefuseUnused, m.cfg.Demand.IdleGrace)}
+	launch := mesos.Launch{OfferIDs: b.OfferIDs, AgentID: b.AgentID, Role: b.Role, Refuse: m.demandOf(b.Role).RefuseRest(m.cache.Role(b.Role).Waiting() + len(list))}
 	ids := make([]string, 0, len(list))
 	members := make(map[string]*offers.Member, len(b.Members))
 	for i := range b.Members {

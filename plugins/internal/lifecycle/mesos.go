@@ -18,6 +18,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -96,6 +97,7 @@ func (m *Manager) Offers(list []offers.Offer) {
 		list = list[n:]
 	}
 	m.mu.Lock()
+	m.offered(fresh, now)
 	woken := m.wake(fresh)
 	m.told = append(m.told, owners...)
 	m.sweepAt = now
@@ -145,6 +147,17 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 	m.resizeOn(list, now)
 	m.declineLocked(foreign, m.cfg.Demand.RefuseForeign, string(demand.Foreign))
 	return owners
+}
+
+// offered tells the demands of an OFFERS event. The mutex is held.
+func (m *Manager) offered(fresh freedSlots, now time.Time) {
+	for role, slots := range fresh {
+		d, r := m.demandOf(role), m.cache.Role(role)
+		d.Offered(slices.ContainsFunc(slots, func(slot int32) bool {
+			free, ok := r.FreeOf(slot)
+			return ok && d.FitsFree(free)
+		}), now)
+	}
 }
 
 // wake names the pods worth trying because of these slots. The mutex is held.

@@ -64,7 +64,7 @@ func TestNamespacesShareARole(t *testing.T) {
 		r.podGone(podIn("a", "p-a"))
 		r.podGone(podIn("b", "p-b"))
 		r.pass(2 * time.Minute)
-		r.wantCalls()
+		r.wantCalls("REVIVE eng") // no offers came
 		r.podGone(podIn("c", "p-c"))
 		r.pass(2 * time.Second)
 		r.wantCalls("SUPPRESS eng")
@@ -93,7 +93,7 @@ func TestFallbackWakesSleepers(t *testing.T) {
 			t.Error("the second role is asked for offers at once")
 		}
 		r.pass(3 * time.Second)
-		r.wantCalls("REVIVE eng")
+		r.wantCalls("REVIVE", "REVIVE eng") // no offers came for the first
 		r.wantActivated()
 		r.Offers([]offers.Offer{offerTo("eng", "o1", "n1", 1)})
 		r.wantActivated("two/p")
@@ -195,7 +195,7 @@ func TestRoleThatComesBackWhileItIsGivenUp(t *testing.T) {
 		})
 		r.pass(2 * time.Minute)
 		calls := r.master.take()
-		want := []string{"UPDATE_FRAMEWORK web, suppressed web", "REVIVE", "UPDATE_FRAMEWORK eng+web, suppressed eng", "REVIVE eng"}
+		want := []string{"UPDATE_FRAMEWORK web, suppressed web", "REVIVE", "REVIVE", "UPDATE_FRAMEWORK eng+web, suppressed eng", "REVIVE eng", "REVIVE eng"}
 		if !slices.Equal(calls, want) {
 			t.Errorf("calls to Mesos:\n got %q\nwant %q", calls, want)
 		}
@@ -217,7 +217,7 @@ func TestRoleThatComesBackAfterALostAnswer(t *testing.T) {
 		r.podChanged(podIn("eng", "again"))
 		r.podChanged(testPod("p"))
 		r.pass(time.Minute)
-		r.wantCalls("REVIVE", "UPDATE_FRAMEWORK eng+web, suppressed eng", "REVIVE eng")
+		r.wantCalls("REVIVE", "REVIVE", "UPDATE_FRAMEWORK eng+web, suppressed eng", "REVIVE eng", "REVIVE eng")
 	})
 }
 

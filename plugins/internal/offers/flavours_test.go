@@ -244,7 +244,7 @@ func TestRevocableAllowedFallsBack(t *testing.T) {
 	if diff := cmp.Diff([]resources.Portion{portion(riding, cm(4, 0)), portion(nil, cm(0, 10))}, parts); diff != "" {
 		t.Errorf("parts (-want +got):\n%s", diff)
 	}
-	if free, _ := r.FreeOf(0); free != (Free{Regular: cm(2, 90), All: cm(6, 90)}) {
+	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(2, 90), All: cm(6, 90)}) {
 		t.Errorf("FreeOf = %v", free)
 	}
 	mustAudit(t, c)
@@ -381,7 +381,7 @@ func TestFlavoursMerge(t *testing.T) {
 		o.Special = []resources.Portion{portion(reservedFor("web", false), cm(2, 2)), portion(&resources.Flavour{Revocable: true, Wire: id}, cm(1, 1))}
 		mustAdd(t, c, o)
 	}
-	if free, _ := r.FreeOf(0); free != (Free{Regular: cm(6, 4), All: cm(8, 6)}) {
+	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(6, 4), All: cm(8, 6)}) {
 		t.Errorf("FreeOf = %v, want the sums", free)
 	}
 	parts := reserveIn(t, c, "web", "a", "p", wantOf(cm(2, 2), func(w *Want) { w.Revocable = RevocableRequired }), epoch)
@@ -394,12 +394,12 @@ func TestFlavoursMerge(t *testing.T) {
 	}
 	c.Release("p")
 	c.Remove("o1")
-	if free, _ := r.FreeOf(0); free != (Free{Regular: cm(3, 2), All: cm(4, 3)}) {
+	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(3, 2), All: cm(4, 3)}) {
 		t.Errorf("FreeOf = %v, want the second offer's", free)
 	}
 	c.Sweep(func(Held) bool { return true })
 	mustAdd(t, c, offerOf("o3", "a", cm(1, 1)))
-	if free, _ := r.FreeOf(0); free != (Free{Regular: cm(1, 1), All: cm(1, 1)}) {
+	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(1, 1), All: cm(1, 1)}) {
 		t.Errorf("FreeOf = %v, want the third offer's", free)
 	}
 	mustAudit(t, c)

@@ -84,6 +84,12 @@ func (s single) FreeOf(slot int32) resources.Vector {
 	return resources.Vector{hidden, hidden, hidden, hidden}
 }
 
+// bare is what is free, whosever it is.
+func bare(f Free) Free {
+	f.AgentID = ""
+	return f
+}
+
 func (s single) Flush(now, quiet time.Time, p FlushPolicy) ([]Batch, time.Time) {
 	return s.Cache.Flush(now, quiet, func(string) FlushPolicy { return p })
 }

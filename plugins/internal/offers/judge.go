@@ -172,7 +172,11 @@ func (s *Selection) lacking(what string) {
 }
 
 // Free is what a slot has to give: to any pod, and to pods that may use everything.
-type Free struct{ Regular, All resources.Vector }
+type Free struct {
+	Regular, All resources.Vector
+	// AgentID is whose it is.
+	AgentID string
+}
 
 // FreeOf returns what the slot has to give now, and false if it must not be chosen.
 func (r *Role) FreeOf(slot int32) (Free, bool) {
@@ -185,7 +189,9 @@ func (r *Role) FreeOf(slot int32) (Free, bool) {
 	if a == nil || s == nil || len(s.offers) == 0 || !s.usable(a.node) {
 		return Free{}, false
 	}
-	return r.free(s, a), true
+	free := r.free(s, a)
+	free.AgentID = a.id
+	return free, true
 }
 
 // free returns what a slot has to give. The lock is held.

@@ -74,7 +74,7 @@ func TestRolesShareAgentsAndNothingElse(t *testing.T) {
 		role *Role
 		most resources.Vector
 	}{{eng, cm(5, 5)}, {ads, cm(2, 2)}} {
-		if free, ok := tt.role.FreeOf(i); !ok || free != (Free{tt.most, tt.most}) {
+		if free, ok := tt.role.FreeOf(i); !ok || bare(free) != (Free{Regular: tt.most, All: tt.most}) {
 			t.Errorf("%s: FreeOf = %v, %t, want %s", tt.role.Name(), free, ok, tt.most)
 		}
 		if v, _ := tt.role.Fits(i, Plain(tt.most)); v != Fitting {
