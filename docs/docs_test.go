@@ -19,6 +19,7 @@ package docs
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,6 +52,9 @@ func constants(t *testing.T, pattern string) []string {
 	return slices.Compact(values)
 }
 
+// metricPattern finds the names of metrics, without their prefix.
+const metricPattern = `(?:Namespace: namespace, Name: |desc\()"(\w+)"`
+
 // TestOperationsTellsAll makes sure that users find what they see: events, annotations
 // and labels, and metrics.
 func TestOperationsTellsAll(t *testing.T) {
@@ -66,7 +70,7 @@ func TestOperationsTellsAll(t *testing.T) {
 		{"event", `(?m)^\s+Event\w+\s+= "(\w+)"`, quoted},
 		{"event", `(?m)^\s+Reason\w+\s+= "(Mesos\w+)"`, quoted},
 		{"annotation or label", `"kube-mesos\.io/([a-z-]+)"`, quoted},
-		{"metric", `(?:Namespace: namespace, Name: |desc\()"(\w+)"`, func(value string) []string {
+		{"metric", metricPattern, func(value string) []string {
 			// Of metrics that begin alike only the rest is written out.
 			_, rest, _ := strings.Cut(value, "_")
 			return []string{"`kube_mesos_" + value + "`", "`kube_mesos_" + value + "{", "`_" + rest + "`", "`_" + rest + "{"}
@@ -78,6 +82,90 @@ func TestOperationsTellsAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+// rows returns the first two cells of a page's table rows that begin with an argument.
+func rows(t *testing.T, page string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, match := range regexp.MustCompile("(?m)^\\| `((?:offers|preemption)\\.\\w+)` \\| (`[^`]+`) \\|").FindAllStringSubmatch(string(text), -1) {
+		found[match[1]] = match[2]
+	}
+	return found
+}
+
+// TestOffersTellsArguments makes sure that the page on offers has every argument about
+// them, with the same default as the list of all arguments.
+func TestOffersTellsArguments(t *testing.T) {
+	got, want := rows(t, "offers.md"), rows(t, "configuration.md")
+	if len(want) < 15 {
+		t.Errorf("configuration.md has only the arguments %v", want)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("offers.md has %v, configuration.md %v", got, want)
+	}
+}
+
+// TestQueriesNameMetrics makes sure that metrics in examples of queries exist.
+func TestQueriesNameMetrics(t *testing.T) {
+	metrics := constants(t, metricPattern)
+	text, err := os.ReadFile("offers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`kube_mesos_(\w+)`).FindAllStringSubmatch(string(text), -1) {
+		name := match[1]
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			name = strings.TrimSuffix(name, part)
+		}
+		if !slices.Contains(metrics, name) {
+			t.Errorf("offers.md names the metric %s, which does not exist", match[0])
+		}
+	}
+}
+
+// TestLinks makes sure that links between pages lead somewhere.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			target := page
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(page), match[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s, which does not exist", page, target)
+			} else if match[2] != "" && !slices.Contains(anchors(t, target), match[2]) {
+				t.Errorf("%s links to %s#%s: no such heading", page, target, match[2])
+			}
+		}
+	}
+}
+
+// anchors returns the anchors of a page's headings, as GitHub makes them.
+func anchors(t *testing.T, page string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		list = append(list, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-"))
+	}
+	return list
 }
 
 func quoted(value string) []string { return []string{"`" + value + "`"} }

@@ -129,8 +129,9 @@ type Offers struct {
 	// MaxHold is how long an offer is held that no pending pod uses, before it
 	// is declined.
 	MaxHold metav1.Duration
-	// RefuseUnused is the decline filter (refuse_seconds) of an offer that fitted
-	// no pending pod: for so long Mesos does not offer us these resources again.
+	// RefuseUnused is the decline filter (refuse_seconds) of an offer that no
+	// pending pod can use, or none used: for so long Mesos does not offer us these
+	// resources again, unless more becomes free on the agent or we revive.
 	RefuseUnused metav1.Duration
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one.

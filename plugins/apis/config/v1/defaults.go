@@ -76,7 +76,7 @@ func setFrameworkDefaults(framework *Framework) {
 
 func setOffersDefaults(offers *Offers) {
 	setDefault(&offers.MaxHold, duration(10*time.Second))
-	setDefault(&offers.RefuseUnused, duration(5*time.Second))
+	setDefault(&offers.RefuseUnused, duration(time.Minute))
 	setDefault(&offers.RefuseForeign, duration(time.Hour))
 	setDefault(&offers.SurplusAfter, duration(200*time.Millisecond))
 	setDefault(&offers.RefuseSurplus, duration(30*time.Second))

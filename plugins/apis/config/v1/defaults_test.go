@@ -44,7 +44,7 @@ func defaulted() *configv1.MesosOffersArgs {
 		},
 		LaunchTimeout: duration(30 * time.Second),
 		Offers: configv1.Offers{
-			MaxHold: duration(10 * time.Second), RefuseUnused: duration(5 * time.Second), RefuseForeign: duration(time.Hour),
+			MaxHold: duration(10 * time.Second), RefuseUnused: duration(time.Minute), RefuseForeign: duration(time.Hour),
 			IdleGrace: duration(time.Second), BatchLinger: duration(2 * time.Millisecond), MaxBatchLinger: duration(50 * time.Millisecond),
 			MaxTasksPerAccept: ptr.To[int32](64), CandidateLimit: ptr.To[int32](128),
 			SurplusAfter: duration(200 * time.Millisecond), RefuseSurplus: duration(30 * time.Second), WarmAgents: ptr.To[int32](0),

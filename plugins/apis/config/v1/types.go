@@ -142,9 +142,10 @@ type Offers struct {
 	// is declined. Longer finds offers ready for the next pod, shorter leaves
 	// them to other frameworks. 100ms to 5m, default 10s.
 	MaxHold *metav1.Duration `json:"maxHold,omitempty"`
-	// RefuseUnused is the decline filter (refuse_seconds) of an offer that fitted
-	// no pending pod: for so long Mesos does not offer us these resources again,
-	// unless we revive. 0s to 1h, default 5s.
+	// RefuseUnused is the decline filter (refuse_seconds) of an offer that no
+	// pending pod can use, or none used: for so long Mesos does not offer us these
+	// resources again, unless more becomes free on the agent or we revive. 0s to
+	// 1h, default 1m.
 	RefuseUnused *metav1.Duration `json:"refuseUnused,omitempty"`
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one. 1s to 8760h, default 1h.
@@ -185,8 +186,8 @@ type Offers struct {
 	// "Never" none.
 	Constraints OfferTerms `json:"constraints,omitempty"`
 	// MaxConstraintHosts bounds how many agents the constraints of one role name
-	// by their host names; more are not told apart by name. 0 names none. 0 to
-	// 10000, default 256.
+	// by their host names; more are not told apart by name. 1 to 10000, default
+	// 256.
 	MaxConstraintHosts *int32 `json:"maxConstraintHosts,omitempty"`
 	// MinAllocatable says whether the master is told the size below which an
 	// offer serves no waiting pod (offer_filters.min_allocatable_resources):

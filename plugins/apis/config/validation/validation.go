@@ -155,7 +155,7 @@ func validateOffers(path *field.Path, offers *config.Offers) field.ErrorList {
 	errs = append(errs, intInRange(path.Child("candidateLimit"), offers.CandidateLimit, 0, 1024)...)
 	errs = append(errs, inRange(path.Child("predictedWait"), offers.PredictedWait, 0, time.Minute)...)
 	errs = append(errs, oneOf(path.Child("constraints"), offers.Constraints, config.OfferTermsAuto, config.OfferTermsNever)...)
-	errs = append(errs, intInRange(path.Child("maxConstraintHosts"), offers.MaxConstraintHosts, 0, maxAgents)...)
+	errs = append(errs, intInRange(path.Child("maxConstraintHosts"), offers.MaxConstraintHosts, 1, maxAgents)...)
 	errs = append(errs, oneOf(path.Child("minAllocatable"), offers.MinAllocatable, config.OfferTermsAuto, config.OfferTermsNever)...)
 	return errs
 }

@@ -123,7 +123,7 @@ func TestIntegers(t *testing.T) {
 	}{
 		{"offers.maxTasksPerAccept", func(a *args, n int64) { a.Offers.MaxTasksPerAccept = int32(n) }, 1, 500},
 		{"offers.warmAgents", func(a *args, n int64) { a.Offers.WarmAgents = int32(n) }, 0, 10000},
-		{"offers.maxConstraintHosts", func(a *args, n int64) { a.Offers.MaxConstraintHosts = int32(n) }, 0, 10000},
+		{"offers.maxConstraintHosts", func(a *args, n int64) { a.Offers.MaxConstraintHosts = int32(n) }, 1, 10000},
 		{"offers.candidateLimit", func(a *args, n int64) { a.Offers.CandidateLimit = int32(n) }, 0, 1024},
 		{"session.heartbeatMisses", func(a *args, n int64) { a.Session.HeartbeatMisses = int32(n) }, 1, 20},
 		{"session.maxRecordBytes", func(a *args, n int64) { a.Session.MaxRecordBytes = n }, 65536, 1<<63 - 1},
@@ -201,7 +201,7 @@ func TestFields(t *testing.T) {
 			"FieldValueInvalid launchTimeout", "FieldValueInvalid offers.maxHold", "FieldValueInvalid offers.refuseForeign",
 			"FieldValueInvalid offers.surplusAfter", "FieldValueInvalid offers.refuseSurplus",
 			"FieldValueInvalid offers.maxTasksPerAccept", "FieldValueNotSupported offers.constraints",
-			"FieldValueNotSupported offers.minAllocatable", "FieldValueNotSupported session.start",
+			"FieldValueInvalid offers.maxConstraintHosts", "FieldValueNotSupported offers.minAllocatable", "FieldValueNotSupported session.start",
 			"FieldValueInvalid session.callTimeout", "FieldValueInvalid session.heartbeatMisses",
 			"FieldValueInvalid session.maxRecordBytes", "FieldValueInvalid session.backoffInitial",
 			"FieldValueInvalid session.backoffMax", "FieldValueRequired placeholder.command",
