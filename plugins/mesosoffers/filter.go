@@ -30,7 +30,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // narrowLimit is the largest number of fitting nodes that PreFilter names one by
@@ -49,7 +48,8 @@ var slotBuffers = sync.Pool{New: func() any { b := make([]int32, 0, 1024); retur
 // fitting nodes are named one by one, so that no other plugin looks at the rest;
 // of many, a pod without wishes gets a choice; practically all are left to
 // Reserve. A pod that nothing fits waits for an offer: it must not preempt others
-// because of an offer that is merely late.
+// because of an offer that is merely late. One that starves may: then Filter looks at
+// all nodes.
 func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod, infos []fwk.NodeInfo) (*framework.PreFilterResult, *fwk.Status) {
 	p.runtime.onCycle()
 	if problem := p.profile.check(p.handle, klog.FromContext(ctx), pod); problem != "" {
@@ -75,7 +75,12 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	defer slotBuffers.Put(buf)
 	sel, problem := p.selectIn(s, &begun, limit, *buf)
 	*buf = sel.Slots[:0]
-	switch n := len(sel.Slots); {
+	n := len(sel.Slots)
+	s.found = n > 0
+	switch {
+	case begun.Starvation.Starved && (n == 0 || begun.Starvation.Refused) && p.preempting(s, &begun, pod):
+		s.mode = modeStarved
+		return nil, nil
 	case n == 0:
 		return nil, p.noneFits(ctx, pod, s, problem)
 	case choice && sel.More:
@@ -83,7 +88,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 		s.mode = modeLimited
 	case n <= narrowLimit:
 		s.mode = modeNarrowed
-	case !begun.Wide && s.role.Count(&s.want)*1000 >= len(infos)*practicallyAll:
+	case !begun.Wide && s.nominated == "" && !p.manager.AnyNominated() && s.role.Count(&s.want)*1000 >= len(infos)*practicallyAll:
 		s.mode = modeSkipped
 		return nil, fwk.NewStatus(fwk.Skip)
 	default:
@@ -95,9 +100,10 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 // begin starts a cycle. The status says why there is no use in looking at offers.
 func (p *Plugin) begin(cycle fwk.CycleState, pod *v1.Pod) (*state, lifecycle.Cycle, *fwk.Status) {
 	begun := p.manager.Begin(pod)
-	s := &state{want: begun.Plan.Want, seen: begun.Seen}
+	s := &state{want: begun.Plan.Want, seen: begun.Seen, hungry: begun.Starvation, nominated: pod.Status.NominatedNodeName}
 	cycle.Write(stateKey, s)
 	problem, kind := begun.Plan.Problem, "Problem"
+	s.barred = problem != ""
 	if problem == "" && !begun.Connected {
 		problem, kind = p.runtime.notConnected(), "NotConnected"
 	}
@@ -116,6 +122,7 @@ func (p *Plugin) noneFits(ctx context.Context, pod *v1.Pod, s *state, problem st
 		logger.Info("No Mesos offer fits the pod", "pod", klog.KObj(pod), "need", s.want.Need.String(), "reasons", problem)
 	}
 	metrics.Rejections.WithLabelValues("PreFilter", "NoFittingOffer").Inc()
+	p.starves(pod, s)
 	p.manager.Park(pod, s.seen)
 	return reject(fwk.UnschedulableAndUnresolvable, problem)
 }
@@ -125,12 +132,14 @@ func (p *Plugin) noneFits(ctx context.Context, pod *v1.Pod, s *state, problem st
 // first role: that is the one whose offers the pod waits for.
 func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int32) (sel offers.Selection, problem string) {
 	plan := &begun.Plan
+	s.barred = true
 	for i, name := range plan.Roles {
 		if i < begun.First || i >= begun.End {
 			continue
 		}
 		role := p.manager.Cache().Role(name)
 		ways, lack := p.manager.WithinQuota(name, p.manager.WantIn(plan, name))
+		s.barred = s.barred && lack != ""
 		for _, want := range ways {
 			sel = role.Select(&want, int(p.next.Load()), limit, buf)
 			if len(sel.Slots) > 0 {
@@ -209,42 +218,6 @@ func (p *Plugin) names(slots []int32) sets.Set[string] {
 	return names
 }
 
-// PreFilterExtensions implements framework.PreFilterPlugin.
-func (p *Plugin) PreFilterExtensions() framework.PreFilterExtensions { return p }
-
-// AddPod implements framework.PreFilterExtensions. A pod assumed on the node that
-// has no claim yet (a nominated pod) will need its part of the node's offers.
-func (p *Plugin) AddPod(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, added fwk.PodInfo, info fwk.NodeInfo) *fwk.Status {
-	return p.assume(cycle, added.GetPod(), info, 1)
-}
-
-// RemovePod implements framework.PreFilterExtensions. What a pod assumed gone
-// holds of the agent returns to Mesos and, as a rule, is offered to us again.
-func (p *Plugin) RemovePod(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, removed fwk.PodInfo, info fwk.NodeInfo) *fwk.Status {
-	return p.assume(cycle, removed.GetPod(), info, -1)
-}
-
-func (p *Plugin) assume(cycle fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo, sign int) *fwk.Status {
-	if !p.runtime.mine(pod) {
-		return nil
-	}
-	s, err := getState(cycle)
-	if err != nil {
-		return fwk.AsStatus(err)
-	}
-	need := p.manager.NeedOf(pod)
-	if s.overlay == nil {
-		s.overlay = map[string]resources.Vector{}
-	}
-	node := nodeNameOf(info)
-	if sign > 0 {
-		s.overlay[node] = s.overlay[node].Add(need)
-	} else {
-		s.overlay[node] = s.overlay[node].Sub(need)
-	}
-	return nil
-}
-
 // Filter implements framework.FilterPlugin: one look at the node's columns, no
 // lock, no allocation on success.
 func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) *fwk.Status {
@@ -253,22 +226,24 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 		return fwk.AsStatus(err)
 	}
 	node := info.Node()
-	if s.overlay == nil {
-		if s.mode != modeFull {
-			return nil
-		}
-		verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &s.want)
-		if verdict == offers.Fitting {
-			return nil
-		}
-		return reject(fwk.UnschedulableAndUnresolvable, p.reasons.of(verdict, lacks))
+	if s.overlay != nil {
+		verdict, lacks := p.manager.FitsAssuming(node.Name, s.role.Name(), &s.want, s.overlay.sum(node.Name, s.mode == modeStarved))
+		return p.judged(s, node.Name, verdict, lacks)
 	}
-	want := s.want
-	// Never less than nothing: that would fit a node without any offer.
-	want.Need.Vector = want.Need.Vector.Add(s.overlay[node.Name]).Max(resources.Vector{})
-	verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &want)
-	if verdict == offers.Fitting {
+	if s.mode != modeFull && s.mode != modeStarved && node.Name != s.nominated {
 		return nil
+	}
+	verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &s.want)
+	return p.judged(s, node.Name, verdict, lacks)
+}
+
+// judged is Filter's answer. Unschedulable is what preemption looks at.
+func (p *Plugin) judged(s *state, node string, verdict offers.Verdict, lacks string) *fwk.Status {
+	switch {
+	case verdict == offers.Fitting:
+		return nil
+	case s.preemptable[node]:
+		return reject(fwk.Unschedulable, p.reasons.of(verdict, lacks))
 	}
 	return reject(fwk.UnschedulableAndUnresolvable, p.reasons.of(verdict, lacks))
 }
@@ -276,16 +251,29 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 // PostFilter implements framework.PostFilterPlugin. It changes nothing in the
 // cluster: a pod that failed on a choice of nodes is tried again on all of them, one
 // that failed on all of a role with the offers of its next role, and one that failed
-// on those, too, waits for others.
+// on those, too, waits for others. It must run before DefaultPreemption, which it
+// keeps from pods that wait for what they preempted.
 func (p *Plugin) PostFilter(_ context.Context, cycle fwk.CycleState, pod *v1.Pod, _ framework.NodeToStatusReader) (*framework.PostFilterResult, *fwk.Status) {
-	if s, err := getState(cycle); err == nil {
-		if s.mode == modeLimited {
-			p.manager.Widen(pod)
-		} else if i, ok := p.laterRole(s); ok {
-			p.manager.NextRole(pod, i)
-		} else {
-			p.manager.Park(pod, s.seen)
-		}
+	s, err := getState(cycle)
+	if err != nil {
+		return nil, fwk.NewStatus(fwk.Unschedulable)
+	}
+	i, later := p.laterRole(s)
+	switch {
+	case s.mode == modeLimited:
+		p.manager.Widen(pod)
+	case later:
+		p.manager.NextRole(pod, i)
+	case s.found && s.mode != modeStarved && s.hungry.Starved && !s.hungry.Refused:
+		p.manager.Refused(pod)
+	default:
+		p.starves(pod, s)
+		p.manager.Park(pod, s.seen)
+	}
+	if s.waits() {
+		// No result: the pod keeps its nomination, which is what keeps others from the
+		// node's next offer.
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable)
 	}
 	return nil, fwk.NewStatus(fwk.Unschedulable)
 }

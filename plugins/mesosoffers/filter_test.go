@@ -243,10 +243,10 @@ func TestDryRunsOverlayTheOffers(t *testing.T) {
 		wantStatus(t, "AddPod", w.AddPod(ctx, foreign, pod, theirs, n0), fwk.Success, "")
 		wantStatus(t, "with a pod of another scheduler", w.Filter(ctx, foreign, pod, n0), fwk.Success, "")
 
-		// Preempting ours gives a node no offer that it has not got.
+		// Preempting pods without claims gives a node no offer that it has not got.
 		preempt := cycle.Clone()
-		for range 3 {
-			w.RemovePod(ctx, preempt, pod, ours, n1)
+		for _, name := range []string{"x", "y", "z"} {
+			w.RemovePod(ctx, preempt, pod, info(name, profile), n1)
 		}
 		wantStatus(t, "without three victims", w.Filter(ctx, preempt, pod, n1), fwk.UnschedulableAndUnresolvable, reasonNoOffer)
 	})
@@ -272,41 +272,6 @@ func TestScoreAvoidsMaintenance(t *testing.T) {
 				t.Errorf("%s scores %d after %d, %v", name, score, last, status)
 			}
 			last = score
-		}
-	})
-}
-
-func TestHints(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.addNodes(2, func(i int) resources.Vector { return []resources.Vector{lots, little}[i] })
-		events, err := w.EventsToRegister(context.Background())
-		if err != nil || len(events) != 2 {
-			t.Fatalf("%d events, %v", len(events), err)
-		}
-		hints := map[fwk.EventResource]fwk.QueueingHintFn{}
-		for _, e := range events {
-			hints[e.Event.Resource] = e.QueueingHintFn
-		}
-		pod := podOf("p").Obj()
-		unsupported := podOf("u").Req(map[v1.ResourceName]string{"example.com/fpga": "1"}).Obj()
-		for _, test := range []struct {
-			name  string
-			event fwk.EventResource
-			pod   *v1.Pod
-			obj   any
-			want  fwk.QueueingHint
-		}{
-			{"a node with an offer that fits", fwk.Node, pod, w.nodes["n0"].Node(), fwk.Queue},
-			{"a node with an offer too small", fwk.Node, pod, w.nodes["n1"].Node(), fwk.QueueSkip},
-			{"a node without an agent", fwk.Node, pod, st.MakeNode().Name("lonely").Obj(), fwk.QueueSkip},
-			{"a pod that nothing helps", fwk.Node, unsupported, w.nodes["n0"].Node(), fwk.QueueSkip},
-			{"a surprise", fwk.Node, pod, pod, fwk.Queue},
-			{"the pod itself needs less", fwk.Pod, pod, pod, fwk.Queue},
-			{"another pod needs less", fwk.Pod, pod, podOf("q").Obj(), fwk.QueueSkip},
-		} {
-			if got, err := hints[test.event](w.runtime.logger, test.pod, nil, test.obj); got != test.want || err != nil {
-				t.Errorf("%s: %v, %v, want %v", test.name, got, err, test.want)
-			}
 		}
 	})
 }

@@ -56,6 +56,8 @@ type Plugin struct {
 	reasons *reasons
 	// next is where the next choice of candidates starts.
 	next atomic.Int64
+	// budget bounds how many pods an event of the cluster wakes.
+	budget hintBudget
 	// profile is the check of the profile that this instance serves.
 	profile profileCheck
 }

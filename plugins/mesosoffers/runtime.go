@@ -163,6 +163,7 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		KeepGPUs:      args.Resources.GPUs.Agents == config.GPUAgentsForGPUPods,
 		Principal:     args.Framework.Principal,
 		Registry:      reservations.NewRegistry(), Book: &quota.Book{}, Usage: &quota.Usage{},
+		Preempt: args.Preemption.Enabled, StarvationTimeout: args.Preemption.StarvationTimeout.Duration,
 		QuotaPeriod: args.Quota.PollPeriod.Duration, EnforceQuota: args.Quota.Enforce,
 		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
 		Demand: demand.Config{

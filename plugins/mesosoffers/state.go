@@ -17,14 +17,11 @@ limitations under the License.
 package mesosoffers
 
 import (
-	"maps"
-
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 const stateKey fwk.StateKey = Name
@@ -41,6 +38,9 @@ const (
 	modeLimited
 	// modeSkipped left all nodes to Reserve.
 	modeSkipped
+	// modeStarved leaves all nodes to Filter, which tells the nodes where preemption can
+	// help from others.
+	modeStarved
 )
 
 // state is one scheduling cycle of one pod. It is written by PreFilter, changed
@@ -53,9 +53,17 @@ type state struct {
 	mode mode
 	// seen is the offers' version from before the pod looked.
 	seen uint64
-	// overlay is what a dry run adds to the need on single nodes: the needs of
-	// pods it assumes there, or less for pods it assumes gone. Nil outside dry runs.
-	overlay map[string]resources.Vector
+	// overlay is what a dry run assumes of single nodes. Nil outside dry runs.
+	overlay overlay
+	// nominated is the node that the pod preempted others on, "" if none: the framework
+	// shows it to Filter first, whatever PreFilter named.
+	nominated string
+	// preemptable are the nodes where preemption can help, of a starved pod.
+	preemptable map[string]bool
+	// hungry is how long the pod has found nothing, as of the cycle's begin; found that
+	// offers fit in this cycle; barred that it is not the offers that keep it waiting.
+	hungry        lifecycle.Starvation
+	found, barred bool
 	// plan is what the pod asks for in all its roles, and later the index of the role
 	// after the one that was settled for; nil if there is none.
 	plan  *lifecycle.Plan
@@ -67,7 +75,7 @@ type state struct {
 // Clone implements fwk.StateData.
 func (s *state) Clone() fwk.StateData {
 	c := *s
-	c.overlay = maps.Clone(s.overlay)
+	c.overlay = s.overlay.clone()
 	return &c
 }
 

@@ -123,6 +123,7 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	again = again || was != nil && !was.pending && p.pending
 	m.pods[uid] = p
 	m.noteOwner(uid, was, p)
+	m.noteHunger(uid, was, p)
 	delete(m.falling, uid)
 	m.useRoles(uid, p.rolesOf(), now)
 	m.noteBound(p, now)
@@ -156,6 +157,7 @@ func (m *Manager) forgetPod(uid string) {
 		m.unask(uid, p, now)
 		m.useRoles(uid, nil, now)
 		m.noteOwner(uid, p, nil)
+		m.noteHunger(uid, p, nil)
 	}
 	m.endResize(uid, now)
 	m.forgetRevoked(uid)

@@ -78,6 +78,10 @@ type Config struct {
 	EnforceQuota bool
 	// KeepGPUs keeps agents with GPUs for pods that need some.
 	KeepGPUs bool
+	// Preempt lets a pod preempt others that found no fitting offer for
+	// StarvationTimeout.
+	Preempt           bool
+	StarvationTimeout time.Duration
 	// Linger, MaxLinger and MaxTasks say when a batch is sent.
 	Linger, MaxLinger time.Duration
 	MaxTasks          int
@@ -135,6 +139,8 @@ type Manager struct {
 	// freedCount counts the calls of free.
 	freedCount atomic.Uint64
 	kicked     chan struct{}
+	// nominees is how many pods are in nominated.
+	nominees atomic.Int32
 	// readQuotas makes pollQuotas read at once.
 	readQuotas chan struct{}
 	calls      *callQueue
@@ -181,6 +187,11 @@ type Manager struct {
 	pods  map[string]*podInfo
 	// falling are the pods that ask for offers in some of their roles and not in all.
 	falling map[string]*podInfo
+	// hungry are the pods that find no fitting offer, by UID; at hungryAt the loop looks
+	// at them. nominated are the nodes of pods that preempted others there.
+	hungry    map[string]*hunger
+	hungryAt  time.Time
+	nominated map[string]string
 	// early holds pods that looked for offers before the informer told us of them,
 	// and when.
 	early map[string]time.Time
@@ -247,6 +258,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		namespaces: roles.NewCache(roles.New(cfg.Roles)), subs: roles.NewSubscriptions(cfg.Subscriptions), users: map[string][]string{}, refusals: map[string]map[string]string{},
 		reserving: map[string]charge{}, limited: map[string]bool{}, reserved: map[string]bool{},
 		falling: map[string]*podInfo{},
+		hungry:  map[string]*hunger{}, nominated: map[string]string{},
 		nodes:   nodes.NewMap(),
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
@@ -357,6 +369,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.fallBack(now)
 		m.resizeDue(now)
 		maps.Copy(woken, m.recheckLimited(now))
+		maps.Copy(woken, m.wakeStarved(now))
 		m.penalties.forgive(now)
 		m.returns.forgive(now)
 		m.dropIdle(now)

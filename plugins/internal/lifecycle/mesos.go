@@ -162,7 +162,7 @@ func (m *Manager) offered(fresh freedSlots, now time.Time) {
 
 // wake names the pods worth trying because of these slots. The mutex is held.
 func (m *Manager) wake(freed freedSlots) map[string]*v1.Pod {
-	var woken []string
+	woken := m.wakeNominees(freed)
 	for role, slots := range freed {
 		d := m.demandOf(role)
 		if _, parked := d.Pods(); parked == 0 || len(slots) == 0 {

@@ -104,14 +104,13 @@ func askOf(want *offers.Want) demand.Ask {
 	return demand.Ask{Need: want.Need.Vector, Special: special(want)}
 }
 
-// NeedOf returns the scalars that a pod claims, nothing of a pod that can claim
-// nothing.
-func (m *Manager) NeedOf(pod *v1.Pod) resources.Vector {
+// NeedOf returns what a pod claims, nothing of a pod that can claim nothing.
+func (m *Manager) NeedOf(pod *v1.Pod) resources.Bundle {
 	need, err := m.cfg.Pods.Table.ForPod(pod, m.cfg.Pods.Defaults)
 	if err != nil {
-		return resources.Vector{}
+		return resources.Bundle{}
 	}
-	return need.Vector
+	return need
 }
 
 // FitsNode tells whether the pod fits the offers of a node, in one of its roles.

@@ -56,6 +56,8 @@ type Cycle struct {
 	First, End int
 	// Plan is what the pod asks for now.
 	Plan Plan
+	// Starvation is how hungry it is.
+	Starvation Starvation
 }
 
 // Begin notes that a scheduling cycle of the pod begins: open batches linger for
@@ -66,6 +68,7 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := Cycle{Connected: m.subscribed && !m.stopping, Seen: seen, End: 1}
+	c.Starvation = m.starvation(string(pod.UID), time.Now())
 	p := m.pods[string(pod.UID)]
 	if p != nil {
 		for _, role := range p.askedRoles() {
@@ -142,6 +145,7 @@ func (m *Manager) Reserve(pod *v1.Pod, node, role string, want *offers.Want) (st
 	if err := m.secure(id, slot, role, want, now); err != nil {
 		return "", err
 	}
+	m.fed(string(pod.UID))
 	return id, nil
 }
 
