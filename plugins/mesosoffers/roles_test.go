@@ -42,7 +42,7 @@ func inRoles(t *testing.T, test func(t *testing.T, w *world)) {
 		w.manager.NamespaceHandler().OnAdd(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: "ns", Annotations: map[string]string{roles.Annotation: "eng/ads,eng"},
 		}}, false)
-		w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050", Roles: []string{"*", "eng", "eng/ads"}})
+		w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050", Roles: []mesos.RoleAsk{{Name: "*"}, {Name: "eng"}, {Name: "eng/ads"}}})
 		test(t, w)
 	})
 }

@@ -179,7 +179,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func (w *world) subscribe() {
-	w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050", Roles: []string{"*"}})
+	w.manager.Subscribed(mesos.Subscription{FrameworkID: "fw", Master: "master.example:5050", Roles: []mesos.RoleAsk{{Name: "*"}}})
 }
 
 // pass lets virtual time pass, and everything that is due happen.
