@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -176,7 +177,7 @@ func BenchmarkOffers(b *testing.B) {
 					w.manager.Disconnected(nil)
 					w.subscribe()
 				} else {
-					cache.Sweep(func(offers.Held) bool { return true })
+					cache.Sweep(time.Now(), func(offers.Held) bool { return true })
 				}
 				for _, pod := range pods {
 					w.manager.Park(pod, w.manager.Begin(pod).Seen)

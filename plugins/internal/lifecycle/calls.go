@@ -202,7 +202,7 @@ func (m *Manager) sweep(now time.Time) {
 	}
 	var gifts []gift
 	rounds := map[string]*demand.Round{}
-	m.cache.Sweep(func(h offers.Held) bool {
+	m.cache.Sweep(now, func(h offers.Held) bool {
 		if reserves(h.Special) {
 			if due := m.dueIn(h.AgentID, h.Special, now); len(due) > 0 {
 				gifts = append(gifts, gift{h.ID, h.AgentID, h.Role, due})
@@ -236,7 +236,7 @@ func (m *Manager) sweep(now time.Time) {
 		}
 	}
 	if len(surplus) > 0 {
-		m.cache.Sweep(func(h offers.Held) bool {
+		m.cache.Sweep(now, func(h offers.Held) bool {
 			role, ok := surplus[h.ID]
 			if ok {
 				g := group{role, demand.Surplus}

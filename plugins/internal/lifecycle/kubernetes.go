@@ -240,13 +240,13 @@ func (m *Manager) remap(changes []nodes.Change) {
 				}
 			}
 		}
-		m.cache.SetNode(c.AgentID, c.Node)
+		m.broken(m.cache.SetNode(c.AgentID, c.Node))
 		if c.Node == "" {
 			continue
 		}
 		if slot, ok := m.cache.Slot(c.AgentID); ok {
 			m.index.Assign(c.Node, slot)
-			m.cache.Withhold(c.AgentID, m.withheld[c.Node])
+			m.broken(m.cache.Withhold(c.AgentID, m.withheld[c.Node]))
 			// Offers that came before their agent was a node are of use now.
 			m.freeAll(slot)
 		}

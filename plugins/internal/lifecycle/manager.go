@@ -356,7 +356,8 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 			wait = max(min(wait, at.Sub(now)), 0)
 		}
 	}
-	batches, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy)
+	batches, broken, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy)
+	m.broken(broken)
 	for _, b := range batches {
 		m.accept(ctx, b, now)
 	}
@@ -422,7 +423,7 @@ func (m *Manager) Stop(ctx context.Context) {
 	m.mu.Lock()
 	m.stopping = true
 	if m.subscribed {
-		ids := m.cache.Sweep(func(offers.Held) bool { return true })
+		ids := m.cache.Sweep(time.Now(), func(offers.Held) bool { return true })
 		m.declineLocked(ids, m.cfg.Demand.RefuseUnused, "Stopping")
 		m.calls.add(func(ctx context.Context) {
 			if err := m.session().Suppress(ctx); err != nil {

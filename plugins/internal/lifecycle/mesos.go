@@ -71,7 +71,7 @@ func (m *Manager) Disconnected(err error) {
 // void forgets what a subscription told us: offers and agents. Reservations not
 // sent yet fail, without blame. The mutex is held.
 func (m *Manager) void() {
-	for _, id := range m.cache.Reset() {
+	for _, id := range m.cache.Reset(time.Now()) {
 		m.ledger.Broken(id, claims.CauseDisconnected)
 	}
 	m.nodes.ClearAgents()
@@ -111,6 +111,13 @@ type freedSlots map[string][]int32
 
 func (f freedSlots) add(role string, slots ...int32) { f[role] = append(f[role], slots...) }
 
+// broken fails reservations whose offer went, or never came. The mutex is held.
+func (m *Manager) broken(ids []string) {
+	for _, id := range ids {
+		m.ledger.Broken(id, claims.CauseOfferGone)
+	}
+}
+
 // takeIn takes in some offers. It returns the pods that have to be tried because what
 // is reserved for them is offered.
 func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (owners []string) {
@@ -139,7 +146,9 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
 			continue
 		}
-		if slot, isNew := m.cache.Add(o, now); isNew {
+		slot, broken, isNew := m.cache.Add(o, now)
+		m.broken(broken)
+		if isNew {
 			fresh.add(o.Role, slot)
 			owners = append(owners, m.ownersIn(o.Special)...)
 		}
@@ -212,9 +221,7 @@ func (m *Manager) Rescinded(offerID string) {
 	m.cfg.Registry.OfferGone(offerID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range m.cache.Remove(offerID) {
-		m.ledger.Broken(id, claims.CauseOfferGone)
-	}
+	m.broken(m.cache.Remove(offerID, time.Now()))
 	m.carryOut()
 }
 
@@ -250,9 +257,7 @@ func (m *Manager) Failed(agentID, executorID string, status int32) {
 
 func (m *Manager) forgetAgent(agentID string) {
 	node := m.nodes.NodeOf(agentID)
-	for _, id := range m.cache.RemoveAgent(agentID) {
-		m.ledger.Broken(id, claims.CauseOfferGone)
-	}
+	m.broken(m.cache.RemoveAgent(agentID, time.Now()))
 	if node != "" {
 		m.index.Assign(node, nodes.NoSlot)
 	}

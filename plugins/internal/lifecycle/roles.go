@@ -207,7 +207,7 @@ func (m *Manager) roleKnown(role string, suppressed bool) {
 func (m *Manager) dropRole(role string) {
 	if !m.demandOf(role).Wanted() && role != m.cfg.Roles.Default {
 		delete(m.demands, role)
-		m.cache.Drop(role)
+		m.broken(m.cache.Drop(role))
 	}
 }
 
@@ -225,7 +225,7 @@ func (m *Manager) dropIdle(now time.Time) {
 		if m.subscribed && !m.known[role] {
 			m.dropRole(role)
 		} else if d.Asked() == demand.Suppressed && d.IdleFor(now) >= keepIdle && role != m.cfg.Roles.Default {
-			m.cache.Drop(role)
+			m.broken(m.cache.Drop(role))
 		}
 	}
 	if now.Before(m.dropAt) {
@@ -235,7 +235,7 @@ func (m *Manager) dropIdle(now time.Time) {
 	// Pods look at the offers of all their roles, also of those in which none is asked.
 	m.cache.Roles(func(r *offers.Role) {
 		if role := r.Name(); m.demands[role] == nil && role != m.cfg.Roles.Default {
-			m.cache.Drop(role)
+			m.broken(m.cache.Drop(role))
 		}
 	})
 }

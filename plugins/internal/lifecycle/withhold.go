@@ -45,7 +45,7 @@ func (m *Manager) withhold(node string) {
 	if agent == "" {
 		return
 	}
-	m.cache.Withhold(agent, m.withheld[node])
+	m.broken(m.cache.Withhold(agent, m.withheld[node]))
 	if slot, ok := m.cache.Slot(agent); ok {
 		// There may be more now.
 		m.freeAll(slot)

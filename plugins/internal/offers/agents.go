@@ -18,6 +18,7 @@ package offers
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -79,42 +80,48 @@ func (c *Cache) setGPUs(i int32) {
 
 // Withhold keeps so much of an agent's unreserved offers, of each role, from being
 // used: it is not there, or somebody else uses it. Less than nothing is nothing.
-// Unknown agents are ignored.
-func (c *Cache) Withhold(agentID string, amount resources.Vector) {
+// Unknown agents are ignored. A change ends the predictions for the agent: the
+// reservations on them are returned, and void.
+func (c *Cache) Withhold(agentID string, amount resources.Vector) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	amount = amount.Max(resources.Vector{})
 	if i, ok := c.byAgent[agentID]; ok && c.agents[i].withheld != amount {
 		c.agents[i].withheld = amount
+		broken = c.unpredict(i)
 		c.publish(i)
 		c.version.Add(1)
 	}
+	return broken
 }
 
 // SetNode says which node the agent is; "" withdraws it from selection. Offers
 // and an open batch stay as they are: the batch is still for the node that its
 // members were promised, and until it is sent or released nobody else joins it.
-// Unknown agents are ignored.
-func (c *Cache) SetNode(agentID, node string) {
+// Unknown agents are ignored. A change ends the predictions for the agent: the
+// reservations on them are returned, and void.
+func (c *Cache) SetNode(agentID, node string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, ok := c.byAgent[agentID]; ok && c.agents[i].node != node {
 		c.agents[i].node = node
+		broken = c.unpredict(i)
 		c.publish(i)
 		c.version.Add(1)
 	}
+	return broken
 }
 
 // RemoveAgent forgets an agent with its offers. It returns the reservations of
-// its open batches, which are void.
-func (c *Cache) RemoveAgent(agentID string) (broken []string) {
+// its open batches and on its predictions, which are void.
+func (c *Cache) RemoveAgent(agentID string, now time.Time) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i, ok := c.byAgent[agentID]
 	if !ok {
 		return nil
 	}
-	return c.drop(i)
+	return c.drop(i, now)
 }
 
 // agent returns the agent of a slot that there is, nil if that is vacant. The lock
@@ -162,15 +169,17 @@ func (c *Cache) grow(names []atomic.Pointer[string]) {
 }
 
 // drop forgets slot i in all roles. The lock is held.
-func (c *Cache) drop(i int32) (broken []string) {
+func (c *Cache) drop(i int32, now time.Time) (broken []string) {
 	c.each(func(r *Role) {
 		s := r.slots[i]
 		if s == nil {
 			return
 		}
 		for n := range s.offers {
-			delete(c.byOffer, s.offers[n].id)
-			c.total = c.total.Sub(s.offers[n].total())
+			r.end(&s.offers[n], now)
+		}
+		if s.predicts() {
+			r.forget(i)
 		}
 		for n := range s.members {
 			delete(c.byMember, s.members[n].id)

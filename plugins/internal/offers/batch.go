@@ -35,6 +35,9 @@ type Batch struct {
 	Members []Member
 	// Offered is the sum of the offers, Need the sum of the members' needs.
 	Offered, Need resources.Vector
+	// Predicted is what the agent is predicted to offer again, zero if there is no
+	// prediction.
+	Predicted resources.Vector
 	// OpenedAt is when the first member joined.
 	OpenedAt time.Time
 }
@@ -72,25 +75,42 @@ type FlushPolicy struct {
 	Smallest resources.Vector
 	// Drained tells that no pod of the role is left that could join.
 	Drained bool
+	// Predict lets pods reserve on what the ACCEPT leaves over, if that holds Smallest,
+	// until it is offered again, for PredictedWait at most.
+	Predict       bool
+	PredictedWait time.Duration
 }
 
 // Flush takes out the batches that are due: their offers are spent. policy is asked
 // for each role that has an open batch, under the lock, and must not call the cache.
-// quietSince is when the last scheduling cycle started. next is when to ask again, zero if no batch is open any more.
-func (c *Cache) Flush(now, quietSince time.Time, policy func(role string) FlushPolicy) (due []Batch, next time.Time) {
+// quietSince is when the last scheduling cycle started.
+//
+// Flush also ends the predictions whose time is up; broken are the reservations on them,
+// which are void. next is when to ask again, zero if no batch is open and no prediction
+// stands any more.
+func (c *Cache) Flush(now, quietSince time.Time, policy func(role string) FlushPolicy) (due []Batch, broken []string, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.each(func(r *Role) {
-		if len(r.open) == 0 {
-			return
+		broken = append(broken, r.expire(now)...)
+		if len(r.open) > 0 {
+			var again time.Time
+			due, again = r.flush(now, quietSince, policy(r.name), due)
+			next = sooner(next, again)
 		}
-		var again time.Time
-		due, again = r.flush(now, quietSince, policy(r.name), due)
-		if next.IsZero() || !again.IsZero() && again.Before(next) {
-			next = again
+		if len(r.predictions.list) > 0 {
+			next = sooner(next, r.predictions.until)
 		}
 	})
-	return due, next
+	return due, broken, next
+}
+
+// sooner returns the sooner of two times; the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (r *Role) flush(now, quietSince time.Time, p FlushPolicy, due []Batch) (all []Batch, next time.Time) {
@@ -101,7 +121,7 @@ func (r *Role) flush(now, quietSince time.Time, p FlushPolicy, due []Batch) (all
 		s := r.slots[i]
 		fullAt := s.openedAt.Add(p.MaxLinger)
 		if quiet || !now.Before(fullAt) || s.complete(&p, &r.cache.agents[i].withheld) {
-			due = append(due, r.spend(i))
+			due = append(due, r.spend(i, &p, now))
 			continue
 		}
 		keep = append(keep, i)
@@ -109,9 +129,7 @@ func (r *Role) flush(now, quietSince time.Time, p FlushPolicy, due []Batch) (all
 		if quietAt.Before(at) {
 			at = quietAt
 		}
-		if next.IsZero() || at.Before(next) {
-			next = at
-		}
+		next = sooner(next, at)
 	}
 	clear(r.open[len(keep):])
 	r.open = keep
@@ -132,12 +150,12 @@ func (r *Role) Complete(slot int32, p FlushPolicy) bool {
 		return false
 	}
 	s := r.slots[slot]
-	return len(s.members) > 0 && s.complete(&p, &r.cache.agents[slot].withheld)
+	return len(s.members) > 0 && !s.predicts() && s.complete(&p, &r.cache.agents[slot].withheld)
 }
 
 // spend turns slot i's open batch into a Batch and its offers into nothing. The
 // caller takes i off the open list. The lock is held.
-func (r *Role) spend(i int32) Batch {
+func (r *Role) spend(i int32, p *FlushPolicy, now time.Time) Batch {
 	c, s := r.cache, r.slots[i]
 	b := Batch{
 		AgentID: c.agents[i].id, Role: r.name, Node: s.batchNode, Offered: s.offered(), Need: s.reserved(), OpenedAt: s.openedAt,
@@ -151,9 +169,18 @@ func (r *Role) spend(i int32) Batch {
 		b.Members = append(b.Members, s.members[i].spent())
 		delete(c.byMember, s.members[i].id)
 	}
+	c.leftOver(s.offers, b.Need, now)
+	c.count(now)
 	c.total = c.total.Sub(b.Offered)
+	r.held.Add(-int64(len(s.offers)))
 	r.waiting.Add(-int32(len(s.members)))
+	left := s.unreserved.Vector
+	free := s.freeUnreserved(&c.agents[i].withheld)
 	*s = slot{inFlight: true}
+	if p.Predict && p.PredictedWait > 0 && !free.IsZero() && p.Smallest.Fits(free) && !c.hides(&c.agents[i]) && c.agents[i].node == b.Node {
+		b.Predicted = left
+		r.predict(i, left, now.Add(p.PredictedWait))
+	}
 	r.publish(i)
 	return b
 }

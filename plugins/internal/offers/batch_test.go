@@ -185,7 +185,7 @@ func TestInFlight(t *testing.T) {
 	})
 	t.Run("the agent is lost and comes back", func(t *testing.T) {
 		c := spent(t)
-		c.RemoveAgent("a")
+		c.RemoveAgent("a", epoch)
 		c.Landed("a")
 		c.AddAgent("a", "")
 		c.SetNode("a", "n")
@@ -202,13 +202,13 @@ func TestSweep(t *testing.T) {
 	c.Add(offerOf("a2", "a", cm(4, 4)), epoch.Add(time.Minute))
 	mustAdd(t, c, offerOf("x1", "x", cm(8, 8)))
 	mustReserve(t, c, "b", "p", cm(1, 1), epoch)
-	c.RemoveAgent("c")
+	c.RemoveAgent("c", epoch)
 	var seen []Held
 	look := func(h Held) bool {
 		seen = append(seen, h)
 		return false
 	}
-	if ids := c.Sweep(look); ids != nil {
+	if ids := c.Sweep(epoch, look); ids != nil {
 		t.Errorf("Sweep = %v though nothing was to be dropped", ids)
 	}
 	slices.SortFunc(seen, func(x, y Held) int { return strings.Compare(x.ID, y.ID) })
@@ -221,7 +221,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("shown (-want +got):\n%s", diff)
 	}
 	mustAudit(t, c)
-	if ids := c.Sweep(func(h Held) bool { return h.ID == "a1" }); !cmp.Equal(ids, []string{"a1"}) {
+	if ids := c.Sweep(epoch, func(h Held) bool { return h.ID == "a1" }); !cmp.Equal(ids, []string{"a1"}) {
 		t.Errorf("Sweep = %v, want a1", ids)
 	}
 	if got := c.FreeOf(slotFor(t, c, "a")); got != cm(4, 4) {
@@ -229,7 +229,7 @@ func TestSweep(t *testing.T) {
 	}
 	mustAudit(t, c)
 	all := func(Held) bool { return true }
-	ids := c.Sweep(all)
+	ids := c.Sweep(epoch, all)
 	slices.Sort(ids)
 	if !cmp.Equal(ids, []string{"a2", "x1"}) {
 		t.Errorf("Sweep = %v, want all but the open batch's", ids)
@@ -240,7 +240,7 @@ func TestSweep(t *testing.T) {
 	// A declined offer's id is forgotten, and a batch that was released is swept.
 	mustAdd(t, c, offerOf("a2", "a", cm(1, 1)))
 	c.Release("p")
-	ids = c.Sweep(all)
+	ids = c.Sweep(epoch, all)
 	slices.Sort(ids)
 	if !cmp.Equal(ids, []string{"a2", "b1"}) {
 		t.Errorf("Sweep = %v, want a2 and b1", ids)
@@ -255,12 +255,12 @@ func TestSweepManyAgents(t *testing.T) {
 	for i := range n {
 		mustAdd(t, c, offerOf(nameOf("o", i), nameOf("a", i), cm(1, 1)))
 	}
-	ids := c.Sweep(func(h Held) bool { return h.ID[len(h.ID)-1]%2 == 0 })
+	ids := c.Sweep(epoch, func(h Held) bool { return h.ID[len(h.ID)-1]%2 == 0 })
 	if len(ids) != n/2 {
 		t.Errorf("swept %d of %d, want half", len(ids), n)
 	}
 	mustAudit(t, c)
-	if ids := c.Sweep(func(Held) bool { return true }); len(ids) != n/2 {
+	if ids := c.Sweep(epoch, func(Held) bool { return true }); len(ids) != n/2 {
 		t.Errorf("swept %d, want the other half", len(ids))
 	}
 	mustAudit(t, c)
@@ -286,13 +286,13 @@ func TestViewAndUnavailableAt(t *testing.T) {
 	if at := c.UnavailableAt(i); !at.Equal(epoch.Add(time.Hour)) {
 		t.Errorf("UnavailableAt = %s, want the earliest window", at)
 	}
-	c.Remove("o3")
+	c.Remove("o3", epoch)
 	if at := c.UnavailableAt(i); !at.Equal(epoch.Add(2 * time.Hour)) {
 		t.Errorf("UnavailableAt = %s, want the next window", at)
 	}
 	mustReserve(t, c, "a", "p", cm(1, 0), epoch)
 	gone := slotFor(t, c, "gone")
-	c.RemoveAgent("gone")
+	c.RemoveAgent("gone", epoch)
 	if at := c.UnavailableAt(gone); !at.IsZero() {
 		t.Errorf("UnavailableAt of a vacant slot = %s", at)
 	}
@@ -320,7 +320,7 @@ func TestAnyUnavailable(t *testing.T) {
 	if !c.AnyUnavailable() {
 		t.Error("false though an offer announced maintenance")
 	}
-	c.Reset()
+	c.Reset(epoch)
 	if c.AnyUnavailable() {
 		t.Error("true after Reset")
 	}

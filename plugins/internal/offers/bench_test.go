@@ -43,7 +43,7 @@ func churn(_ *testing.B, c single, agents int) func() {
 			}
 			o.AgentID = nameOf("a", random.IntN(agents))
 			c.Add(o, epoch)
-			c.Remove(o.ID)
+			c.Remove(o.ID, epoch)
 		}
 	})
 	return func() {
@@ -165,7 +165,7 @@ func BenchmarkAddSweep(b *testing.B) {
 		for b.Loop() {
 			fill(c)
 			b.StopTimer()
-			c.Sweep(ours)
+			c.Sweep(epoch, ours)
 			b.StartTimer()
 		}
 	})
@@ -177,7 +177,7 @@ func BenchmarkAddSweep(b *testing.B) {
 			b.StopTimer()
 			fill(c)
 			b.StartTimer()
-			c.Sweep(ours)
+			c.Sweep(epoch, ours)
 		}
 	})
 	both(b, "SweepNone", func(b *testing.B, start func(*testing.B, single, int) func()) {
@@ -185,7 +185,7 @@ func BenchmarkAddSweep(b *testing.B) {
 		defer start(b, c, n)()
 		b.ReportAllocs()
 		for b.Loop() {
-			c.Sweep(func(Held) bool { return false })
+			c.Sweep(epoch, func(Held) bool { return false })
 		}
 	})
 }

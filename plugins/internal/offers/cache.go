@@ -63,6 +63,7 @@ type Cache struct {
 	// byMember finds the open batch of a reservation.
 	byMember map[string]place
 	total    resources.Vector
+	usage    usage
 	// lastRole is the role of the last offer, as a rule that of the next one, too.
 	lastRole *Role
 }
@@ -124,12 +125,17 @@ func (c *Cache) role(name string) *Role {
 
 // Drop forgets a role, unless offers of it are held or being spent. To whoever still
 // has the Role nothing is offered any more: he must ask for it again.
-func (c *Cache) Drop(name string) {
+//
+// It returns the reservations on predictions of the role, which are void.
+func (c *Cache) Drop(name string) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := (*c.roles.Load())[name]
 	if r == nil || slices.ContainsFunc(r.slots, func(s *slot) bool { return s != nil && (len(s.offers) > 0 || s.inFlight) }) {
-		return
+		return nil
+	}
+	for len(r.predictions.list) > 0 {
+		broken = append(broken, r.unpredict(r.predictions.list[0].slot)...)
 	}
 	next := maps.Clone(*c.roles.Load())
 	delete(next, name)
@@ -138,6 +144,7 @@ func (c *Cache) Drop(name string) {
 	r.slots = nil
 	r.used.Store(0)
 	c.lastRole = nil
+	return broken
 }
 
 // each calls f for every role. The lock is held.
@@ -150,11 +157,15 @@ func (c *Cache) each(f func(*Role)) {
 // Add takes in one offer. It returns the agent's slot, and false if the offer is
 // known already. An agent seen for the first time has no node yet: nothing of it
 // can be selected until SetNode.
-func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
+//
+// The offer replaces the prediction for its agent and role, if there is one: the
+// reservations on that are an open batch now, and those that do not fit the offer are
+// returned, youngest first; they are void.
+func (c *Cache) Add(o *Offer, now time.Time) (index int32, broken []string, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at, known := c.byOffer[o.ID]; known {
-		return at.slot, false
+		return at.slot, nil, false
 	}
 	i := c.slotOf(o.AgentID, o.Hostname)
 	r := c.role(o.Role)
@@ -176,11 +187,16 @@ func (c *Cache) Add(o *Offer, now time.Time) (int32, bool) {
 	if !o.UnavailableAt.IsZero() {
 		c.maintained.Store(true)
 	}
+	c.count(now)
 	c.byOffer[o.ID] = place{r, i}
 	c.total = c.total.Add(total)
+	r.held.Add(1)
+	if s.predicts() {
+		broken = r.arrive(i)
+	}
 	r.publish(i)
 	c.version.Add(1)
-	return i, true
+	return i, broken, true
 }
 
 // HasOffers tells whether offers of the agent are held.
@@ -202,7 +218,7 @@ func (c *Cache) Version() uint64 { return c.version.Load() }
 // reservations joined: their parts may change. Remove returns those that no longer
 // fit, youngest first; they are out of the batch. None stays when the agent has no
 // offer left for the role.
-func (c *Cache) Remove(offerID string) (broken []string) {
+func (c *Cache) Remove(offerID string, now time.Time) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at, ok := c.byOffer[offerID]
@@ -216,8 +232,7 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 	}
 	h := s.offers[n]
 	s.offers = slices.Delete(s.offers, n, n+1)
-	delete(c.byOffer, offerID)
-	c.total = c.total.Sub(h.total())
+	at.role.end(&h, now)
 	if spare := s.exit(&h); !spare || len(s.offers) == 0 {
 		broken = s.refill(&c.agents[at.slot].withheld)
 	}
@@ -233,14 +248,14 @@ func (c *Cache) Remove(offerID string) (broken []string) {
 }
 
 // Reset voids everything and forgets all agents, as the end of a subscription
-// does. It returns the reservations of all open batches.
-func (c *Cache) Reset() (broken []string) {
+// does. It returns the reservations of all open batches and on predictions.
+func (c *Cache) Reset(now time.Time) (broken []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.maintained.Store(false)
 	for i := range c.agents {
 		if c.agents[i].known {
-			broken = append(broken, c.drop(int32(i))...)
+			broken = append(broken, c.drop(int32(i), now)...)
 		}
 	}
 	return broken
@@ -258,6 +273,8 @@ func (c *Cache) Release(id string) bool {
 	}
 	delete(c.byMember, id)
 	at.role.leave(at.slot, id)
-	at.role.publish(at.slot)
+	if s := at.role.slots[at.slot]; !s.predicts() {
+		at.role.publish(at.slot)
+	}
 	return true
 }

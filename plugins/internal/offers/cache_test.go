@@ -53,8 +53,8 @@ func TestAddMergesOffersOfOneAgent(t *testing.T) {
 
 func TestAddKnownOfferChangesNothing(t *testing.T) {
 	c := withNodes("a")
-	first, _ := c.Add(offerOf("o1", "a", cm(1000, 100)), epoch)
-	again, added := c.Add(offerOf("o1", "a", cm(1000, 100)), epoch.Add(time.Hour))
+	first, _, _ := c.Add(offerOf("o1", "a", cm(1000, 100)), epoch)
+	again, _, added := c.Add(offerOf("o1", "a", cm(1000, 100)), epoch.Add(time.Hour))
 	if added || again != first {
 		t.Errorf("second Add = %d, %t, want %d, false", again, added, first)
 	}
@@ -216,7 +216,7 @@ func TestRemove(t *testing.T) {
 			for _, p := range tt.pods {
 				mustReserve(t, c, "a", p.id, p.need, epoch)
 			}
-			if diff := cmp.Diff(tt.broken, c.Remove(tt.remove)); diff != "" {
+			if diff := cmp.Diff(tt.broken, c.Remove(tt.remove, epoch)); diff != "" {
 				t.Errorf("broken (-want +got):\n%s", diff)
 			}
 			mustAudit(t, c)
@@ -238,10 +238,10 @@ func TestRemoveAgentAndSlotReuse(t *testing.T) {
 	mustReserve(t, c, "a", "p", cm(1, 1), epoch)
 	mustReserve(t, c, "a", "q", cm(1, 1), epoch)
 	i := slotFor(t, c, "a")
-	if diff := cmp.Diff([]string{"p", "q"}, c.RemoveAgent("a")); diff != "" {
+	if diff := cmp.Diff([]string{"p", "q"}, c.RemoveAgent("a", epoch)); diff != "" {
 		t.Errorf("broken (-want +got):\n%s", diff)
 	}
-	if broken := c.RemoveAgent("a"); broken != nil {
+	if broken := c.RemoveAgent("a", epoch); broken != nil {
 		t.Errorf("second RemoveAgent = %v", broken)
 	}
 	if _, ok := c.Slot("a"); ok || c.NodeOf(i) != "" || !c.FreeOf(i).AnyNegative() {
@@ -274,8 +274,8 @@ func TestReset(t *testing.T) {
 	mustReserve(t, c, "c", "p", cm(1, 1), epoch)
 	mustReserve(t, c, "a", "q", cm(1, 1), epoch)
 	mustReserve(t, c, "a", "r", cm(1, 1), epoch)
-	c.RemoveAgent("gone")
-	broken := c.Reset()
+	c.RemoveAgent("gone", epoch)
+	broken := c.Reset(epoch)
 	if diff := cmp.Diff([]string{"q", "r", "p"}, broken); diff != "" {
 		t.Errorf("broken (-want +got):\n%s", diff)
 	}
@@ -285,7 +285,7 @@ func TestReset(t *testing.T) {
 	if due, next := c.Flush(epoch, epoch, FlushPolicy{Drained: true}); due != nil || !next.IsZero() {
 		t.Errorf("Flush = %v, %s, want nothing", due, next)
 	}
-	if broken := c.Reset(); broken != nil {
+	if broken := c.Reset(epoch); broken != nil {
 		t.Errorf("second Reset = %v", broken)
 	}
 	mustAudit(t, c)
@@ -399,7 +399,7 @@ func TestVersionChangesWithWhatCame(t *testing.T) {
 		{name: "the same offer", do: func() { c.Add(offerOf("o1", "a", cm(4, 4)), epoch) }},
 		{name: "another node", do: func() { c.SetNode("a", "n") }, changes: true},
 		{name: "the same node", do: func() { c.SetNode("a", "n") }},
-		{name: "a rescind", do: func() { c.Remove("o1") }},
+		{name: "a rescind", do: func() { c.Remove("o1", epoch) }},
 	}
 	for _, step := range steps {
 		before := c.Version()

@@ -37,6 +37,8 @@ const (
 	// slotInFlight is a node whose offers were just spent: the rest comes back
 	// with a later allocation.
 	slotInFlight
+	// slotPredicted is such a node of which it is predicted what comes back.
+	slotPredicted
 	// slotKept is a node with offers that are kept for pods which need GPUs.
 	slotKept
 	// slotOffered is a node with offers.

@@ -47,7 +47,7 @@ func TestExplain(t *testing.T) {
 	if !c.HasOffers("small") || c.HasOffers("unknown") {
 		t.Error("HasOffers is wrong about held or unknown agents")
 	}
-	c.Sweep(func(Held) bool { return true })
+	c.Sweep(epoch, func(Held) bool { return true })
 	check("after all went back", 1)
 	if c.HasOffers("small") {
 		t.Error("HasOffers of an agent whose offers went back")
@@ -70,7 +70,7 @@ func TestExplainFlavours(t *testing.T) {
 	add("o2", "rides", Offer{Unreserved: resources.Bundle{Vector: resources.Vector{resources.CPU: 500, resources.Memory: 1000}},
 		Special: []resources.Portion{{Flavour: resources.RevocableFlavour, Bundle: resources.Bundle{Vector: resources.Vector{resources.CPU: 4000}}}}})
 	add("o3", "gpus", Offer{Unreserved: resources.Bundle{Vector: four.Add(resources.Vector{resources.GPU: 1000})}})
-	c.Sweep(func(Held) bool { return true })
+	c.Sweep(epoch, func(Held) bool { return true })
 	explained := func(want *Want) Selection {
 		sel := r.Select(want, 0, 0, nil)
 		r.Explain(want, &sel)

@@ -151,10 +151,10 @@ func (r *mixedRun) add() error {
 		}
 		o.Special = append(o.Special, p)
 	}
-	if _, added := r.c.Add(o, r.now); !added {
+	if _, _, added := r.c.Add(o, r.now); !added {
 		return fmt.Errorf("Add(%s) took a new offer for known", o.ID)
 	}
-	if _, added := r.c.Add(o, r.now); added {
+	if _, _, added := r.c.Add(o, r.now); added {
 		return fmt.Errorf("Add(%s) took a known offer for new", o.ID)
 	}
 	r.l.add(o)
@@ -228,7 +228,7 @@ func (r *mixedRun) reserve() error {
 func (r *mixedRun) rescind() error {
 	id := r.known(r.offers)
 	o := r.l.offers[id]
-	broken := r.c.Remove(id)
+	broken := r.c.Remove(id, r.now)
 	if o == nil || o.ended != "" {
 		if len(broken) > 0 {
 			return fmt.Errorf("Remove(%s) of a void offer broke %v", id, broken)
@@ -246,7 +246,7 @@ func (r *mixedRun) flush() error {
 	r.now = r.now.Add(time.Duration(r.byte()) * time.Millisecond)
 	p := FlushPolicy{Linger: 5 * time.Millisecond, MaxLinger: 200 * time.Millisecond, MaxTasks: 1 + b/8%5, Drained: b >= 200, Smallest: r.amount()}
 	only := b % 4
-	due, _ := r.c.Flush(r.now, r.now.Add(-time.Duration(b%8)*time.Millisecond), func(role string) FlushPolicy {
+	due, _, _ := r.c.Flush(r.now, r.now.Add(-time.Duration(b%8)*time.Millisecond), func(role string) FlushPolicy {
 		if only < 2 && role != mixedRoles[only] {
 			return FlushPolicy{Linger: time.Hour, MaxLinger: time.Hour, MaxTasks: 1 << 20}
 		}
@@ -263,7 +263,7 @@ func (r *mixedRun) flush() error {
 func (r *mixedRun) sweep() error {
 	salt := r.byte()
 	var wrong error
-	ids := r.c.Sweep(func(h Held) bool {
+	ids := r.c.Sweep(r.now, func(h Held) bool {
 		if o := r.l.offers[h.ID]; o == nil || o.agent != h.AgentID || o.role != h.Role || o.ended != "" || len(r.l.open(h.AgentID, h.Role)) > 0 {
 			wrong = fmt.Errorf("Sweep shows %+v, the ledger has %+v", h, o)
 		}
@@ -282,10 +282,10 @@ func (r *mixedRun) forget(b int) error {
 	agents := []string{r.agent()}
 	var broken []string
 	if b < 224 {
-		broken = r.c.RemoveAgent(agents[0])
+		broken = r.c.RemoveAgent(agents[0], r.now)
 	} else {
 		agents = []string{"a0", "a1", "a2"}
-		broken = r.c.Reset()
+		broken = r.c.Reset(r.now)
 	}
 	for _, id := range broken {
 		if p := r.l.pods[id]; p == nil || !slices.Contains(agents, p.agent) {
@@ -320,7 +320,7 @@ func replayMixed(script []byte) (*mixedRun, error) {
 			return r, fmt.Errorf("operation %d: %w", n, err)
 		}
 	}
-	due, next := r.c.Flush(r.now, r.now, drained)
+	due, _, next := r.c.Flush(r.now, r.now, drained)
 	for i := range due {
 		if err := r.l.spend(&due[i]); err != nil {
 			return r, fmt.Errorf("last batch of %s for %s: %w", due[i].AgentID, due[i].Role, err)

@@ -244,7 +244,7 @@ func TestRevocableAllowedFallsBack(t *testing.T) {
 	if diff := cmp.Diff([]resources.Portion{portion(riding, cm(4, 0)), portion(nil, cm(0, 10))}, parts); diff != "" {
 		t.Errorf("parts (-want +got):\n%s", diff)
 	}
-	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(2, 90), All: cm(6, 90)}) {
+	if free, _ := r.FreeOf(0); free != (Free{AgentID: "a", Regular: cm(2, 90), All: cm(6, 90)}) {
 		t.Errorf("FreeOf = %v", free)
 	}
 	mustAudit(t, c)
@@ -259,7 +259,7 @@ func TestSpentParts(t *testing.T) {
 	reserveIn(t, c, "web", "a", "again", wantOf(cm(16, 1), func(w *Want) { w.Owner, w.Reserve = "web-1", yours }), epoch)
 	reserveIn(t, c, "web", "a", "rides", wantOf(cm(1, 1), func(w *Want) { w.Revocable = RevocableRequired }), epoch)
 	mustAudit(t, c)
-	due, _ := c.Flush(epoch, epoch, drained)
+	due, _, _ := c.Flush(epoch, epoch, drained)
 	want := []Batch{{
 		AgentID: "a", Role: "web", Node: nodeOf("a"), OfferIDs: []string{"rich"}, OpenedAt: epoch,
 		Offered: cm(255, 2550), Need: cm(28, 107),
@@ -304,11 +304,11 @@ func TestRescindSharesOutAnew(t *testing.T) {
 		c.Release("o")
 		only := wantOf(cm(4, 40), func(w *Want) { w.Order = ReservedOnly })
 		reserveIn(t, c, "web", "a", "q", only, epoch)
-		if broken := c.Remove("rev"); broken != nil {
+		if broken := c.Remove("rev", epoch); broken != nil {
 			t.Errorf("Remove broke %v", broken)
 		}
 		mustAudit(t, c)
-		if broken := c.Remove("static"); !cmp.Equal(broken, []string{"q"}) {
+		if broken := c.Remove("static", epoch); !cmp.Equal(broken, []string{"q"}) {
 			t.Errorf("Remove broke %v, want q", broken)
 		}
 		mustAudit(t, c)
@@ -317,11 +317,11 @@ func TestRescindSharesOutAnew(t *testing.T) {
 		c := setup(t)
 		reserveIn(t, c, "web", "a", "p", wantOf(cm(4, 40), allowed), epoch)
 		reserveIn(t, c, "web", "a", "q", wantOf(cm(3, 30), allowed), epoch.Add(time.Second))
-		if broken := c.Remove("static"); broken != nil {
+		if broken := c.Remove("static", epoch); broken != nil {
 			t.Errorf("Remove broke %v", broken)
 		}
 		mustAudit(t, c)
-		due, _ := c.Flush(epoch, epoch, drained)
+		due, _, _ := c.Flush(epoch, epoch, drained)
 		want := []Member{
 			{ID: "p", Parts: []resources.Portion{portion(nil, cm(4, 40))}},
 			{ID: "q", Parts: []resources.Portion{portion(riding, cm(3, 30))}},
@@ -335,7 +335,7 @@ func TestRescindSharesOutAnew(t *testing.T) {
 		c := setup(t)
 		reserveIn(t, c, "web", "a", "p", wantOf(cm(4, 40), func(w *Want) { w.Revocable = RevocableRequired }), epoch)
 		reserveIn(t, c, "web", "a", "q", Plain(cm(4, 40)), epoch)
-		if broken := c.Remove("rev"); !cmp.Equal(broken, []string{"p"}) {
+		if broken := c.Remove("rev", epoch); !cmp.Equal(broken, []string{"p"}) {
 			t.Errorf("Remove broke %v, want p", broken)
 		}
 		mustAudit(t, c)
@@ -351,7 +351,7 @@ func TestRescindSharesOutAnew(t *testing.T) {
 		w.Need.Ports = resources.NewRanges(resources.Range{Begin: 9, End: 10})
 		reserveIn(t, c, "web", "a", "p", w, epoch)
 		reserveIn(t, c, "web", "a", "q", Plain(cm(1, 1)), epoch)
-		if broken := c.Remove("more"); !cmp.Equal(broken, []string{"p"}) {
+		if broken := c.Remove("more", epoch); !cmp.Equal(broken, []string{"p"}) {
 			t.Errorf("Remove broke %v, want p", broken)
 		}
 		mustAudit(t, c)
@@ -359,10 +359,10 @@ func TestRescindSharesOutAnew(t *testing.T) {
 	t.Run("the last offer", func(t *testing.T) {
 		c := setup(t)
 		reserveIn(t, c, "web", "a", "p", wantOf(cm(0, 0), func(w *Want) { w.Owner = "web-0" }), epoch)
-		if broken := append(c.Remove("plain"), c.Remove("static")...); broken != nil {
+		if broken := append(c.Remove("plain", epoch), c.Remove("static", epoch)...); broken != nil {
 			t.Errorf("Remove broke %v", broken)
 		}
-		if broken := c.Remove("rev"); !cmp.Equal(broken, []string{"p"}) {
+		if broken := c.Remove("rev", epoch); !cmp.Equal(broken, []string{"p"}) {
 			t.Errorf("Remove broke %v, want p", broken)
 		}
 		mustAudit(t, c)
@@ -381,7 +381,7 @@ func TestFlavoursMerge(t *testing.T) {
 		o.Special = []resources.Portion{portion(reservedFor("web", false), cm(2, 2)), portion(&resources.Flavour{Revocable: true, Wire: id}, cm(1, 1))}
 		mustAdd(t, c, o)
 	}
-	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(6, 4), All: cm(8, 6)}) {
+	if free, _ := r.FreeOf(0); free != (Free{AgentID: "a", Regular: cm(6, 4), All: cm(8, 6)}) {
 		t.Errorf("FreeOf = %v, want the sums", free)
 	}
 	parts := reserveIn(t, c, "web", "a", "p", wantOf(cm(2, 2), func(w *Want) { w.Revocable = RevocableRequired }), epoch)
@@ -393,13 +393,13 @@ func TestFlavoursMerge(t *testing.T) {
 		t.Errorf("the view shows %+v", v.Flavours)
 	}
 	c.Release("p")
-	c.Remove("o1")
-	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(3, 2), All: cm(4, 3)}) {
+	c.Remove("o1", epoch)
+	if free, _ := r.FreeOf(0); free != (Free{AgentID: "a", Regular: cm(3, 2), All: cm(4, 3)}) {
 		t.Errorf("FreeOf = %v, want the second offer's", free)
 	}
-	c.Sweep(func(Held) bool { return true })
+	c.Sweep(epoch, func(Held) bool { return true })
 	mustAdd(t, c, offerOf("o3", "a", cm(1, 1)))
-	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(1, 1), All: cm(1, 1)}) {
+	if free, _ := r.FreeOf(0); free != (Free{AgentID: "a", Regular: cm(1, 1), All: cm(1, 1)}) {
 		t.Errorf("FreeOf = %v, want the third offer's", free)
 	}
 	mustAudit(t, c)

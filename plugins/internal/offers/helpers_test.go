@@ -84,14 +84,9 @@ func (s single) FreeOf(slot int32) resources.Vector {
 	return resources.Vector{hidden, hidden, hidden, hidden}
 }
 
-// bare is what is free, whosever it is.
-func bare(f Free) Free {
-	f.AgentID = ""
-	return f
-}
-
 func (s single) Flush(now, quiet time.Time, p FlushPolicy) ([]Batch, time.Time) {
-	return s.Cache.Flush(now, quiet, func(string) FlushPolicy { return p })
+	due, _, next := s.Cache.Flush(now, quiet, func(string) FlushPolicy { return p })
+	return due, next
 }
 
 func (s single) Landed(agent string) { s.Cache.Landed(agent, "web") }
@@ -121,7 +116,7 @@ func addNodes(c *Cache, agents ...string) {
 // holder is a *Cache or a single.
 type holder interface {
 	Slot(agent string) (int32, bool)
-	Add(o *Offer, now time.Time) (int32, bool)
+	Add(o *Offer, now time.Time) (int32, []string, bool)
 	View() []AgentView
 }
 
@@ -137,7 +132,7 @@ func slotFor(t testing.TB, c holder, agent string) int32 {
 func mustAdd(t testing.TB, c holder, list ...*Offer) {
 	t.Helper()
 	for _, o := range list {
-		if _, added := c.Add(o, epoch); !added {
+		if _, _, added := c.Add(o, epoch); !added {
 			t.Fatalf("offer %s was taken for known", o.ID)
 		}
 	}

@@ -62,6 +62,11 @@ func (r *Role) Fits(slot int32, want *Want) (v Verdict, lacks string) {
 		return NoOffer, ""
 	case slotInFlight:
 		return InFlight, ""
+	case slotPredicted:
+		if want.Predicted {
+			return r.judge(slot, want)
+		}
+		return InFlight, ""
 	case slotKept:
 		return Kept, ""
 	}
@@ -92,9 +97,9 @@ func (r *Role) judgeSlot(i int32, want *Want) (Verdict, string) {
 	switch {
 	case a == nil || !s.usable(a.node):
 		return NotAgent, ""
-	case s == nil || len(s.offers) == 0 && !s.inFlight:
+	case s == nil || len(s.offers) == 0 && !s.inFlight && !s.predicts():
 		return NoOffer, ""
-	case len(s.offers) == 0:
+	case len(s.offers) == 0 && !(s.predicts() && want.foresees()):
 		return InFlight, ""
 	case r.cache.kept(a, want):
 		return Kept, ""
@@ -106,8 +111,11 @@ func (r *Role) judgeSlot(i int32, want *Want) (Verdict, string) {
 }
 
 // search is Select for wants that the columns cannot judge: few pods have them. It
-// holds the lock for a part of the slots at a time.
+// holds the lock for a part of the slots at a time, and looks at no prediction.
 func (r *Role) search(want *Want, start, limit int, buf []int32) Selection {
+	offered := *want
+	offered.Predicted = false
+	want = &offered
 	sel := Selection{Slots: buf[:0]}
 	n := int(r.used.Load())
 	if n == 0 {
@@ -189,14 +197,12 @@ func (r *Role) FreeOf(slot int32) (Free, bool) {
 	if a == nil || s == nil || len(s.offers) == 0 || !s.usable(a.node) {
 		return Free{}, false
 	}
-	free := r.free(s, a)
-	free.AgentID = a.id
-	return free, true
+	return r.free(s, a), true
 }
 
 // free returns what a slot has to give. The lock is held.
 func (r *Role) free(s *slot, a *agent) Free {
-	free := Free{All: s.freeAll(&a.withheld)}
+	free := Free{AgentID: a.id, All: s.freeAll(&a.withheld)}
 	switch {
 	case r.cache.hides(a):
 	case len(s.special) == 0:

@@ -28,7 +28,7 @@ import (
 // What the columns show is what any pod may have, and FreeOf tells the rest.
 func TestFreeByFlavour(t *testing.T) {
 	_, r := withRich(t)
-	if free, ok := r.FreeOf(0); !ok || bare(free) != (Free{Regular: cm(67, 670), All: cm(123, 1230)}) {
+	if free, ok := r.FreeOf(0); !ok || free != (Free{AgentID: "a", Regular: cm(67, 670), All: cm(123, 1230)}) {
 		t.Errorf("FreeOf = %v, want all but revocable and labelled, and all but the foreign", free)
 	}
 	if v, lacks := r.Fits(0, Plain(cm(68, 0))); v != ShortOf || lacks != "cpu" {
@@ -38,7 +38,7 @@ func TestFreeByFlavour(t *testing.T) {
 	c := NewCache(Config{})
 	addNodes(c, "a")
 	mustAdd(t, c, rich())
-	if free, _ := c.Role("web").FreeOf(0); bare(free) != (Free{Regular: cm(67, 670), All: cm(99, 990)}) {
+	if free, _ := c.Role("web").FreeOf(0); free != (Free{AgentID: "a", Regular: cm(67, 670), All: cm(99, 990)}) {
 		t.Errorf("by default FreeOf = %v", free)
 	}
 	mustAudit(t, c)
@@ -58,10 +58,10 @@ func TestWithhold(t *testing.T) {
 	if c.Version() == before {
 		t.Error("the version did not change")
 	}
-	if free, _ := r.FreeOf(0); bare(free) != (Free{Regular: cm(66, 660), All: cm(122, 1220)}) {
+	if free, _ := r.FreeOf(0); free != (Free{AgentID: "a", Regular: cm(66, 660), All: cm(122, 1220)}) {
 		t.Errorf("FreeOf = %v, want the reserved part untouched", free)
 	}
-	if free, _ := c.Role("eng").FreeOf(0); bare(free) != (Free{Regular: cm(4, 0), All: cm(4, 0)}) {
+	if free, _ := c.Role("eng").FreeOf(0); free != (Free{AgentID: "a", Regular: cm(4, 0), All: cm(4, 0)}) {
 		t.Errorf("eng: FreeOf = %v", free)
 	}
 	if v, lacks := c.Role("eng").Fits(0, Plain(cm(5, 0))); v != ShortOf || lacks != "cpu" {
@@ -96,7 +96,7 @@ func TestWithhold(t *testing.T) {
 	mustAdd(t, c, offerTo("eng", "e2", "a", cm(1, 0)))
 	c.Withhold("a", cm(0, 3))
 	reserveIn(t, c, "eng", "a", "s", Plain(cm(0, 2)), epoch)
-	if broken := c.Remove("e"); !cmp.Equal(broken, []string{"s", "q"}) {
+	if broken := c.Remove("e", epoch); !cmp.Equal(broken, []string{"s", "q"}) {
 		t.Errorf("Remove broke %v, want q and s", broken)
 	}
 	mustAudit(t, c)
@@ -162,7 +162,7 @@ func TestKeepGPUs(t *testing.T) {
 		// A policy is told what any pod could have, and what pods with GPUs could.
 		c.Release("g")
 		all := map[string]Held{}
-		c.Sweep(func(h Held) bool { all[h.AgentID] = h; return false })
+		c.Sweep(epoch, func(h Held) bool { all[h.AgentID] = h; return false })
 		if h := all["used"]; h.AgentFree.IsZero() != keep || h.AgentAll != cm(8, 8) {
 			t.Errorf("keep %t: Sweep shows %+v", keep, h)
 		}
@@ -223,7 +223,7 @@ func TestPortsAndScalars(t *testing.T) {
 	if v, _ := r.Fits(0, need(bundle(1, nil, port(90), port(91)))); v != Fitting {
 		t.Error("the ports did not come back")
 	}
-	due, _ := c.Flush(epoch, epoch, drained)
+	due, _, _ := c.Flush(epoch, epoch, drained)
 	want := []Member{{ID: "q", Parts: []resources.Portion{
 		{Flavour: static, Bundle: bundle(1, resources.Scalars{{Name: "fpga", Milli: 1000}})},
 		{Bundle: bundle(0, resources.Scalars{{Name: "fpga", Milli: 2000}}, port(80))},

@@ -126,7 +126,7 @@ func (r *run) step() error {
 func (r *run) add() error {
 	id, agent, amount := r.id("o", &r.offers), r.agent(), r.amount()
 	want := r.m.add(id, agent, amount)
-	i, got := r.c.Add(offerOf(id, agent, amount), r.now)
+	i, _, got := r.c.Add(offerOf(id, agent, amount), r.now)
 	if want != got {
 		return fmt.Errorf("Add(%s) = %t, want %t", id, got, want)
 	}
@@ -195,14 +195,14 @@ func (r *run) remove() error {
 	if r.m.offerFate[id] == fateHeld {
 		r.offerFate[id] = append(r.offerFate[id], fateRescinded)
 	}
-	return r.broken("Remove("+id+")", r.m.remove(id), r.c.Remove(id))
+	return r.broken("Remove("+id+")", r.m.remove(id), r.c.Remove(id, r.now))
 }
 
 // forget removes an agent, or seldom all of them.
 func (r *run) forget() error {
 	if r.byte() < 224 {
 		agent := r.agent()
-		return r.broken("RemoveAgent("+agent+")", r.m.removeAgent(agent), r.c.RemoveAgent(agent))
+		return r.broken("RemoveAgent("+agent+")", r.m.removeAgent(agent), r.c.RemoveAgent(agent, r.now))
 	}
 	var want []string
 	for _, agent := range slices.Sorted(func(yield func(string) bool) {
@@ -214,7 +214,7 @@ func (r *run) forget() error {
 	}) {
 		want = append(want, r.m.removeAgent(agent)...)
 	}
-	got := r.c.Reset()
+	got := r.c.Reset(r.now)
 	// The order of agents is not promised.
 	slices.Sort(want)
 	slices.Sort(got)
@@ -250,7 +250,7 @@ func (r *run) sweep() error {
 	salt := r.byte()
 	drop := func(id string) bool { return (int(id[len(id)-1])+salt)%3 == 0 }
 	want := r.m.sweep(drop)
-	got := r.c.Sweep(func(h Held) bool { return drop(h.ID) })
+	got := r.c.Sweep(r.now, func(h Held) bool { return drop(h.ID) })
 	for _, id := range got {
 		r.offerFate[id] = append(r.offerFate[id], fateDeclined)
 	}

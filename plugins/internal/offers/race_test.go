@@ -110,7 +110,7 @@ func (s *streamSide) event(agents int) {
 		if s.random.IntN(20) > 0 {
 			return
 		}
-		s.count(s.ended, s.c.Sweep(func(h Held) bool { return h.ID[len(h.ID)-1] == byte('0'+s.random.IntN(10)) }))
+		s.count(s.ended, s.c.Sweep(epoch, func(h Held) bool { return h.ID[len(h.ID)-1] == byte('0'+s.random.IntN(10)) }))
 	case 3:
 		s.c.SetNode(agent, nodeOf(agent))
 	case 4:
@@ -142,7 +142,7 @@ func (s *streamSide) rescind() []string {
 	id := s.live[at]
 	s.live[at] = s.live[len(s.live)-1]
 	s.live = s.live[:len(s.live)-1]
-	return s.c.Remove(id)
+	return s.c.Remove(id, epoch)
 }
 
 func (s *streamSide) count(of map[string]int, ids []string) {
@@ -216,7 +216,7 @@ func settle(t *testing.T, c single, stream *streamSide, sched *schedulerSide) {
 	if !next.IsZero() {
 		t.Errorf("after the last Flush: next = %s", next)
 	}
-	stream.count(stream.ended, c.Sweep(func(Held) bool { return true }))
+	stream.count(stream.ended, c.Sweep(epoch, func(Held) bool { return true }))
 	mustAudit(t, c)
 	if count, sum := c.Totals(); count != 0 || !sum.IsZero() {
 		t.Errorf("left: %d offers, %s", count, sum)

@@ -55,14 +55,17 @@ type Role struct {
 	// states counts the used slots by state, as of their last publish.
 	states [numSlotStates]atomic.Int32
 
-	// waiting is how many reservations are in open batches.
-	waiting atomic.Int32
+	// waiting is how many reservations are in batches that were not sent, held how many
+	// offers there are, predicted how many predictions.
+	waiting         atomic.Int32
+	held, predicted atomic.Int64
 
 	// The rest is guarded by the cache's lock. slots holds nil for agents that never
 	// offered to this role.
 	slots []*slot
 	// open lists the slots with an open batch, oldest first.
-	open []int32
+	open        []int32
+	predictions predictions
 }
 
 // Name returns the role's name.
@@ -91,7 +94,7 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 		return nil, ErrNoOffer
 	}
 	s, a := r.slots[slot], c.agent(slot)
-	if a == nil || len(s.offers) == 0 || !s.usable(a.node) {
+	if a == nil || len(s.offers) == 0 && !(s.predicts() && want.foresees()) || !s.usable(a.node) {
 		return nil, ErrNoOffer
 	}
 	if want.Need.AnyNegative() {
@@ -120,6 +123,9 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 		r.publish(slot)
 		return m.asked(), nil
 	}
+	if s.predicts() {
+		return nil, nil
+	}
 	free = free.Sub(want.Need.Vector)
 	r.cols.Load().take(slot, &free, &want.Need.Vector)
 	return nil, nil
@@ -131,7 +137,12 @@ func (r *Role) join(i int32, id string, want *Want, parts []resources.Portion, n
 	s := r.slots[i]
 	if len(s.members) == 0 {
 		s.openedAt, s.batchNode = now, r.cache.agents[i].node
-		r.open = append(r.open, i)
+		if !s.predicts() {
+			r.open = append(r.open, i)
+		}
+	}
+	if s.predicts() {
+		r.predictions.members++
 	}
 	s.members = append(s.members, member{id: id, want: *want, parts: parts})
 	m := &s.members[len(s.members)-1]
@@ -167,6 +178,10 @@ func (r *Role) leave(i int32, id string) {
 	s.book(&s.members[at], false)
 	s.members = slices.Delete(s.members, at, at+1)
 	r.waiting.Add(-1)
+	if s.predicts() {
+		r.predictions.members--
+		return
+	}
 	if len(s.members) == 0 {
 		r.closeBatch(i)
 	}
@@ -185,8 +200,10 @@ func (r *Role) publish(i int32) {
 	switch {
 	case a == nil || !s.usable(a.node):
 		state = slotVacant
-	case s == nil || len(s.offers) == 0 && !s.inFlight:
+	case s == nil || len(s.offers) == 0 && !s.inFlight && !s.predicts():
 		state = slotNoOffer
+	case s.predicts():
+		state = slotPredicted
 	case len(s.offers) == 0:
 		state = slotInFlight
 	case r.cache.hides(a):

@@ -48,7 +48,7 @@ func TestRolesUnderReaders(t *testing.T) {
 	}
 	all.Go(func() {
 		for !stop.Load() {
-			due, _ := c.Flush(epoch, epoch, drained)
+			due, _, _ := c.Flush(epoch, epoch, drained)
 			for _, b := range due {
 				if len(b.OfferIDs) == 0 || len(b.Members) == 0 || !b.Need.Fits(b.Offered) {
 					t.Errorf("batch %+v must not be sent", b)
@@ -66,13 +66,13 @@ func TestRolesUnderReaders(t *testing.T) {
 		case 0:
 			c.Drop(role)
 		case 1:
-			c.RemoveAgent(agent)
+			c.RemoveAgent(agent, epoch)
 		case 2:
-			c.Remove(nameOf("o", max(0, n-random.IntN(50))))
+			c.Remove(nameOf("o", max(0, n-random.IntN(50))), epoch)
 		case 3:
 			c.Withhold(agent, cm(random.Int64N(3), 0))
 		case 4:
-			c.Sweep(func(h Held) bool { return h.Role == role && random.IntN(4) == 0 })
+			c.Sweep(epoch, func(h Held) bool { return h.Role == role && random.IntN(4) == 0 })
 		default:
 			addNodes(c, agent)
 			o := rich()
@@ -84,7 +84,7 @@ func TestRolesUnderReaders(t *testing.T) {
 	all.Wait()
 	mustAudit(t, c)
 	c.Flush(epoch, epoch, drained)
-	c.Sweep(func(Held) bool { return true })
+	c.Sweep(epoch, func(Held) bool { return true })
 	if count, sum := c.Totals(); count != 0 || !sum.IsZero() {
 		t.Errorf("left: %d offers, %s", count, sum)
 	}

@@ -74,7 +74,7 @@ func TestRolesShareAgentsAndNothingElse(t *testing.T) {
 		role *Role
 		most resources.Vector
 	}{{eng, cm(5, 5)}, {ads, cm(2, 2)}} {
-		if free, ok := tt.role.FreeOf(i); !ok || bare(free) != (Free{Regular: tt.most, All: tt.most}) {
+		if free, ok := tt.role.FreeOf(i); !ok || free != (Free{AgentID: "a", Regular: tt.most, All: tt.most}) {
 			t.Errorf("%s: FreeOf = %v, %t, want %s", tt.role.Name(), free, ok, tt.most)
 		}
 		if v, _ := tt.role.Fits(i, Plain(tt.most)); v != Fitting {
@@ -98,7 +98,7 @@ func TestRolesShareAgentsAndNothingElse(t *testing.T) {
 	mustAudit(t, c)
 
 	// Of the two batches of the agent one is due.
-	due, next := c.Flush(epoch.Add(10*time.Second), epoch.Add(10*time.Second), func(role string) FlushPolicy {
+	due, _, next := c.Flush(epoch.Add(10*time.Second), epoch.Add(10*time.Second), func(role string) FlushPolicy {
 		return FlushPolicy{Linger: time.Hour, MaxLinger: map[string]time.Duration{"eng": 10 * time.Second, "ads": time.Minute}[role], MaxTasks: 9}
 	})
 	want := []Batch{{
@@ -143,7 +143,7 @@ func TestFlushAsksEveryRole(t *testing.T) {
 		return p
 	}
 	for range 20 {
-		if due, next := c.Flush(epoch, epoch, policy); len(due) != 0 || !next.Equal(epoch.Add(time.Second)) {
+		if due, _, next := c.Flush(epoch, epoch, policy); len(due) != 0 || !next.Equal(epoch.Add(time.Second)) {
 			t.Fatalf("Flush = %v, %s, want nothing and one second", due, next)
 		}
 	}
@@ -154,11 +154,11 @@ func TestFlushAsksEveryRole(t *testing.T) {
 		t.Error("complete though the smallest fits")
 	}
 	reserveIn(t, c, "ads", "b", "r", Plain(cm(1, 0)), epoch)
-	due, next := c.Flush(epoch, epoch, policy)
+	due, _, next := c.Flush(epoch, epoch, policy)
 	if len(due) != 1 || due[0].Role != "ads" || !cmp.Equal(due[0].IDs(), []string{"q", "r"}) || !next.Equal(epoch.Add(time.Minute)) {
 		t.Errorf("Flush = %+v, %s, want the batch of ads alone", due, next)
 	}
-	if due, next = c.Flush(epoch, epoch, drained); len(due) != 1 || due[0].Role != "eng" || !next.IsZero() {
+	if due, _, next = c.Flush(epoch, epoch, drained); len(due) != 1 || due[0].Role != "eng" || !next.IsZero() {
 		t.Errorf("the last Flush = %+v, %s", due, next)
 	}
 	mustAudit(t, c)
@@ -177,7 +177,7 @@ func TestRolesThatComeLate(t *testing.T) {
 		addNodes(c, agent)
 		mustAdd(t, c, offerTo(nameOf("r", n%3), nameOf("o", n), agent, cm(2, 2)))
 	}
-	c.RemoveAgent("a7")
+	c.RemoveAgent("a7", epoch)
 	mustAudit(t, c)
 	late := c.Role("late")
 	if sel := late.Select(Plain(cm(1, 1)), 0, 0, nil); sel.NoOffer != agents-1 || len(sel.Slots) != 0 {
@@ -233,7 +233,7 @@ func TestDrop(t *testing.T) {
 	keeps("while the batch is in flight")
 	c.Landed("a", "eng")
 	mustAdd(t, c, offerTo("eng", "e2", "a", cm(1, 1)))
-	c.Sweep(func(h Held) bool { return h.Role == "eng" })
+	c.Sweep(epoch, func(h Held) bool { return h.Role == "eng" })
 	c.Drop("unknown")
 	if c.Drop("eng"); known() {
 		t.Fatal("the role was not dropped")
@@ -242,7 +242,7 @@ func TestDrop(t *testing.T) {
 
 	// Whoever still has the dropped role is told nothing, and breaks nothing.
 	i := slotFor(t, c, "a")
-	c.RemoveAgent("a")
+	c.RemoveAgent("a", epoch)
 	addNodes(c, "b")
 	need := Plain(cm(0, 0))
 	if _, err := eng.Reserve(i, "q", need, epoch); !errors.Is(err, ErrNoOffer) {
@@ -289,7 +289,7 @@ func TestRemoveAgentAndResetOverRoles(t *testing.T) {
 		if count, sum := c.Totals(); count != left || sum != cm(int64(4*left), int64(4*left)) {
 			t.Errorf("Totals = %d, %s, want %d offers", count, sum, left)
 		}
-		due, next := c.Flush(epoch, epoch, drained)
+		due, _, next := c.Flush(epoch, epoch, drained)
 		if len(due) != left || !next.IsZero() {
 			t.Errorf("Flush = %v, %s, want %d batches", sorted(due), next, left)
 		}
@@ -297,14 +297,14 @@ func TestRemoveAgentAndResetOverRoles(t *testing.T) {
 	}
 	t.Run("RemoveAgent", func(t *testing.T) {
 		c := fill(t)
-		check(t, c, c.RemoveAgent("a"), []string{"eng/a", "ads/a", "web/a"}, 3)
+		check(t, c, c.RemoveAgent("a", epoch), []string{"eng/a", "ads/a", "web/a"}, 3)
 		if c.HasOffers("a") || c.HasOffers("b") {
 			t.Error("offers are held of a lost agent, or after all were spent")
 		}
 	})
 	t.Run("Reset", func(t *testing.T) {
 		c := fill(t)
-		check(t, c, c.Reset(), []string{"eng/a", "ads/a", "web/a", "eng/b", "ads/b", "web/b"}, 0)
+		check(t, c, c.Reset(epoch), []string{"eng/a", "ads/a", "web/a", "eng/b", "ads/b", "web/b"}, 0)
 		if len(c.View()) != 0 {
 			t.Errorf("View = %v after Reset", c.View())
 		}
@@ -332,7 +332,7 @@ func TestSetNodeOverRoles(t *testing.T) {
 	}
 	mustAudit(t, c)
 	reserveIn(t, c, "ads", "a", "q", Plain(cm(1, 1)), epoch)
-	due, _ := c.Flush(epoch, epoch, drained)
+	due, _, _ := c.Flush(epoch, epoch, drained)
 	if sorted(due); len(due) != 2 || due[0].Node != "other" || due[1].Node != nodeOf("a") {
 		t.Errorf("Flush = %+v, want each batch for its own node", due)
 	}
@@ -362,7 +362,7 @@ func TestViewAndSweepOverRoles(t *testing.T) {
 	if at := c.UnavailableAt(slotFor(t, c, "a")); !at.Equal(epoch.Add(time.Hour)) || !c.AnyUnavailable() {
 		t.Errorf("UnavailableAt = %s", at)
 	}
-	ids := c.Sweep(func(h Held) bool { return h.AgentFree == cm(2, 2) && h.Role == "ads" })
+	ids := c.Sweep(epoch, func(h Held) bool { return h.AgentFree == cm(2, 2) && h.Role == "ads" })
 	if !cmp.Equal(ids, []string{"d"}) {
 		t.Errorf("Sweep = %v, want the offer that no open batch needs", ids)
 	}

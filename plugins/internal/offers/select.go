@@ -27,6 +27,9 @@ import (
 type Selection struct {
 	// Slots fit the need, at most as many as asked for.
 	Slots []int32
+	// Predicted tells that Slots have no offer yet, but a prediction: nothing that is
+	// offered fits. To reserve there, set Want.Predicted.
+	Predicted bool
 	// More tells that the scan stopped at the limit: there may be more.
 	More bool
 	// Next is where the next scan should start, so that all agents get their turn.
@@ -43,14 +46,18 @@ type Selection struct {
 // Select looks, starting at slot start, for slots that the want fits, and stops
 // after limit of them (0: no limit). It appends to buf[:0]. For ordinary wants it
 // scans the columns and takes no lock; see the package comment. Slots on which a pod
-// that may ride would have to are looked for only if it fits no other.
+// that may ride would have to are looked for only if it fits no other, and predictions
+// only if nothing that is offered fits.
 func (r *Role) Select(want *Want, start, limit int, buf []int32) Selection {
 	if !want.plain() {
 		return r.search(want, start, limit, buf)
 	}
 	sel := r.scan(want.Need.Vector, start, limit, buf)
 	if len(sel.Slots) == 0 && want.Revocable == RevocableAllowed {
-		return r.search(want, start, limit, buf)
+		sel = r.search(want, start, limit, buf)
+	}
+	if len(sel.Slots) == 0 && r.predicted.Load() > 0 {
+		r.scanPredicted(want, start, limit, &sel)
 	}
 	return sel
 }
@@ -91,7 +98,7 @@ func (r *Role) scan(need resources.Vector, start, limit int, buf []int32) Select
 	}
 	// The states are counted apart from the scan, and perhaps a moment later: never
 	// less than none.
-	sel.NoOffer, sel.InFlight, sel.Kept = r.count(slotNoOffer), r.count(slotInFlight), r.count(slotKept)
+	sel.NoOffer, sel.InFlight, sel.Kept = r.count(slotNoOffer), r.count(slotInFlight)+r.count(slotPredicted), r.count(slotKept)
 	idle := sel.NoOffer + sel.InFlight + sel.Kept + r.count(slotVacant)
 	sel.Short[resources.CPU] += max(seen-sc.enoughCPU-idle, 0)
 	sel.Short[resources.Memory] += sc.enoughCPU - late - len(sc.slots)

@@ -45,7 +45,7 @@ func fleet(t testing.TB) single {
 	mustReserve(t, c, "6", "p", cm(1, 1), epoch)
 	c.Flush(epoch, epoch, FlushPolicy{Drained: true})
 	c.SetNode("7", "")
-	c.RemoveAgent("8")
+	c.RemoveAgent("8", epoch)
 	mustAudit(t, c)
 	return c
 }

@@ -42,7 +42,7 @@ type agent struct {
 type slot struct {
 	// members are the reservations of the open batch, in the order they joined.
 	members []member
-	// pools are what the open batch has left of the offers.
+	// pools are what the members have left of the offers, or of the prediction.
 	pools
 	offers   []held
 	openedAt time.Time
@@ -50,6 +50,9 @@ type slot struct {
 	// agent's if that was matched anew while the batch was open.
 	batchNode string
 	inFlight  bool
+	// predicted is one more than the place of the slot's prediction in the list of the
+	// role, 0 if it has none; see predict.go.
+	predicted int32
 	// declined is what the agent had when its offers were last given back, nil if it
 	// has offers now or spent them.
 	declined *pools

@@ -36,6 +36,9 @@ type Held struct {
 	// Special is what of this offer is reserved or revocable.
 	Special []resources.Portion
 	Since   time.Time
+	// UnavailableAt is the start of the agent's next maintenance window as the offer
+	// announces it, zero if it announces none.
+	UnavailableAt time.Time
 }
 
 // sweepSlots is how many slots Sweep looks at under one lock: few enough that a
@@ -46,37 +49,40 @@ const sweepSlots = 64
 // which drop says so; it returns their ids, to be declined. It lets others in
 // between, so of offers that come meanwhile it may show some. drop is called
 // under the lock and must not call the cache.
-func (c *Cache) Sweep(drop func(Held) bool) (ids []string) {
+func (c *Cache) Sweep(now time.Time, drop func(Held) bool) (ids []string) {
 	for _, r := range *c.roles.Load() {
 		for from, left := 0, true; left; from += sweepSlots {
-			ids, left = r.sweepPart(from, drop, ids)
+			ids, left = r.sweepPart(from, now, drop, ids)
 		}
 	}
 	return ids
 }
 
 // sweepPart sweeps the slots from index from on. It reports whether more follow.
-func (r *Role) sweepPart(from int, drop func(Held) bool, ids []string) ([]string, bool) {
+func (r *Role) sweepPart(from int, now time.Time, drop func(Held) bool, ids []string) ([]string, bool) {
 	r.cache.mu.Lock()
 	defer r.cache.mu.Unlock()
 	end := min(from+sweepSlots, len(r.slots))
 	for i := from; i < end; i++ {
 		if s := r.slots[i]; s != nil && len(s.offers) > 0 && len(s.members) == 0 {
-			ids = r.sweepSlot(int32(i), drop, ids)
+			ids = r.sweepSlot(int32(i), now, drop, ids)
 		}
 	}
 	return ids, end < len(r.slots)
 }
 
 // sweepSlot sweeps slot i, which has no open batch. The lock is held.
-func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
+func (r *Role) sweepSlot(i int32, now time.Time, drop func(Held) bool, ids []string) []string {
 	s, a := r.slots[i], r.cache.agent(i)
 	free := r.free(s, a)
 	view := Held{AgentID: a.id, Hostname: a.hostname, Role: r.name, Node: a.node, AgentFree: free.Regular, AgentAll: free.All}
 	kept, all := 0, (*pools)(nil)
 	for n := range s.offers {
 		h := &s.offers[n]
-		view.ID, view.Special, view.Since = h.id, h.special(), h.since
+		view.ID, view.Special, view.Since, view.UnavailableAt = h.id, nil, h.since, time.Time{}
+		if h.rare != nil {
+			view.Special, view.UnavailableAt = h.rare.special, h.rare.unavailable
+		}
 		if !drop(view) {
 			if kept < n {
 				s.offers[kept] = *h
@@ -89,8 +95,7 @@ func (r *Role) sweepSlot(i int32, drop func(Held) bool, ids []string) []string {
 			all = &pools{s.unreserved, slices.Clone(s.special)}
 		}
 		s.exit(h)
-		r.cache.total = r.cache.total.Sub(h.total())
-		delete(r.cache.byOffer, h.id)
+		r.end(h, now)
 	}
 	if kept < len(s.offers) {
 		clear(s.offers[kept:])

@@ -78,11 +78,14 @@ type AgentView struct {
 	Offered  resources.Vector `json:"-"`
 	Reserved resources.Vector `json:"-"`
 	// Flavours is what is offered beside plain scalars.
-	Flavours  []resources.Portion `json:"-"`
-	Withheld  resources.Vector    `json:"-"`
-	Batch     []string            `json:"batch,omitempty"`
-	InFlight  bool                `json:"inFlight,omitempty"`
-	HeldSince time.Time           `json:"heldSince,omitzero"`
+	Flavours []resources.Portion `json:"-"`
+	Withheld resources.Vector    `json:"-"`
+	// Predicted is what the agent is predicted to offer again; Reserved is of that
+	// then.
+	Predicted resources.Vector `json:"-"`
+	Batch     []string         `json:"batch,omitempty"`
+	InFlight  bool             `json:"inFlight,omitempty"`
+	HeldSince time.Time        `json:"heldSince,omitzero"`
 }
 
 // View copies the state of all agents, for people.
@@ -97,7 +100,7 @@ func (c *Cache) View() []AgentView {
 		v := AgentView{AgentID: a.id, Hostname: a.hostname, Node: a.node, Withheld: a.withheld}
 		before := len(views)
 		c.each(func(r *Role) {
-			if s := r.slots[i]; s != nil && (len(s.offers) > 0 || s.inFlight) {
+			if s := r.slots[i]; s != nil && (len(s.offers) > 0 || s.inFlight || s.predicts()) {
 				views = append(views, s.view(v, r.name))
 			}
 		})
@@ -110,6 +113,9 @@ func (c *Cache) View() []AgentView {
 
 func (s *slot) view(v AgentView, role string) AgentView {
 	v.Role, v.Offered, v.Reserved, v.InFlight = role, s.offered(), s.reserved(), s.inFlight
+	if s.predicts() {
+		v.Predicted = s.unreserved.Vector.Add(v.Reserved)
+	}
 	var sum resources.Bundle
 	for _, h := range s.offers {
 		sum = sum.Add(h.unreserved)

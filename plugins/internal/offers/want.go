@@ -51,6 +51,10 @@ type Want struct {
 	Need      resources.Bundle
 	Revocable Revocable
 	Order     Order
+	// Predicted lets the pod reserve on a prediction, too, if it is an ordinary one: to
+	// be set from Selection.Predicted, so that no pod waits for an offer while it fits
+	// one that there is.
+	Predicted bool
 	// Owner is whose labelled reservations are for this pod, "" for none. They are
 	// taken before anything else.
 	Owner string
@@ -74,6 +78,9 @@ func (w *Want) plain() bool {
 	return w.Need.Plain() && w.Need.Vector[resources.GPU] == 0 && w.Revocable != RevocableRequired &&
 		w.Order != ReservedOnly && w.Owner == "" && w.Reserve == nil
 }
+
+// foresees tells whether the pod may reserve on a prediction.
+func (w *Want) foresees() bool { return w.Predicted && w.plain() }
 
 // Prefixes of what is short, if not the resource as such is.
 const (
