@@ -116,6 +116,13 @@ type Config struct {
 	Authentication Authentication
 	// CallLog is how many call records are kept, the newest; default 100,000.
 	CallLog int
+	// EventLog is how many records of events sent to frameworks are kept, the newest;
+	// default none. They hold all the offers that were sent.
+	EventLog int
+	// Version is the Mesos version the master says it is, default core.Version. A
+	// master that says it is older than 1.11 knows no offer constraints: it does not
+	// see them, as protobuf skips what it does not know.
+	Version string
 }
 
 func (c *Config) core() core.Config {
@@ -128,6 +135,6 @@ func (c *Config) core() core.Config {
 		AgentReregisterDelay: c.AgentReregisterDelay, UpdateRetryMin: c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
 		Quotas: c.Quotas, FairSharingExcluded: c.FairSharingExcluded, NoRootSubmissions: c.NoRootSubmissions,
-		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone,
+		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone, Version: c.Version,
 	}
 }

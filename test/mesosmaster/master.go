@@ -88,6 +88,7 @@ type Master struct {
 	timer           *time.Timer
 	closed          bool
 	calls           callLog
+	events          []EventRecord
 	inject          injections
 	crashed         string
 
@@ -207,6 +208,7 @@ func (m *Master) put(o *core.Output) {
 		if o.Event.Type == scheduler.Event_HEARTBEAT {
 			s.beat, s.beatAt = o.Event, time.Now()
 		}
+		m.sent(o.Stream, o.Event)
 		s.push(item{event: o.Event})
 	case o.Operator != nil:
 		if o.Operator.Type == operator.Event_HEARTBEAT {

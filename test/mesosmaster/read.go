@@ -52,8 +52,10 @@ func (m *Master) read(w http.ResponseWriter, r *http.Request, f func(c *core.Mas
 	writeJSON(w, body)
 }
 
-func serveVersion(_ *Master, w http.ResponseWriter, _ *http.Request, _ string) {
-	writeJSON(w, core.VersionObject())
+func serveVersion(m *Master, w http.ResponseWriter, _ *http.Request, _ string) {
+	var body any
+	m.do(func(c *core.Master, _ time.Time) { body = c.VersionObject() })
+	writeJSON(w, body)
 }
 
 // serveMetrics answers on every process; one that does not lead knows of nothing.

@@ -24,6 +24,14 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/core"
 )
 
+// EventRecord is one event that the master has put into the stream of a framework.
+type EventRecord struct {
+	Time     time.Time
+	Type     string // as "OFFERS"
+	StreamID string // FrameworkSnapshot.StreamID of whom it is for
+	Event    *scheduler.Event
+}
+
 // CallRecord is one call the master has received and could decode.
 type CallRecord struct {
 	Time        time.Time
@@ -63,6 +71,29 @@ func (m *Master) Calls() []CallRecord {
 		r = r[over:]
 	}
 	return append([]CallRecord(nil), r...)
+}
+
+// Events returns the newest records of events sent, oldest first, as many as
+// Config.EventLog. The events in them are shared and must not be changed.
+func (m *Master) Events() []EventRecord {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.events
+	if over := len(r) - m.cfg.EventLog; over > 0 {
+		r = r[over:]
+	}
+	return append([]EventRecord(nil), r...)
+}
+
+// sent records an event; called with the lock held.
+func (m *Master) sent(stream string, e *scheduler.Event) {
+	if m.cfg.EventLog <= 0 {
+		return
+	}
+	m.events = append(m.events, EventRecord{Time: time.Now(), Type: e.Type.String(), StreamID: stream, Event: e})
+	if len(m.events) > 2*m.cfg.EventLog {
+		m.events = append([]EventRecord(nil), m.events[len(m.events)-m.cfg.EventLog:]...)
+	}
 }
 
 // CallCount is how many calls of a type ("ACCEPT") have been received since New,

@@ -17,6 +17,7 @@ limitations under the License.
 package core
 
 import (
+	"fmt"
 	"time"
 
 	host "github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
@@ -101,6 +102,9 @@ type Config struct {
 	Port         int
 	// Region and Zone are the master's fault domain, empty for none.
 	Region, Zone string
+	// Version is the Mesos version the master says it is, default Version. Before 1.11
+	// it ignores offer constraints.
+	Version string
 }
 
 // AgentConfig describes one emulated agent.
@@ -167,6 +171,19 @@ func (c *Config) defaults() {
 	if c.Port == 0 {
 		c.Port = 5050
 	}
+	if c.Version == "" {
+		c.Version = Version
+	}
+}
+
+// known is what a master of the version sees of offer constraints: nothing before
+// Mesos 1.11. A version that cannot be read has them.
+func (c *Config) known(constraints OfferConstraints) OfferConstraints {
+	var major, minor int
+	if _, err := fmt.Sscanf(c.Version, "%d.%d", &major, &minor); err == nil && (major < 1 || major == 1 && minor < 11) {
+		return OfferConstraints{}
+	}
+	return constraints
 }
 
 // agentSettings is what concerns agents. Those that are told to find a new master

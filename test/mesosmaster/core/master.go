@@ -252,7 +252,7 @@ func (m *Master) masterInfo() *mesos.MasterInfo {
 func (m *Master) InfoOf(id, hostname, ip string, at int) *mesos.MasterInfo {
 	port := uint32(at)
 	pid := fmt.Sprintf("master@%s:%d", ip, at)
-	version := Version
+	version := m.cfg.Version
 	info := &mesos.MasterInfo{
 		ID: id, IP: networkOrder(ip), Port: &port, PID: &pid, Hostname: &hostname, Version: &version,
 		Address: &mesos.Address{Hostname: &hostname, IP: &ip, Port: int32(at)},

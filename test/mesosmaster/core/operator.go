@@ -42,8 +42,8 @@ func asks(reply func(*Master, *OperatorReply)) operatorCall {
 // operatorCalls are the calls handled here.
 var operatorCalls = map[master.Call_Type]operatorCall{
 	master.Call_GET_HEALTH: asks(func(_ *Master, r *OperatorReply) { r.GetHealth = &master.Response_GetHealth{Healthy: true} }),
-	master.Call_GET_VERSION: asks(func(_ *Master, r *OperatorReply) {
-		r.GetVersion = &master.Response_GetVersion{VersionInfo: versionInfo()}
+	master.Call_GET_VERSION: asks(func(m *Master, r *OperatorReply) {
+		r.GetVersion = &master.Response_GetVersion{VersionInfo: m.versionInfo()}
 	}),
 	master.Call_GET_FLAGS:         asks(func(m *Master, r *OperatorReply) { r.GetFlags = m.flagsReply() }),
 	master.Call_GET_METRICS:       asks(func(m *Master, r *OperatorReply) { r.GetMetrics = m.metricsReply() }),

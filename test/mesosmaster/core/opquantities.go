@@ -34,16 +34,16 @@ const (
 	BuildTime = 1795416047.0
 )
 
-func versionInfo() mesos.VersionInfo {
+func (m *Master) versionInfo() mesos.VersionInfo {
 	return mesos.VersionInfo{
-		Version: Version, GitSHA: ptr(GitSHA), GitBranch: ptr(GitBranch), BuildDate: ptr(BuildDate), BuildTime: ptr(BuildTime),
+		Version: m.cfg.Version, GitSHA: ptr(GitSHA), GitBranch: ptr(GitBranch), BuildDate: ptr(BuildDate), BuildTime: ptr(BuildTime),
 	}
 }
 
 // VersionObject is the body of GET /version.
-func VersionObject() map[string]any {
+func (m *Master) VersionObject() map[string]any {
 	return object{
-		"version": Version, "git_sha": GitSHA, "git_branch": GitBranch, "build_date": BuildDate, "build_time": BuildTime, "build_user": "",
+		"version": m.cfg.Version, "git_sha": GitSHA, "git_branch": GitBranch, "build_date": BuildDate, "build_time": BuildTime, "build_user": "",
 	}
 }
 

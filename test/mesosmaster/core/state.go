@@ -79,7 +79,7 @@ func (m *Master) State() any {
 		s[k] = v
 	}
 	pid := m.info.GetPID()
-	maps.Copy(s, VersionObject())
+	maps.Copy(s, m.VersionObject())
 	s["id"], s["pid"], s["hostname"] = m.id, pid, m.cfg.Hostname
 	if dir, ok := m.cfg.Flags["log_dir"]; ok {
 		s["log_dir"] = dir

@@ -30,6 +30,7 @@ import (
 // the new Mesos-Stream-Id. Refusals come as an ERROR event and the end of that
 // stream, as from a real master.
 func (m *Master) Subscribe(now time.Time, stream string, call *scheduler.Call, constraints OfferConstraints) {
+	constraints = m.cfg.known(constraints)
 	m.enter(now)
 	info := call.GetSubscribe().GetFrameworkInfo()
 	suppressed := call.GetSubscribe().GetSuppressedRoles()
@@ -200,6 +201,7 @@ func (m *Master) Disconnect(now time.Time, stream string) {
 // updateFramework is the UPDATE_FRAMEWORK call (Mesos master.cpp
 // updateFramework).
 func (m *Master) updateFramework(f *framework, call *scheduler.Call_UpdateFramework, constraints OfferConstraints) Response {
+	constraints = m.cfg.known(constraints)
 	info := &call.FrameworkInfo
 	if err := m.validFramework(info); err != nil {
 		return badRequest("Supplied FrameworkInfo is not valid: " + err.Error())
