@@ -120,9 +120,12 @@ func (m *Manager) enqueue(name string, call func(context.Context, mesos.Client) 
 }
 
 // ask makes the calls that the demands want. The mutex is held.
-func (m *Manager) ask(a actions) {
+func (m *Manager) ask(a actions, now time.Time) {
 	m.askOne(demand.Suppress, a.suppress)
 	m.askOne(demand.Revive, a.revive)
+	for _, role := range a.revive {
+		m.bargain.revivedAt[role] = now
+	}
 }
 
 func (m *Manager) askOne(action demand.Action, of []string) {

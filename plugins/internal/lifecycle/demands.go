@@ -103,7 +103,7 @@ func bitOf(i int) uint64 { return 1 << min(i, 63) }
 // too: also those in hand, which it may not have been shown. The mutex is held.
 func (m *Manager) addTo(role, uid string, p *podInfo) {
 	d := m.demandOf(role)
-	d.Add(uid, askOf(&p.plan.Want))
+	d.Add(uid, p.ask())
 	if p.asleep && !d.Asleep(uid) {
 		d.Park(uid)
 		m.show[role] = true

@@ -33,6 +33,10 @@ import (
 type podInfo struct {
 	pod  *v1.Pod
 	plan Plan
+	// require is what it requires of its node (constraints.Compiler.Require), choosy
+	// tells that it has other wishes beside.
+	require string
+	choosy  bool
 	// asked is in how many of the plan's roles offers are asked for; since is when the
 	// last of them was added.
 	asked int
@@ -105,7 +109,10 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	was := m.pods[uid]
 	_, again = m.early[uid]
 	delete(m.early, uid)
-	p := &podInfo{pod: pod, plan: m.plan(pod)}
+	p := &podInfo{pod: pod, plan: m.plan(pod), choosy: choosy(pod)}
+	if pod.Spec.NodeName == "" {
+		p.require = m.bargain.compiler.Require(pod)
+	}
 	if was != nil {
 		p.wide, p.first = was.wide, was.first
 		if was.pending && !was.plan.equal(&p.plan) {
@@ -213,6 +220,7 @@ func (m *Manager) nodeChanged(node *v1.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.index.Set(node)
+	m.bargain.compiler.SetNode(node)
 	m.remap(m.nodes.SetNode(node.Name, nodes.HostOf(node)))
 	if agent := m.nodes.AgentOf(node.Name); agent != "" {
 		if slot, ok := m.cache.Slot(agent); ok {
@@ -227,6 +235,7 @@ func (m *Manager) nodeGone(name string) {
 	defer m.mu.Unlock()
 	m.remap(m.nodes.DeleteNode(name))
 	m.index.Delete(name)
+	m.bargain.compiler.DeleteNode(name)
 	m.kick()
 }
 
@@ -241,6 +250,7 @@ func (m *Manager) remap(changes []nodes.Change) {
 			}
 		}
 		m.broken(m.cache.SetNode(c.AgentID, c.Node))
+		m.bargain.pair(c.AgentID, c.Node)
 		if c.Node == "" {
 			continue
 		}

@@ -60,9 +60,11 @@ type Config struct {
 	// next is asked, too.
 	FallbackAfter time.Duration
 	// Pods says what pods ask for.
-	Pods    PodRules
-	Claims  claims.Config
-	Demand  demand.Config
+	Pods   PodRules
+	Claims claims.Config
+	Demand demand.Config
+	// Terms says what the master is told of the offers that we want.
+	Terms   TermsConfig
 	Command []string
 	// Principal is who we are to Mesos, "" without authentication.
 	Principal string
@@ -152,8 +154,9 @@ type Manager struct {
 	agents Agents
 	quotas Quotas
 	ledger *claims.Ledger
-	// demands by role.
+	// demands by role, and on which terms offers are wanted.
 	demands map[string]*demand.Demand
+	bargain bargain
 	// namespaces says which roles each namespace has, subs which of them we are
 	// subscribed to, users the roles that a pod uses, by UID.
 	namespaces *roles.Cache
@@ -263,7 +266,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
-		freed:    freedSlots{},
+		freed: freedSlots{}, bargain: newBargain(cfg.Terms),
 		reported: map[string]bool{}, foreign: map[string]bool{},
 		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
@@ -379,8 +382,9 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 	sooner(m.sweepAt)
 	if m.subscribed && !m.stopping {
 		sooner(m.updateRoles(now))
+		sooner(m.updateTerms(now))
 		calls, at := m.nextActions(now)
-		m.ask(calls)
+		m.ask(calls, now)
 		sooner(at)
 	}
 	m.carryOut()

@@ -24,6 +24,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/constraints"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
@@ -75,6 +76,8 @@ func (m *Manager) void() {
 		m.ledger.Broken(id, claims.CauseDisconnected)
 	}
 	m.nodes.ClearAgents()
+	m.bargain.compiler.ClearAgents()
+	clear(m.bargain.agents)
 	m.index.ClearSlots()
 	m.agentsKnown = false
 	clear(m.reported)
@@ -262,11 +265,17 @@ func (m *Manager) forgetAgent(agentID string) {
 		m.index.Assign(node, nodes.NoSlot)
 	}
 	m.remap(m.nodes.DeleteAgent(agentID))
+	m.bargain.compiler.DeleteAgent(agentID)
+	delete(m.bargain.agents, agentID)
 }
 
 // agentSeen makes an agent known. The mutex is held.
 func (m *Manager) agentSeen(id, hostname string) {
 	m.cache.AddAgent(id, hostname)
+	if m.bargain.agents[id] == nil {
+		m.bargain.agents[id] = &constraints.Agent{Hostname: hostname}
+		m.bargain.compiler.SetAgent(id, *m.bargain.agents[id])
+	}
 	m.remap(m.nodes.SetAgent(id, hostname))
 }
 
@@ -382,12 +391,14 @@ func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) 
 			continue
 		}
 		m.agentSeen(a.ID, a.Hostname)
+		m.bargain.describe(&a)
 		if a.Total[resources.GPU] > 0 {
 			m.cache.HasGPUs(a.ID)
 		}
 	}
 	first = !m.agentsKnown
 	m.agentsKnown = true
+	m.bargain.compiler.SetComplete(true)
 	m.carryOut()
 	return first, true
 }

@@ -100,8 +100,10 @@ func special(want *offers.Want) bool {
 	return want.Revocable != offers.RevocableNever || want.Owner != "" || want.Need.Vector[resources.GPU] > 0
 }
 
-func askOf(want *offers.Want) demand.Ask {
-	return demand.Ask{Need: want.Need.Vector, Special: special(want)}
+// ask is what the pod asks of its roles' offers.
+func (p *podInfo) ask() demand.Ask {
+	want := &p.plan.Want
+	return demand.Ask{Need: want.Need.Vector, Special: special(want), Require: p.require, Choosy: p.choosy}
 }
 
 // NeedOf returns what a pod claims, nothing of a pod that can claim nothing.

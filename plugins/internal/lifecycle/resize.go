@@ -200,7 +200,7 @@ func (m *Manager) takeNow(uid string, p *podInfo, main *claims.Claim, r *resizin
 		d.Remove(resizer(uid), now)
 		return why
 	}
-	ask := askOf(&want)
+	ask := demand.Ask{Need: want.Need.Vector, Special: special(&want)}
 	ask.AgentID = r.agentID
 	d.Add(resizer(uid), ask)
 	if why = m.takeFrom(uid, main, &want, now); why != "" {

@@ -17,7 +17,6 @@ limitations under the License.
 package lifecycle
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -30,6 +29,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/terms"
 )
 
 // plan returns what the pod asks for.
@@ -93,10 +93,12 @@ func (p *podInfo) rolesOf() []string {
 func (m *Manager) SubscribeRoles() []mesos.RoleAsk {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now, initial := time.Now(), m.subs.Initial()
+	m.settleTerms(slices.Values(initial), now)
 	var asks []mesos.RoleAsk
-	for _, role := range m.subs.Initial() {
+	for _, role := range initial {
 		d := m.demands[role]
-		asks = append(asks, mesos.RoleAsk{Name: role, Suppressed: d == nil || !d.Wanted() || m.stopping})
+		asks = append(asks, mesos.RoleAsk{Name: role, Suppressed: d == nil || !d.Wanted() || m.stopping, Terms: m.bargain.book.Current(role, now)})
 	}
 	return asks
 }
@@ -110,10 +112,13 @@ func (m *Manager) rolesSubscribed(s mesos.Subscription, now time.Time) {
 	for _, d := range m.demands {
 		d.Disconnected()
 	}
+	told := map[string]terms.Terms{}
 	for _, ask := range s.Roles {
 		m.known[ask.Name] = true
 		m.demandOf(ask.Name).Subscribed(ask.Suppressed)
+		told[ask.Name] = ask.Terms
 	}
+	m.bargain.book.Subscribed(told, s.Constraints, now)
 	m.refusalsChanged(now)
 }
 
@@ -123,6 +128,11 @@ func (m *Manager) rolesDisconnected(err error, now time.Time) {
 	clear(m.known)
 	for _, d := range m.demands {
 		d.Disconnected()
+	}
+	m.bargain.book.Disconnected()
+	if errors.Is(err, mesos.ErrTermsRefused) {
+		m.logger.Error(err, "The Mesos master refused the terms on which offers are wanted; asking without them for a while")
+		m.bargain.book.Refused(nil, err.Error(), now)
 	}
 	if errors.Is(err, mesos.ErrRolesRefused) {
 		m.subs.SubscribeRefused(err.Error(), now)
@@ -139,30 +149,15 @@ func (m *Manager) updateRoles(now time.Time) time.Time {
 	if change == nil {
 		return again
 	}
-	var asks []mesos.RoleAsk
-	for _, role := range change.Roles {
-		d := m.demands[role]
-		asks = append(asks, mesos.RoleAsk{Name: role, Suppressed: d == nil || !d.Offering()})
-	}
 	for _, role := range change.Removed {
 		// From now on it is in no call: a REVIVE that names one role too many is
 		// ignored as a whole.
 		delete(m.known, role)
 		m.demandOf(role).Disconnected()
+		m.bargain.forget(role)
 	}
-	generation := m.generation
-	m.calls.add(func(ctx context.Context) {
-		if !m.current(generation) {
-			return
-		}
-		err := m.session().UpdateRoles(ctx, asks)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.generation == generation {
-			m.rolesUpdated(change, err, time.Now())
-			m.kick()
-		}
-	})
+	m.settleTerms(slices.Values(change.Roles), now)
+	m.sendUpdate(m.bargain.book.Join(now), change, now)
 	return again
 }
 
@@ -180,7 +175,7 @@ func (m *Manager) rolesUpdated(change *roles.Change, err error, now time.Time) {
 		for _, role := range change.Removed {
 			m.dropRole(role)
 		}
-	case errors.As(err, &call) && (call.Status == 400 || call.Status == 403):
+	case errors.As(err, &call) && (call.Status == 400 || call.Status == 403) && !errors.Is(err, mesos.ErrTermsRefused):
 		m.logger.Info("The Mesos master refused a change of roles", "added", change.Added, "err", err)
 		m.subs.Refused(change.Roles, call.Body, call.Status == 403, now)
 		for _, role := range change.Removed {

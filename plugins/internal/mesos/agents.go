@@ -22,6 +22,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -35,6 +36,8 @@ type Agent struct {
 	// Attributes by name, as text: numbers as the master writes them, ranges and
 	// sets in Mesos' text form.
 	Attributes map[string]string
+	// NotText are the attributes that are, or may be, of another type than TEXT.
+	NotText []string
 	// Total is all that the agent has for frameworks: reserved or not, in use or not.
 	Total resources.Vector
 	// Reserved is all of Total that is reserved, by flavour, in use or not; Used is
@@ -115,20 +118,24 @@ func (a *agentJSON) agent(flavours *memo[*resources.Flavour]) Agent {
 		}
 	}
 	agent.Used = reservedPortions(a.Used, flavours)
-	for name, value := range a.Attributes {
+	for _, name := range slices.Sorted(maps.Keys(a.Attributes)) {
 		if agent.Attributes == nil {
 			agent.Attributes = map[string]string{}
 		}
-		agent.Attributes[name] = attributeText(value)
+		text, isText := attributeText(a.Attributes[name])
+		agent.Attributes[name] = text
+		if !isText {
+			agent.NotText = append(agent.NotText, name)
+		}
 	}
 	return agent
 }
 
 // attributeText is a string's content, and anything else as it stands: a number.
-func attributeText(value json.RawMessage) string {
-	var text string
+// Ranges and sets come as strings, too, in brackets or braces: those may be no text.
+func attributeText(value json.RawMessage) (text string, isText bool) {
 	if json.Unmarshal(value, &text) == nil {
-		return text
+		return text, !strings.HasPrefix(text, "[") && !strings.HasPrefix(text, "{")
 	}
-	return string(value)
+	return string(value), false
 }
