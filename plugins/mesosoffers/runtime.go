@@ -169,6 +169,11 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
+			SurplusAfter: args.Offers.SurplusAfter.Duration, RefuseSurplus: args.Offers.RefuseSurplus.Duration, Warm: int(args.Offers.WarmAgents),
+		},
+		Terms: lifecycle.TermsConfig{
+			Constraints: args.Offers.Constraints == config.OfferTermsAuto, MaxHosts: int(args.Offers.MaxConstraintHosts),
+			MinAllocatable: args.Offers.MinAllocatable == config.OfferTermsAuto,
 		},
 		Command: args.Placeholder.Command,
 		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,

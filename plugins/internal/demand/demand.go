@@ -152,9 +152,9 @@ func New(cfg Config, now time.Time) *Demand {
 // matches tells whether an agent is what the pod requires of its node.
 func (d *Demand) matches(ask *Ask, agentID string) bool {
 	switch {
-	case ask.AgentID != "" && ask.AgentID != agentID:
-		return false
-	case ask.Require == "" || d.cfg.Matches == nil:
+	case ask.AgentID != "":
+		return ask.AgentID == agentID
+	case d.cfg.Matches == nil:
 		return true
 	}
 	return d.cfg.Matches(ask.Require, agentID)
@@ -283,6 +283,9 @@ func (d *Demand) Seek(on bool, now time.Time) {
 		d.idleSince = now
 	}
 }
+
+// Seeking tells whether offers are wanted for another reason than pods.
+func (d *Demand) Seeking() bool { return d.seeking }
 
 // Wanted tells whether offers are wanted because of pods or what is sought.
 func (d *Demand) Wanted() bool { return len(d.pods) > 0 || d.seeking }

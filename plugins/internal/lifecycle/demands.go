@@ -29,7 +29,9 @@ import (
 func (m *Manager) demandOf(role string) *demand.Demand {
 	d := m.demands[role]
 	if d == nil {
-		d = demand.New(m.cfg.Demand, time.Now())
+		cfg := m.cfg.Demand
+		cfg.Matches = m.bargain.compiler.Matches
+		d = demand.New(cfg, time.Now())
 		m.demands[role] = d
 		if m.subscribed && m.known[role] {
 			d.Subscribed(true)

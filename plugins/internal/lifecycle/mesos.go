@@ -165,10 +165,13 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 func (m *Manager) offered(fresh freedSlots, now time.Time) {
 	for role, slots := range fresh {
 		d, r := m.demandOf(role), m.cache.Role(role)
-		d.Offered(slices.ContainsFunc(slots, func(slot int32) bool {
+		took, answered := d.Offered(slices.ContainsFunc(slots, func(slot int32) bool {
 			free, ok := r.FreeOf(slot)
 			return ok && d.FitsFree(free)
 		}), now)
+		if answered {
+			metrics.ReviveToOffer.Observe(took.Seconds())
+		}
 	}
 }
 

@@ -121,9 +121,6 @@ func choosy(pod *v1.Pod) bool {
 // while it is suppressed. The mutex is held.
 func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) {
 	b := &m.bargain
-	if !b.cfg.Constraints && !b.cfg.MinAllocatable {
-		return
-	}
 	nodes := b.compiler.Generation()
 	for role := range names {
 		d := m.demands[role]
@@ -135,11 +132,13 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) {
 			continue
 		}
 		is := basis{classes: d.ClassGeneration(), nodes: nodes}
-		want, keys := m.termsOf(d)
-		// A role about to be revived should not be offered what it has no use for.
-		urgent := !d.Offering() || b.compiler.TooNarrow(b.book.Told(role).Constraints, keys)
-		b.book.Want(role, want, urgent, now)
 		b.basis[role] = is
+		if b.cfg.Constraints || b.cfg.MinAllocatable {
+			want, keys := m.termsOf(d)
+			// A role about to be revived should not be offered what it has no use for.
+			urgent := !d.Offering() || b.compiler.TooNarrow(b.book.Told(role).Constraints, keys)
+			b.book.Want(role, want, urgent, now)
+		}
 		if _, parked := d.Pods(); known && was.nodes != nodes && parked > 0 && !now.Before(b.reopenAt) {
 			// Nodes that were of no use may be of use now.
 			b.reopenAt = now.Add(reopenEvery)
@@ -154,7 +153,7 @@ func (m *Manager) termsOf(d *demand.Demand) (t terms.Terms, keys []string) {
 	b := &m.bargain
 	var smallest resources.Vector
 	any, everywhere := false, d.Seeking()
-	for ask := range d.Classes() {
+	d.Classes(func(ask demand.Ask, _, _ int) {
 		if ask.AgentID != "" {
 			// It runs there already, whatever its node is like by now.
 			everywhere = true
@@ -167,7 +166,7 @@ func (m *Manager) termsOf(d *demand.Demand) (t terms.Terms, keys []string) {
 		} else {
 			smallest, any = ask.Need, true
 		}
-	}
+	})
 	if b.cfg.Constraints && !everywhere {
 		t.Constraints = b.compiler.Compile(keys)
 	}
@@ -234,13 +233,14 @@ func (m *Manager) termsUpdated(said *terms.Change, err error, sent time.Time) {
 	switch {
 	case err == nil:
 		metrics.TermsUpdates.WithLabelValues("accepted").Inc()
-		b.book.Accepted(said, now)
-		for role := range said.Terms {
-			// Only a REVIVE brings offers before the next allocation.
-			if d := m.demands[role]; d != nil && d.Offering() && b.revivedAt[role].Before(sent) {
+		for role, is := range said.Terms {
+			// Only a REVIVE brings the offers before the next allocation that it admits now.
+			d := m.demands[role]
+			if d != nil && d.Offering() && b.revivedAt[role].Before(sent) && !is.Equal(b.book.Told(role)) {
 				d.Reopen()
 			}
 		}
+		b.book.Accepted(said, now)
 	case errors.Is(err, mesos.ErrTermsRefused):
 		metrics.TermsUpdates.WithLabelValues("refused").Inc()
 		m.logger.Error(err, "The Mesos master refused the terms on which offers are wanted; asking without them for a while")
