@@ -44,6 +44,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/terms"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,6 +54,7 @@ type master struct {
 	mu       sync.Mutex
 	calls    []string
 	launches []mesos.Launch
+	asks     []mesos.RoleAsk
 	// fail holds the errors of the next calls of a type, meanwhile what happens while
 	// the next one is made.
 	fail      map[string][]error
@@ -109,6 +111,18 @@ func (f *master) lastLaunch(t *testing.T) mesos.Launch {
 	return f.launches[len(f.launches)-1]
 }
 
+// lastTerms returns what the last UPDATE_FRAMEWORK told of a role.
+func (f *master) lastTerms(role string) terms.Terms {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ask := range f.asks {
+		if ask.Name == role {
+			return ask.Terms
+		}
+	}
+	return terms.Terms{}
+}
+
 func (f *master) Accept(_ context.Context, l mesos.Launch) error {
 	f.mu.Lock()
 	f.launches = append(f.launches, l)
@@ -132,6 +146,9 @@ func (f *master) Suppress(_ context.Context, roles ...string) error {
 }
 
 func (f *master) UpdateRoles(_ context.Context, asks []mesos.RoleAsk) error {
+	f.mu.Lock()
+	f.asks = asks
+	f.mu.Unlock()
 	roles, suppressed := mesos.SplitRoles(asks)
 	return f.record("UPDATE_FRAMEWORK", fmt.Sprintf("%s, suppressed %s", strings.Join(roles, "+"), strings.Join(suppressed, "+")))
 }
