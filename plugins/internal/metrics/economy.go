@@ -32,7 +32,8 @@ const (
 
 // The values of the label cause of Revives.
 const (
-	// CauseDemand is a role that was suppressed, and pods came.
+	// CauseDemand is a role that was suppressed, or is since a call failed nobody knows,
+	// and pods wait.
 	CauseDemand = "demand"
 	// CauseFilters is one where something declined, or left out by the terms that the
 	// master had, may be of use now.
@@ -75,7 +76,7 @@ var (
 		Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)})
 	Revives = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "revives_total",
-		Help: "REVIVE calls, by cause: demand (pods came to a suppressed role), filters (something declined may be of use now), remainder (of an ACCEPT), repeat (after one that brought nothing of use)."},
+		Help: "REVIVE calls, by cause: demand (pods came to a suppressed role, or a call failed), filters (something declined may be of use now), remainder (of an ACCEPT), repeat (after one that brought nothing of use)."},
 		[]string{"cause"})
 	TermsUpdates = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "terms_updates_total",
