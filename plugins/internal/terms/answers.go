@@ -17,6 +17,7 @@ limitations under the License.
 package terms
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,17 +28,13 @@ import (
 // none.
 func (b *Book) Subscribed(told map[string]Terms, heeded bool, now time.Time) {
 	b.connected, b.heeded, b.sent = true, heeded, nil
-	for name, t := range told {
-		if r := b.role(name); !heeded {
-			t.Constraints = nil
-			r.told = t
-		} else {
-			r.told = t
-		}
+	for name := range told {
+		b.role(name)
 	}
 	for name, r := range b.roles {
-		if _, ok := told[name]; !ok {
-			r.told = Terms{}
+		r.told = told[name]
+		if !heeded {
+			r.told.Constraints = nil
 		}
 		r.by, r.unsure, r.retry = b.serial, kinds{}, time.Time{}
 		b.follow(r, now)
@@ -59,15 +56,12 @@ func (b *Book) Accepted(c *Change, now time.Time) {
 			continue
 		}
 		r.told, r.by, r.unsure = t, c.serial, kinds{}
-		if t.Constraints.Equal(b.current(r, now).Constraints) {
-			r.urgent = false
-		}
 		b.follow(r, now)
 	}
 }
 
-// Failed says that it is not known whether the master took an update. It is told again
-// after a while.
+// Failed says that it is not known whether the master took an update. What it changed is
+// told again after a while.
 func (b *Book) Failed(c *Change, now time.Time) {
 	if !b.settle(c) {
 		return
@@ -77,11 +71,8 @@ func (b *Book) Failed(c *Change, now time.Time) {
 		if r == nil || r.by > c.serial {
 			continue
 		}
-		for k := range changed {
-			if changed[k] {
-				r.unsure[k], r.retry = true, now.Add(b.cfg.RetryAfter)
-			}
-		}
+		r.told, r.by, r.unsure, r.retry = c.Terms[name], c.serial, changed, now.Add(b.cfg.RetryAfter)
+		b.follow(r, now)
 	}
 }
 
@@ -92,19 +83,37 @@ func (b *Book) Refused(c *Change, text string, now time.Time) {
 	if c != nil && !b.settle(c) {
 		return
 	}
-	kinds := refusedKinds(text)
-	names := b.named(text)
+	left := b.leaveOut(c, refusedKinds(text), b.named(text), now)
+	if !left {
+		// It meant something else, perhaps: nothing of it shall be said once more.
+		left = b.leaveOut(c, kinds{true, true}, nil, now)
+	}
+	if !left {
+		// No terms were said that could be wrong.
+		b.pause = now.Add(b.cfg.MinEvery)
+	}
+}
+
+// leaveOut leaves out kinds of terms for roles, none for all, and tells whether that
+// makes a difference to what was said.
+func (b *Book) leaveOut(c *Change, k kinds, names []string, now time.Time) (difference bool) {
 	for name, r := range b.roles {
 		if len(names) > 0 && !slices.Contains(names, name) {
 			continue
 		}
-		for k := range kinds {
-			if kinds[k] {
-				r.refused[k] = now.Add(b.cfg.RefusedFor)
+		said := b.current(r, now)
+		if c != nil {
+			said = c.Terms[name]
+		}
+		difference = difference || k[constraints] && said.Constraints != nil || k[minimum] && said.Min != nil
+		for i := range k {
+			if k[i] {
+				r.refused[i] = now.Add(b.cfg.RefusedFor)
 			}
 		}
 		b.follow(r, now)
 	}
+	return difference
 }
 
 // settle takes an update from those whose outcome is awaited, and tells whether it
@@ -118,13 +127,14 @@ func (b *Book) settle(c *Change) bool {
 	return true
 }
 
-// refusedKinds returns which kind of terms a refusal is about; both if it does not
-// say.
+// refusedKinds returns which kind of terms a refusal is about; both if it does not say.
+// Constraints are named by the checks of offer_constraints_filter.cpp and
+// validateOfferConstraintsRoles, minimums by validateOfferFilters.
 func refusedKinds(text string) kinds {
-	lower := strings.ToLower(text)
+	text = strings.ToLower(text)
 	k := kinds{
-		constraints: strings.Contains(lower, "constraint"),
-		minimum:     strings.Contains(lower, "filter") || strings.Contains(lower, "quantit") || strings.Contains(lower, "allocatable"),
+		constraints: strings.Contains(text, "offer constraints"),
+		minimum:     strings.Contains(text, "resource quantit"),
 	}
 	if k == (kinds{}) {
 		return kinds{constraints: true, minimum: true}
@@ -132,12 +142,15 @@ func refusedKinds(text string) kinds {
 	return k
 }
 
-// named returns the roles that a text names, as words of their own.
+// roleNamed finds the role in "for role X", "A role X has an invalid ..." and "for a
+// role 'X'not contained in the set of roles".
+var roleNamed = regexp.MustCompile(`\brole '?([^\s']+)`)
+
+// named returns the roles in the book that a refusal names.
 func (b *Book) named(text string) (names []string) {
-	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" '\"`,;:()[]", r) })
-	for name := range b.roles {
-		if slices.Contains(words, name) || slices.Contains(words, name+".") {
-			names = append(names, name)
+	for _, match := range roleNamed.FindAllStringSubmatch(text, -1) {
+		if b.roles[match[1]] != nil {
+			names = append(names, match[1])
 		}
 	}
 	return names

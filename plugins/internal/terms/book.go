@@ -17,9 +17,8 @@ limitations under the License.
 package terms
 
 import (
+	"slices"
 	"time"
-
-	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
 // Config holds how patient a Book is. Zero fields get the defaults.
@@ -31,11 +30,12 @@ type Config struct {
 	// said although nobody waits for it, 5 s by default; Lag is how long that may put
 	// them off in all, 30 s by default.
 	Stable, Lag time.Duration
-	// MinEvery is the least time between two updates that change a minimum, 10 s by
-	// default: each is a message from the master to every agent.
+	// MinEvery is the least time between two updates that lower a minimum, 10 s by
+	// default: each is a message from the master to every agent. The first goes out at
+	// once.
 	MinEvery time.Duration
 	// RaiseAfter is how long a minimum must have been lower than it could be before it
-	// is raised, 10 min by default.
+	// is raised, 10 min by default, unless one is lowered or roles change.
 	RaiseAfter time.Duration
 	// RetryAfter is when an update whose outcome is unknown is said again, 1 s by
 	// default.
@@ -67,8 +67,11 @@ type Book struct {
 	// connected tells that there is a subscription, heeded that its master heeds
 	// constraints.
 	connected, heeded bool
-	// last is when an update was last sent, lastMin when one that changed a minimum.
-	last, lastMin time.Time
+	// last is when an update was last sent, lastMin when one that changed a minimum,
+	// lastLower when one that lowered a minimum.
+	last, lastMin, lastLower time.Time
+	// pause is until when nothing is due, after a refusal for no reason of ours.
+	pause time.Time
 	// sent are updates whose outcome is not known yet, in the order they were sent;
 	// serial numbers them.
 	sent   []*Change
@@ -83,16 +86,14 @@ type role struct {
 	// changed is when the wanted constraints last changed, differs since when they
 	// are not those the master has; zero if they are.
 	changed, differs time.Time
-	// higher is since when the minimum could be higher, by at least least; zero if it
-	// could not.
+	// higher is since when the minimum could be higher, zero if it could not.
 	higher time.Time
-	least  resources.Vector
 
+	// told are the terms that the master was told last, by the update of that serial.
 	told Terms
-	// by is the serial of the update that told it.
-	by uint64
+	by   uint64
 	// unsure are the kinds of which it is not known whether the master took what it
-	// was told last, to be told again at retry.
+	// was told; they are told again at retry.
 	unsure kinds
 	retry  time.Time
 	// refused is until when a kind is left out, by kind.
@@ -118,9 +119,9 @@ func NewBook(cfg Config) *Book {
 }
 
 // Want says which terms a role should have from now on. A minimum is made coarse (see
-// Coarse). Call it when what is needed changed; for a role that is suppressed do not
-// call it at all: what the master has then does no harm, and saying so would cost
-// calls.
+// Coarse). Call it when what is needed changed, of roles that are subscribed or about
+// to be (see Join). For a role that is suppressed do not call it: what the master has
+// then does no harm, and saying so would cost calls.
 //
 // urgent tells that somebody waits for the constraints: an agent that is needed is
 // excluded by those the master has, or the role is about to be revived and would be
@@ -134,8 +135,16 @@ func (b *Book) Want(name string, t Terms, urgent bool, now time.Time) {
 	if !t.Constraints.Equal(r.want.Constraints) {
 		r.changed = now
 	}
-	r.want, r.urgent = t, urgent
+	r.want, r.urgent = t, urgent || b.overtaken(name, t)
 	b.follow(r, now)
+}
+
+// overtaken tells whether an update is under way that tells constraints other than the
+// wanted. The caller cannot have judged by those whether it is urgent.
+func (b *Book) overtaken(name string, t Terms) bool {
+	return slices.ContainsFunc(b.sent, func(c *Change) bool {
+		return c.changed[name][constraints] && !c.Terms[name].Constraints.Equal(t.Constraints)
+	})
 }
 
 // Forget forgets a role that is subscribed to no more.
@@ -170,8 +179,8 @@ func (b *Book) current(r *role, now time.Time) Terms {
 	return t
 }
 
-// Told returns the terms of a role that the master has as far as is known; the zero
-// value for a role it was told nothing of.
+// Told returns the terms of a role that the master was told last, which it has as far as
+// is known; the zero value for a role it was told nothing of.
 func (b *Book) Told(name string) Terms {
 	if r := b.roles[name]; r != nil {
 		return r.told
@@ -199,8 +208,6 @@ func (b *Book) follow(r *role, now time.Time) {
 	case !higher(t.Min, r.told.Min):
 		r.higher = time.Time{}
 	case r.higher.IsZero():
-		r.higher, r.least = now, *t.Min
-	default:
-		r.least = r.least.Min(*t.Min)
+		r.higher = now
 	}
 }

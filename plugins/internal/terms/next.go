@@ -41,70 +41,72 @@ func (b *Book) Next(now time.Time) (change *Change, again time.Time) {
 	if !b.connected || len(b.sent) > 0 {
 		return nil, time.Time{}
 	}
-	var due [numKinds]time.Time
+	var updateAt, raiseAt, lowerAt time.Time
 	for _, r := range b.roles {
 		b.follow(r, now) // what was refused may be tried again by now
-		again = earlier(again, b.expires(r, now))
-		due[constraints] = earlier(due[constraints], b.constraintsDue(r, now))
-		due[minimum] = earlier(due[minimum], b.minimumDue(r, now))
+		again = earlier(again, expires(r, now))
+		updateAt = earlier(updateAt, b.constraintsDue(r, now))
+		raiseAt = earlier(raiseAt, b.raiseDue(r))
+		lowerAt = earlier(lowerAt, b.lowerDue(r, now))
 	}
-	// The earliest time of either kind; a minimum takes the constraints along.
-	withMinimum := due[minimum]
-	for k := range due {
-		if !due[k].IsZero() && due[k].Before(b.last.Add(b.cfg.Every)) {
-			due[k] = b.last.Add(b.cfg.Every)
-		}
-	}
-	if !withMinimum.IsZero() && withMinimum.Before(b.lastMin.Add(b.cfg.MinEvery)) {
-		due[minimum] = later(due[minimum], b.lastMin.Add(b.cfg.MinEvery))
-	}
-	switch {
-	case reached(due[minimum], now):
+	floor := later(b.last.Add(b.cfg.Every), b.pause)
+	updateAt = notBefore(updateAt, floor)
+	lowerAt = notBefore(lowerAt, later(floor, b.lastLower.Add(b.cfg.MinEvery)))
+	raiseAt = notBefore(raiseAt, later(floor, b.lastMin.Add(b.cfg.MinEvery)))
+	switch minimumAt := earlier(lowerAt, raiseAt); {
+	case reached(minimumAt, now):
 		return b.send(true, now), time.Time{}
-	case reached(due[constraints], now):
+	case reached(updateAt, now):
 		return b.send(false, now), time.Time{}
+	default:
+		return nil, earlier(again, earlier(updateAt, minimumAt))
 	}
-	return nil, earlier(again, earlier(due[constraints], due[minimum]))
 }
 
 // Join returns the update to be sent now although none is due, because the roles we
 // subscribe to change: it tells all that is wanted. Like those of Next it is to be
 // answered.
-func (b *Book) Join(now time.Time) *Change {
-	return b.send(true, now)
+func (b *Book) Join(now time.Time) *Change { return b.send(true, now) }
+
+// constraintsDue returns when a role's constraints are to be told, zero for never; or
+// when what it is not sure that the master took is told again.
+func (b *Book) constraintsDue(r *role, now time.Time) (at time.Time) {
+	switch {
+	case r.differs.IsZero():
+	case r.urgent:
+		at = now
+	default:
+		at = earlier(later(r.changed, r.differs).Add(b.cfg.Stable), r.differs.Add(b.cfg.Lag))
+	}
+	if r.unsure != (kinds{}) {
+		at = earlier(at, r.retry)
+	}
+	return at
 }
 
-// constraintsDue returns when a role's constraints are to be told, zero for never.
-func (b *Book) constraintsDue(r *role, now time.Time) time.Time {
+// raiseDue returns when a role's minimum is to be raised, zero for never. The first that
+// the master is told does not wait.
+func (b *Book) raiseDue(r *role) time.Time {
 	switch {
-	case r.unsure[constraints]:
-		return r.retry
-	case r.differs.IsZero():
+	case r.higher.IsZero():
 		return time.Time{}
-	case r.urgent:
+	case r.told.Min == nil:
+		return r.higher
+	}
+	return r.higher.Add(b.cfg.RaiseAfter)
+}
+
+// lowerDue returns when a role's minimum is to be lowered, zero for never.
+func (b *Book) lowerDue(r *role, now time.Time) time.Time {
+	if lower(b.current(r, now).Min, r.told.Min) {
 		return now
 	}
-	// What was refused is left out, and what need not be is said, as soon as may be.
-	return earlier(later(r.changed, r.differs).Add(b.cfg.Stable), r.differs.Add(b.cfg.Lag))
-}
-
-// minimumDue returns when a role's minimum is to be told, zero for never.
-func (b *Book) minimumDue(r *role, now time.Time) time.Time {
-	least := b.current(r, now).Min
-	switch {
-	case r.unsure[minimum]:
-		return r.retry
-	case equal(least, r.told.Min):
-		return time.Time{}
-	case !r.higher.IsZero():
-		return r.higher.Add(b.cfg.RaiseAfter)
-	}
-	return now
+	return time.Time{}
 }
 
 // expires returns when something refused of the role may be tried again, zero if
 // nothing is left out now.
-func (b *Book) expires(r *role, now time.Time) (at time.Time) {
+func expires(r *role, now time.Time) (at time.Time) {
 	for _, until := range r.refused {
 		if now.Before(until) {
 			at = earlier(at, until)
@@ -113,19 +115,21 @@ func (b *Book) expires(r *role, now time.Time) (at time.Time) {
 	return at
 }
 
-// send makes an update of what is wanted; minimums only if withMinimum, for they cost
-// more.
-func (b *Book) send(withMinimum bool, now time.Time) *Change {
+// send makes an update of what is wanted; of minimums only if asked for, because they
+// cost more.
+func (b *Book) send(minimums bool, now time.Time) *Change {
 	b.serial++
 	c := &Change{Terms: map[string]Terms{}, changed: map[string]kinds{}, serial: b.serial}
 	for name, r := range b.roles {
 		t := b.current(r, now)
-		if !withMinimum {
+		if !minimums {
 			t.Min = r.told.Min
 		}
-		k := kinds{
-			constraints: r.unsure[constraints] || !t.Constraints.Equal(r.told.Constraints),
-			minimum:     r.unsure[minimum] || !equal(t.Min, r.told.Min),
+		k := r.unsure
+		k[constraints] = k[constraints] || !t.Constraints.Equal(r.told.Constraints)
+		k[minimum] = k[minimum] || !equal(t.Min, r.told.Min)
+		if lower(t.Min, r.told.Min) {
+			b.lastLower = now
 		}
 		c.Terms[name], c.changed[name] = t, k
 		c.Minimum = c.Minimum || k[minimum]
@@ -138,22 +142,25 @@ func (b *Book) send(withMinimum bool, now time.Time) *Change {
 	return c
 }
 
-// higher tells whether min asks for more than told in one kind and for less in none,
+// higher tells whether least asks for more than told in one kind and for less in none,
 // so that nothing is lost while the master has told.
-func higher(min, told *resources.Vector) bool {
+func higher(least, told *resources.Vector) bool {
 	switch {
-	case min == nil || equal(min, told):
+	case least == nil || equal(least, told):
 		return false
 	case told == nil:
-		return byDefault(*min)
+		return byDefault(*least)
 	}
-	return *told == told.Min(*min)
+	return *told == told.Min(*least)
 }
 
-// byDefault tells whether every offer that meets min meets what masters ask for by
+// lower tells whether something may be lost while the master has told and not least.
+func lower(least, told *resources.Vector) bool { return !equal(least, told) && !higher(least, told) }
+
+// byDefault tells whether every offer that meets least meets what masters ask for by
 // themselves (--min_allocatable_resources, "cpus:0.01|mem:32"; constants.hpp).
-func byDefault(min resources.Vector) bool {
-	return min[resources.CPU] >= 10 || min[resources.Memory] >= 32_000
+func byDefault(least resources.Vector) bool {
+	return least[resources.CPU] >= 10 || least[resources.Memory] >= 32_000
 }
 
 func equal(a, b *resources.Vector) bool {
@@ -169,6 +176,14 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// notBefore puts a time off; never stays never.
+func notBefore(at, floor time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return later(at, floor)
 }
 
 func later(a, b time.Time) time.Time {
