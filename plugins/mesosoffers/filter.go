@@ -144,6 +144,7 @@ func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int
 			sel = role.Select(&want, int(p.next.Load()), limit, buf)
 			if len(sel.Slots) > 0 {
 				s.role, s.want = role, want
+				s.want.Predicted = sel.Predicted
 				if i+1 < len(plan.Roles) {
 					// A copy, for most pods have no other role, and theirs is to need no heap.
 					kept := *plan

@@ -177,7 +177,7 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		},
 		Command: args.Placeholder.Command,
 		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
-		MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: nodes.show,
+		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: nodes.show,
 	}
 }
 

@@ -346,11 +346,15 @@ func (m *Manager) accepted(b offers.Batch, ids []string, err error, start time.T
 	defer m.mu.Unlock()
 	now := time.Now()
 	m.cache.Landed(b.AgentID, b.Role)
+	if err != nil {
+		m.promiseBroken(m.cache.Unpredict(b.AgentID, b.Role))
+	}
 	var call *mesos.CallError
 	switch {
 	case err == nil:
 		metrics.AcceptSeconds.WithLabelValues("accepted").Observe(now.Sub(start).Seconds())
 		m.ledger.Sent(ids, now)
+		m.remains(&b, start, now)
 	case errors.Is(err, mesos.ErrNotSubscribed):
 		metrics.AcceptSeconds.WithLabelValues("disconnected").Observe(now.Sub(start).Seconds())
 		m.ledger.SendFailed(ids, false, claims.CauseDisconnected, now)

@@ -205,11 +205,17 @@ func (m *Manager) waiting() (all, parked int) {
 
 // flushPolicy is the policy for batches of a role. The mutex is held.
 func (m *Manager) flushPolicy(role string) offers.FlushPolicy {
-	d := m.demandOf(role)
+	d, r := m.demandOf(role), m.cache.Role(role)
 	all, parked := d.Pods()
-	return offers.FlushPolicy{
-		Linger: m.cfg.Linger, MaxLinger: m.cfg.MaxLinger, MaxTasks: m.cfg.MaxTasks, Smallest: d.Smallest(),
+	p := offers.FlushPolicy{
+		Linger: m.cfg.Linger, MaxLinger: m.cfg.Linger, MaxTasks: m.cfg.MaxTasks, Smallest: d.Smallest(),
 		// Reserved pods are still part of the demand but cannot join again.
-		Drained: all-parked-m.cache.Role(role).Waiting() <= 0,
+		Drained: all-parked-r.Waiting() <= 0,
+		Predict: all > r.Waiting(), PredictedWait: m.cfg.PredictedWait,
 	}
+	if all-parked > r.Held() {
+		// They share agents: waiting for one more costs less than an ACCEPT of its own.
+		p.MaxLinger = m.cfg.MaxLinger
+	}
+	return p
 }

@@ -87,6 +87,9 @@ type Config struct {
 	// Linger, MaxLinger and MaxTasks say when a batch is sent.
 	Linger, MaxLinger time.Duration
 	MaxTasks          int
+	// PredictedWait is how long pods may wait for what an ACCEPT leaves over; 0: none
+	// is promised any.
+	PredictedWait time.Duration
 	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
 	// before the pod is deleted.
 	PDBDeadline time.Duration
@@ -157,6 +160,9 @@ type Manager struct {
 	// demands by role, and on which terms offers are wanted.
 	demands map[string]*demand.Demand
 	bargain bargain
+	// expected are the ACCEPTs, with when they were sent, whose remainder no OFFERS
+	// brought yet.
+	expected map[spent]time.Time
 	// namespaces says which roles each namespace has, subs which of them we are
 	// subscribed to, users the roles that a pod uses, by UID.
 	namespaces *roles.Cache
@@ -266,7 +272,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		pods:    map[string]*podInfo{},
 		early:   map[string]time.Time{},
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
-		freed: freedSlots{}, bargain: newBargain(cfg.Terms),
+		freed: freedSlots{}, bargain: newBargain(cfg.Terms), expected: map[spent]time.Time{},
 		reported: map[string]bool{}, foreign: map[string]bool{},
 		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
@@ -360,7 +366,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		}
 	}
 	batches, broken, next := m.cache.Flush(now, time.Unix(0, m.lastCycle.Load()), m.flushPolicy)
-	m.broken(broken)
+	m.promiseBroken(broken)
 	for _, b := range batches {
 		m.accept(ctx, b, now)
 	}
@@ -383,6 +389,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 	if m.subscribed && !m.stopping {
 		sooner(m.updateRoles(now))
 		sooner(m.updateTerms(now))
+		m.awaitRemainders()
 		calls, at := m.nextActions(now)
 		m.ask(calls, now)
 		sooner(at)

@@ -76,6 +76,7 @@ func (m *Manager) void() {
 		m.ledger.Broken(id, claims.CauseDisconnected)
 	}
 	m.nodes.ClearAgents()
+	clear(m.expected)
 	m.bargain.compiler.ClearAgents()
 	clear(m.bargain.agents)
 	m.index.ClearSlots()
@@ -149,9 +150,8 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
 			continue
 		}
-		slot, broken, isNew := m.cache.Add(o, now)
-		m.broken(broken)
-		if isNew {
+		m.reoffered(o.AgentID, o.Role, now)
+		if slot, isNew := m.takeOffer(o, now); isNew {
 			fresh.add(o.Role, slot)
 			owners = append(owners, m.ownersIn(o.Special)...)
 		}
