@@ -278,7 +278,9 @@ func (d *Demand) Seek(on bool, now time.Time) {
 	}
 	d.seeking = on
 	// What is sought may be in an offer that was declined for long.
-	d.revives.anew = d.revives.anew || on
+	if on {
+		d.revives.want(Filters)
+	}
 	if !on && len(d.pods) == 0 {
 		d.idleSince = now
 	}

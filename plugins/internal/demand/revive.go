@@ -54,11 +54,26 @@ const (
 	Suppress Action = "SUPPRESS"
 )
 
+// Cause says why the role is revived, for metrics.
+type Cause string
+
+// The causes of a REVIVE.
+const (
+	// Pods came while the role was suppressed, or after a failed call.
+	Pods Cause = "demand"
+	// Filters of what was declined may be in the way.
+	Filters Cause = "filters"
+	// Rest is of use that an ACCEPT left over.
+	Rest Cause = "remainder"
+	// Repeat is for those before that brought nothing of use.
+	Repeat Cause = "repeat"
+)
+
 // revives says when a REVIVE is worth what it costs.
 type revives struct {
-	// anew tells that one is wanted: what was declined, or what an ACCEPT left over,
-	// may be of use now.
-	anew bool
+	// anew is why one is wanted, "" if none is: what was declined, or what an ACCEPT
+	// left over, may be of use now. cause is why the last one was made.
+	anew, cause Cause
 	// rest is what ACCEPTs left over that no OFFERS brought back yet, restAt when the
 	// last one landed; awaiting counts the reservations that count on it.
 	rest     limit
@@ -80,6 +95,13 @@ type revives struct {
 	heard  bool
 }
 
+// want notes that a REVIVE is worth a token.
+func (r *revives) want(c Cause) {
+	if r.anew == "" {
+		r.anew = c
+	}
+}
+
 // reset forgets what was of the last subscription, but not how fast the master is.
 func (r *revives) reset(now time.Time) {
 	run := r.run
@@ -97,7 +119,14 @@ func (d *Demand) Asked() Asked { return d.asked }
 
 // Reopen notes that something declined for long may be of use after all, whatever
 // the pods' needs: the role is revived if pods wait.
-func (d *Demand) Reopen() { d.revives.anew = d.revives.anew || d.Wanted() }
+func (d *Demand) Reopen() {
+	if d.Wanted() {
+		d.revives.want(Filters)
+	}
+}
+
+// Cause returns why Next last answered Revive.
+func (d *Demand) Cause() Cause { return d.revives.cause }
 
 // Subscribed notes how the role stands at the start of a subscription.
 func (d *Demand) Subscribed(suppressed bool) {
@@ -108,7 +137,7 @@ func (d *Demand) Subscribed(suppressed bool) {
 	d.revives.reset(time.Time{})
 	// Filters may have survived a fail-over that the master did not notice; only
 	// a REVIVE lifts them.
-	d.revives.anew = true
+	d.revives.want(Filters)
 	d.declined.lifted()
 }
 
@@ -171,12 +200,12 @@ func (d *Demand) Remainder(left resources.Vector, now time.Time) {
 	r.rest.include(left)
 	r.restAt = now
 	if r.awaiting > 0 {
-		r.anew = true
+		r.want(Rest)
 		return
 	}
 	for ask, s := range d.shapes {
 		if s.parked > 0 && ask.Need.Fits(left) {
-			r.anew = true
+			r.want(Rest)
 			return
 		}
 	}
@@ -186,7 +215,7 @@ func (d *Demand) Remainder(left resources.Vector, now time.Time) {
 func (d *Demand) Awaiting(n int) {
 	r := &d.revives
 	if n > r.awaiting && r.rest.any {
-		r.anew = true
+		r.want(Rest)
 	}
 	r.awaiting = n
 }
@@ -205,8 +234,11 @@ func (d *Demand) RefuseRest(reserved int) time.Duration {
 // hungry notes that a pod found no offer.
 func (d *Demand) hungry(p *pod, s *shape) {
 	r := &d.revives
-	if d.declined.wantedBy(p, s) || r.rest.mayFit(p.ask.Need) {
-		r.anew = true
+	if r.rest.mayFit(p.ask.Need) {
+		r.want(Rest)
+	}
+	if d.declined.wantedBy(p, s) {
+		r.want(Filters)
 	}
 	p.fresh, s.small = false, false
 }
@@ -244,7 +276,7 @@ func (d *Demand) nextIdle(now time.Time) (Action, time.Time) {
 		return None, at
 	}
 	d.asked, d.revives.called, d.revives.failed = Suppressed, now, false
-	d.revives.anew, d.revives.rest = false, limit{}
+	d.revives.anew, d.revives.rest = "", limit{}
 	d.revives.unanswered, d.revives.unmet, d.revives.barren = time.Time{}, time.Time{}, 0
 	return Suppress, time.Time{}
 }
@@ -253,7 +285,15 @@ func (d *Demand) nextIdle(now time.Time) (Action, time.Time) {
 func (d *Demand) revived(now time.Time) {
 	r := &d.revives
 	r.bucket.take()
-	d.asked, r.anew, r.called, r.last, r.failed = Offering, false, now, now, false
+	switch {
+	case d.asked != Offering:
+		r.cause = Pods
+	case r.anew != "":
+		r.cause = r.anew
+	default:
+		r.cause = Repeat
+	}
+	d.asked, r.anew, r.called, r.last, r.failed = Offering, "", now, now, false
 	r.barren++
 	r.heard = false
 	r.rest = limit{}
@@ -276,7 +316,7 @@ func (d *Demand) reviveDue(now time.Time) time.Time { return d.dueWith(&d.revive
 func (d *Demand) dueWith(b *bucket, now time.Time) time.Time {
 	r := &d.revives
 	ready := b.ready(now, r.run.mean)
-	if r.anew {
+	if r.anew != "" {
 		return ready
 	}
 	at := d.repeatAt()

@@ -30,8 +30,6 @@ import (
 type Round struct {
 	d   *Demand
 	now time.Time
-	// reserved is how many pods of the demand have a reservation.
-	reserved int
 	// agents are those whose offers are kept so far, ids their offers.
 	agents []heldAgent
 	ids    []string
@@ -66,7 +64,7 @@ func (d *Demand) Round(now time.Time, reserved int) *Round {
 	// What a round held may be gone: its strings must not keep it alive.
 	clear(r.agents)
 	clear(r.ids)
-	*r = Round{d: d, now: now, reserved: reserved, agents: r.agents[:0], ids: r.ids[:0], order: r.order[:0], targets: r.targets[:0]}
+	*r = Round{d: d, now: now, agents: r.agents[:0], ids: r.ids[:0], order: r.order[:0], targets: d.targets(r.targets[:0], reserved)}
 	return r
 }
 
@@ -92,12 +90,12 @@ func (r *Round) Judge(h offers.Held) Reason {
 	reason := Reason("")
 	switch {
 	case len(d.pods) == 0:
-		if grace := d.idleSince.Add(d.cfg.IdleGrace); !r.now.Before(grace) {
+		if grace := d.idleSince.Add(d.cfg.IdleGrace); !r.now.Before(grace) || !r.now.Before(expires) {
 			reason = Idle
 		} else {
 			r.nextAt(grace)
 		}
-	case !d.fitsAny(&free):
+	case !r.fitsAny(&free):
 		reason = TooSmall
 	case !r.now.Before(expires):
 		reason = Expired
@@ -106,16 +104,16 @@ func (r *Round) Judge(h offers.Held) Reason {
 		d.declined.note(reason, &h, r.now, d.cfg.MaxHold)
 		return reason
 	}
-	if reason == "" && len(d.pods) > 0 {
+	if reason == "" {
 		r.nextAt(expires)
 	}
 	r.keep(&h, &free, reason != "")
 	return ""
 }
 
-func (d *Demand) fitsAny(f *offers.Free) bool {
-	for ask := range d.shapes {
-		if d.fits(&ask, f) {
+func (r *Round) fitsAny(f *offers.Free) bool {
+	for i := range r.targets {
+		if r.d.fits(&r.targets[i].ask, f) {
 			return true
 		}
 	}

@@ -33,10 +33,8 @@ type target struct {
 	size   float64
 }
 
-// aim sets the targets, big classes first.
+// aim orders the targets, big classes first.
 func (r *Round) aim() {
-	d := r.d
-	r.targets = d.targets(r.targets, r.reserved)
 	for i := range r.targets {
 		r.targets[i].size = size(&r.targets[i].ask.Need, &r.most)
 	}
