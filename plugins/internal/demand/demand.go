@@ -39,8 +39,9 @@ type Config struct {
 	IdleGrace time.Duration
 	// Warm is on how many agents offers are held although no pod needs them.
 	Warm int
-	// Matches tells whether an agent is what pods require; see Ask.Require. When its
-	// answers change, Reopen is to be called. nil is yes to everything.
+	// Matches tells whether an agent is what pods require; see Ask.Require. It is asked
+	// about "", too. When its answers change, Reopen is to be called. nil is yes to
+	// everything.
 	Matches func(require, agentID string) bool
 }
 

@@ -51,8 +51,9 @@ type heldAgent struct {
 	since    time.Time
 	// special tells that some of it is reserved or revocable, late that it is of use
 	// as a warm agent only.
-	special, late bool
-	score         float64
+	// ending tells that its maintenance is announced.
+	special, ending, late bool
+	score                 float64
 }
 
 // Round begins a round. reserved is how many pods of the demand have a reservation
@@ -133,6 +134,7 @@ func (r *Round) keep(h *offers.Held, free *offers.Free, late bool) {
 		a := &r.agents[n-1]
 		a.to = len(r.ids)
 		a.special = a.special || len(h.Special) > 0
+		a.ending = a.ending || !h.UnavailableAt.IsZero()
 		a.late = a.late && late
 		if h.Since.After(a.since) {
 			a.since = h.Since
@@ -140,7 +142,8 @@ func (r *Round) keep(h *offers.Held, free *offers.Free, late bool) {
 		return
 	}
 	r.agents = append(r.agents, heldAgent{
-		free: *free, from: len(r.ids) - 1, to: len(r.ids), since: h.Since, special: len(h.Special) > 0, late: late,
+		free: *free, from: len(r.ids) - 1, to: len(r.ids), since: h.Since, late: late,
+		special: len(h.Special) > 0, ending: !h.UnavailableAt.IsZero(),
 	})
 	none := resources.Vector{}
 	r.total.Regular = r.total.Regular.Add(free.Regular.Max(none))
@@ -210,8 +213,8 @@ func (r *Round) scarce() bool {
 	return true
 }
 
-// rank orders the agents: largest first, but last those that have what costs others
-// dearly and no pod asked for.
+// rank orders the agents: largest first, but last those whose maintenance is announced
+// or that have what costs others dearly and no pod asked for.
 func (r *Round) rank() {
 	special, gpus := false, false
 	for i := range r.targets {
@@ -221,7 +224,7 @@ func (r *Round) rank() {
 	for i := range r.agents {
 		a := &r.agents[i]
 		a.score = size(&a.free.Regular, &r.most)
-		if !special && a.special || !gpus && a.free.All[resources.GPU] > 0 {
+		if !special && a.special || !gpus && a.free.All[resources.GPU] > 0 || a.ending {
 			a.score -= float64(resources.NumKinds)
 		}
 		r.order = append(r.order, int32(i))

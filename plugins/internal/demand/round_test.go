@@ -43,6 +43,11 @@ func withSpecial(h offers.Held) offers.Held {
 	return h
 }
 
+func ending(h offers.Held) offers.Held {
+	h.UnavailableAt = start.Add(time.Hour)
+	return h
+}
+
 // addAll adds pods that ask for the same.
 func addAll(d *Demand, n int, ask Ask) {
 	for i := range n {
@@ -89,6 +94,8 @@ func TestSurplus(t *testing.T) {
 			[]offers.Held{heldOf("a", 4), heldOf("b", 4), heldOf("c", 4), heldOf("d", 4)}, 0, time.Second, []string{"d"}},
 		{"agents with GPUs go first", func(d *Demand) { addAll(d, 1, plain) },
 			[]offers.Held{withGPU(heldOf("a", 8)), heldOf("b", 4), heldOf("c", 4)}, 0, time.Second, []string{"a"}},
+		{"agents that will be maintained go first", func(d *Demand) { addAll(d, 1, plain) },
+			[]offers.Held{ending(heldOf("a", 8)), heldOf("b", 4), heldOf("c", 4)}, 0, time.Second, []string{"a"}},
 		{"reserved and revocable go first", func(d *Demand) { addAll(d, 1, plain) },
 			[]offers.Held{withSpecial(heldOf("a", 8)), heldOf("b", 4), heldOf("c", 4)}, 0, time.Second, []string{"a"}},
 		{"but not if a pod can use them", func(d *Demand) { addAll(d, 1, Ask{Need: amount(4, 4), Special: true}) },
@@ -101,7 +108,7 @@ func TestSurplus(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testCfg
-			cfg.Matches = func(require, agentID string) bool { return require == agentID }
+			cfg.Matches = func(require, agentID string) bool { return require == "" || require == agentID }
 			d := New(cfg, start)
 			tc.pods(d)
 			r := d.Round(start.Add(tc.after), tc.reserved)
@@ -168,7 +175,7 @@ func TestSurplusIsWantedAgain(t *testing.T) {
 
 func TestRequirement(t *testing.T) {
 	cfg := testCfg
-	cfg.Matches = func(require, agentID string) bool { return require == agentID }
+	cfg.Matches = func(require, agentID string) bool { return require == "" || require == agentID }
 	d := New(cfg, start)
 	d.Add("p", Ask{Need: amount(4, 4), Require: "agent-b"})
 	d.Park("p")
