@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"reflect"
 	"sync"
@@ -72,11 +73,26 @@ type Runtime struct {
 	running sync.WaitGroup
 	fatal   chan error
 	failure atomic.Pointer[error]
+	// transport changes how the session reaches the masters.
+	transport []mesos.Option
+}
+
+// Option changes how a Runtime reaches the Mesos masters.
+type Option func(*Runtime)
+
+// WithDial makes the session open its connections with dial. Simulations use it to
+// reach a master in the same process, in virtual time.
+func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(r *Runtime) { r.transport = append(r.transport, mesos.WithDial(dial)) }
 }
 
 // NewRuntime returns a runtime whose session starts when Lead is called.
-func NewRuntime() *Runtime {
-	return &Runtime{profiles: sets.New[string](), fatal: make(chan error, 1)}
+func NewRuntime(opts ...Option) *Runtime {
+	r := &Runtime{profiles: sets.New[string](), fatal: make(chan error, 1)}
+	for _, opt := range opts {
+		opt(r)
+	}
+	return r
 }
 
 // New is the plugin's factory. The first profile builds what all share; the args
@@ -124,7 +140,7 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	manager = lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
-	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager)
+	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager, r.transport...)
 	if err != nil {
 		return err
 	}

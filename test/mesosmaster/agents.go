@@ -157,6 +157,15 @@ func (m *Master) try(f func(c *core.Master, now time.Time) error) (err error) {
 	return err
 }
 
+// OfferNow offers a framework exactly these resources, such as "cpus:1;mem:64", of an
+// agent at once, past the allocator: no real master does. The error says why there is
+// no offer.
+func (m *Master) OfferNow(frameworkID, hostname, role, resources string) error {
+	return m.try(func(c *core.Master, now time.Time) error {
+		return c.OfferNow(now, frameworkID, hostname, role, resources)
+	})
+}
+
 // SetEstimate changes what the resource estimator of an agent says, such as
 // "cpus:2". The agent tells its master when it looks again
 // (AgentConfig.OversubscribedInterval).

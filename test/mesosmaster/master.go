@@ -49,6 +49,8 @@ type (
 	OfferSnapshot = core.OfferSnapshot
 	// FrameworkSnapshot is a framework known to the master.
 	FrameworkSnapshot = core.FrameworkSnapshot
+	// OfferUse is what a framework had of its offers.
+	OfferUse = core.OfferUse
 	// AgentSnapshot is an emulated machine.
 	AgentSnapshot = core.AgentSnapshot
 )

@@ -17,6 +17,7 @@ limitations under the License.
 package mesos
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -53,6 +54,16 @@ type Option func(*Session)
 // WithTransport makes the session speak through rt instead of its own transport.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(s *Session) { s.transport = rt }
+}
+
+// WithDial makes the session open its connections with dial instead of a
+// net.Dialer. All else of its transport stays as it is.
+func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(s *Session) {
+		transport := newTransport(s.cfg.TLS)
+		transport.DialContext = dial
+		s.transport = transport
+	}
 }
 
 // WithJitter replaces the source of randomness of the waits: a function that

@@ -53,6 +53,7 @@ func (m *Master) accept(f *framework, call *scheduler.Call_Accept) {
 	for i := range call.Operations {
 		run.operation(&call.Operations[i])
 	}
+	f.stats.use.launched(offers, run.offered, run.left, m.now)
 	run.finish(refuse)
 }
 

@@ -63,6 +63,7 @@ func (m *Master) forgetOffer(o *offer) {
 	delete(o.fw.offers, o.id)
 	delete(o.agent.offers, o.id)
 	o.fw.offeredSum.Sub(o.res)
+	o.fw.stats.use.outstanding(o, m.now)
 }
 
 // discardOffer takes an offer back, with or without a RESCIND; its resources

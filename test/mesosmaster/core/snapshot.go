@@ -61,6 +61,7 @@ type FrameworkSnapshot struct {
 	Filters                      int // live decline filters
 	StreamID                     string
 	FailoverTimeout              time.Duration
+	Use                          OfferUse
 }
 
 // AgentSnapshot is a machine, whatever the master knows of it.
@@ -144,7 +145,7 @@ func (m *Master) Frameworks() []FrameworkSnapshot {
 		out = append(out, FrameworkSnapshot{
 			ID: f.id, Name: f.info.Name, Connected: f.connected, Active: f.active, Recovered: f.recovered,
 			Roles: sortedKeys(f.roles), SuppressedRoles: sortedKeys(f.suppressed), Offers: len(f.offers), Tasks: len(f.tasks),
-			Filters: m.alloc.FiltersOf(f.id), StreamID: f.stream, FailoverTimeout: f.failoverTimeout(),
+			Filters: m.alloc.FiltersOf(f.id), StreamID: f.stream, FailoverTimeout: f.failoverTimeout(), Use: f.offerUse(m.now),
 		})
 	}
 	return out

@@ -34,6 +34,7 @@ type frameworkStats struct {
 	calls, events                       map[string]int64
 	tasks                               map[mesos.TaskState]int64
 	sent, accepted, declined, rescinded int64
+	use                                 OfferUse
 }
 
 func (s *frameworkStats) init() {
