@@ -47,7 +47,7 @@ GOLANGCI_LINT := go tool -modfile=hack/tools/golangci/go.mod golangci-lint
 help: ## Show this help.
 	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
 		/^##@ / { print "\n" substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: $(addprefix $(BIN)/,$(COMMANDS)) ## Build the commands into bin/.
@@ -88,6 +88,12 @@ bench: ## Run the benchmarks.
 
 # Only packages with benchmarks: linking the tests of the others takes minutes.
 BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' plugins test | xargs -r dirname | sort -u | sed 's,^,./,')
+
+# Flags: -scale, -length, -seed, -variant, -raw FILE; see test/bench/neighbours/README.md.
+NEIGHBOURS ?=
+.PHONY: bench-neighbours
+bench-neighbours: ## Measure what we cost other frameworks, in virtual time.
+	go test ./test/bench/neighbours -count 1 -timeout 2h -v -run '^TestComparison$$' -compare $(NEIGHBOURS)
 
 .PHONY: fmt
 fmt: ## Format the Go code and order its imports.

@@ -36,6 +36,8 @@ type Policy struct {
 	// at most every ReviveEvery.
 	SuppressIdle bool
 	ReviveEvery  time.Duration
+	// Think is how long it takes to answer an offer.
+	Think time.Duration
 	// Hold, if set, is how long it keeps an offer that nothing waits for, and up to a
 	// fifth more.
 	Hold time.Duration
@@ -66,15 +68,16 @@ type framework struct {
 	revived  time.Time
 	// regrants is when an oracle that found no room looks again.
 	regrants time.Time
-	// granted counts the tasks in waiting that an offer is under way for.
-	granted int
+	// granted are the tasks in waiting that an offer is under way for.
+	granted map[string]bool
 	// again counts tasks that were launched in vain.
 	again int
 }
 
+// heldOffer is an offer that is answered from ready on, and kept until a time.
 type heldOffer struct {
-	offer mesos.Offer
-	until time.Time
+	offer        mesos.Offer
+	ready, until time.Time
 }
 
 func (f *framework) info() *mesos.FrameworkInfo {
@@ -94,7 +97,7 @@ func (f *framework) connect(ctx context.Context) error {
 	if !f.asking {
 		suppressed = []string{f.role}
 	}
-	f.launched = map[string]Task{}
+	f.launched, f.granted = map[string]Task{}, map[string]bool{}
 	return f.subscribe(ctx, f.info(), suppressed)
 }
 
@@ -136,12 +139,16 @@ func (f *framework) run(ctx context.Context) error {
 func (f *framework) nextDeadline() time.Duration {
 	next := time.Hour
 	for i := range f.held {
-		next = min(next, time.Until(f.held[i].until))
+		wait := time.Until(f.held[i].ready)
+		if wait <= 0 {
+			wait = time.Until(f.held[i].until)
+		}
+		next = min(next, wait)
 	}
-	if f.policy.SuppressIdle && !f.asking && len(f.waiting) > 0 {
+	if f.policy.SuppressIdle && f.policy.Grant == nil && !f.asking && len(f.waiting) > 0 {
 		next = min(next, time.Until(f.revived.Add(f.policy.ReviveEvery)))
 	}
-	if f.policy.Grant != nil && len(f.waiting) > f.granted {
+	if f.policy.Grant != nil && len(f.waiting) > len(f.granted) {
 		next = min(next, time.Until(f.regrants))
 	}
 	return max(next, 0)
@@ -150,10 +157,10 @@ func (f *framework) nextDeadline() time.Duration {
 func (f *framework) handle(ctx context.Context, e *scheduler.Event) error {
 	switch e.Type {
 	case scheduler.Event_OFFERS:
-		now := time.Now()
+		ready := time.Now().Add(f.policy.Think)
 		for _, o := range e.Offers.Offers {
 			hold := f.policy.Hold + time.Duration(f.rng.Float64()*float64(f.policy.Hold)/5)
-			f.held = append(f.held, heldOffer{o, now.Add(hold)})
+			f.held = append(f.held, heldOffer{o, ready, ready.Add(hold)})
 		}
 	case scheduler.Event_RESCIND:
 		for i := range f.held {
@@ -199,6 +206,10 @@ func (f *framework) work(ctx context.Context) error {
 	var declined []mesos.OfferID
 	for i := range f.held {
 		h := f.held[i]
+		if h.ready.After(now) {
+			kept = append(kept, h)
+			continue
+		}
 		tasks := f.fill(&h.offer)
 		switch {
 		case len(tasks) > 0:
@@ -229,17 +240,18 @@ func (f *framework) fill(o *mesos.Offer) (tasks []mesos.TaskInfo) {
 	for _, task := range f.waiting {
 		// Offers have thousandths, sums of floats have not.
 		const least = 1e-6
-		if len(tasks) == f.policy.PerOffer || task.Size.CPUs > free.CPUs+least || task.Size.MemMB > free.MemMB+least {
+		other := f.policy.Grant != nil && (!f.granted[task.ID] || task.Size != free)
+		if other || len(tasks) == f.policy.PerOffer || task.Size.CPUs > free.CPUs+least || task.Size.MemMB > free.MemMB+least {
 			still = append(still, task)
 			continue
 		}
 		free.CPUs, free.MemMB = free.CPUs-task.Size.CPUs, free.MemMB-task.Size.MemMB
 		tasks = append(tasks, f.taskInfo(o, &task))
 		f.launched[task.ID] = task
+		delete(f.granted, task.ID)
 	}
 	if len(tasks) > 0 {
 		f.waiting = still
-		f.granted = max(f.granted-1, 0)
 	}
 	return tasks
 }
@@ -260,12 +272,18 @@ func (f *framework) ask(ctx context.Context, now time.Time) error {
 
 // grant brings about offers for the tasks that have none under way.
 func (f *framework) grant(now time.Time) {
-	for !now.Before(f.regrants) && f.granted < len(f.waiting) {
-		if !f.policy.Grant(f.id.Value, f.waiting[f.granted].Size) {
+	if now.Before(f.regrants) {
+		return
+	}
+	for _, task := range f.waiting {
+		if f.granted[task.ID] {
+			continue
+		}
+		if !f.policy.Grant(f.id.Value, task.Size) {
 			f.regrants = now.Add(regrant)
 			return
 		}
-		f.granted++
+		f.granted[task.ID] = true
 	}
 }
 

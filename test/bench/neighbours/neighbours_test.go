@@ -19,7 +19,9 @@ package neighbours
 import (
 	"encoding/json"
 	"flag"
+	"math"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,13 +83,86 @@ func inBubble(t *testing.T, world World, variant Variant) (result *Result) {
 // All tasks of a small world run, whoever places our pods, and we hold nothing in
 // the end.
 func TestSmallWorld(t *testing.T) {
-	world := NewWorld(1, 0.05, 10*time.Second, time.Minute)
+	world := NewWorld(1, 0.1, 10*time.Second, 90*time.Second)
+	neighbours, pods := 0, 0
+	count := func(k *Kind) (n int) {
+		for i := range k.Frameworks {
+			for _, task := range world.Tasks(k, i) {
+				if task.Measured {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	for i := range world.Kinds {
+		neighbours += count(&world.Kinds[i])
+	}
+	pods = count(&world.Pods)
 	for _, variant := range Variants {
-		began := time.Now()
 		result := inBubble(t, world, variant)
 		if t.Failed() {
 			return
 		}
-		t.Logf("%s: %+v, pods %+v, took %v", variant, result.Neighbours, result.Pods, time.Since(began))
+		t.Logf("%s: neighbours %+v, pods %+v, %+v", variant, result.Neighbours, result.Pods, result.Use)
+		want := pods
+		if variant == Without {
+			want = 0
+		}
+		if result.Neighbours.Tasks != neighbours || result.Pods.Tasks != want {
+			t.Errorf("%s: %d tasks of neighbours and %d pods were placed, want %d and %d", variant, result.Neighbours.Tasks, result.Pods.Tasks, neighbours, want)
+		}
+		for kind, waits := range result.Waits {
+			if least := waits[0]; least < launchDelay.Seconds() {
+				t.Errorf("%s: a task of %s ran %v s after it arrived, starting takes %v", variant, kind, least, launchDelay)
+			}
+		}
+		if used := result.Use.UsedCPUSeconds; used > result.Use.CPUSeconds || variant == Hoarder && used == 0 || variant == Oracle && result.Use.OfferSeconds > 0 {
+			t.Errorf("%s: use of offers %+v", variant, result.Use)
+		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	hundred := make([]float64, 100)
+	for i := range hundred {
+		hundred[i] = float64(i + 1)
+	}
+	if got, want := summarize(hundred), (Summary{Tasks: 100, Mean: 50.5, P50: 50, P90: 90, P99: 99, Max: 100}); math.Abs(got.Mean-want.Mean) > 1e-9 || got.P50 != want.P50 || got.P90 != want.P90 || got.P99 != want.P99 || got.Max != want.Max {
+		t.Errorf("100 waits: %+v, want %+v", got, want)
+	}
+	if got := summarize([]float64{3}); got.P50 != 3 || got.P99 != 3 {
+		t.Errorf("one wait: %+v", got)
+	}
+	for _, tc := range []struct {
+		x    []float64
+		want float64
+	}{{[]float64{2, 2, 2}, 1}, {[]float64{1, 0, 0, 0}, 0.25}, {nil, 1}} {
+		if got := jain(tc.x); math.Abs(got-tc.want) > 1e-9 {
+			t.Errorf("jain of %v: %v, want %v", tc.x, got, tc.want)
+		}
+	}
+}
+
+// The workload is a function of the seed, and as large as it says.
+func TestTasks(t *testing.T) {
+	world := NewWorld(7, 1, 0, 10*time.Minute)
+	for _, k := range append(world.Kinds, world.Pods) {
+		tasks := world.Tasks(&k, 0)
+		if again := world.Tasks(&k, 0); !slices.Equal(tasks, again) {
+			t.Errorf("%s: the same seed gave other tasks", k.Name)
+		}
+		var runs, n float64
+		for i := range k.Frameworks {
+			for _, task := range world.Tasks(&k, i) {
+				if task.At > 0 || !k.Running {
+					runs, n = runs+task.Runs.Seconds(), n+1
+				}
+			}
+		}
+		concurrent := runs / world.Length.Seconds() / float64(k.Frameworks)
+		if math.Abs(concurrent/k.Concurrent-1) > 0.05 {
+			t.Errorf("%s: %.0f tasks bring %.1f running at a time, want %.1f", k.Name, n, concurrent, k.Concurrent)
+		}
 	}
 }

@@ -163,7 +163,48 @@ func Report(out io.Writer, world *World, results []*Result) error {
 		}
 		fmt.Fprintf(w, "%.6f\t%s\t%.0f\t%.0f s\t%.0f s\t%.3f\t\n", r.Jain, cell(r.Pods), 1000*r.Pods.Mean, r.Use.OfferSeconds, r.Use.CPUSeconds, r.Wasted)
 	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return reportAgainst(out, world, results)
+}
+
+// reportAgainst writes how far the waits of the neighbours with us, and with those in
+// our place, are from those with nobody there, and from those with the oracle.
+func reportAgainst(out io.Writer, world *World, results []*Result) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, base := range results {
+		if base.Variant != Without && base.Variant != Oracle {
+			continue
+		}
+		fmt.Fprintf(w, "\nneighbours' waits against %q\tall\tmean\t", base.Variant)
+		for i := range world.Kinds {
+			fmt.Fprintf(w, "%s\t", world.Kinds[i].Name)
+		}
+		fmt.Fprintln(w)
+		for _, r := range results {
+			if r.Variant == Without || r == base {
+				continue
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t", r.Variant, against(r.Neighbours, base.Neighbours), percent(r.Neighbours.Mean, base.Neighbours.Mean))
+			for i := range world.Kinds {
+				fmt.Fprintf(w, "%s\t", against(r.Kinds[world.Kinds[i].Name], base.Kinds[world.Kinds[i].Name]))
+			}
+			fmt.Fprintln(w)
+		}
+	}
 	return w.Flush()
+}
+
+func against(s, base Summary) string {
+	return percent(s.P50, base.P50) + " / " + percent(s.P99, base.P99)
+}
+
+func percent(x, base float64) string {
+	if base == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%+.1f %%", 100*(x/base-1))
 }
 
 func cell(s Summary) string {

@@ -122,7 +122,7 @@ func Run(ctx context.Context, world World, variant Variant, dir string) (*Result
 }
 
 func (r *run) startMaster() {
-	config := mesosmaster.Config{Seed: r.world.Seed, CallLog: 1}
+	config := mesosmaster.Config{Seed: r.world.Seed, CallLog: 1, LaunchDelay: launchDelay}
 	for i := range r.world.Agents {
 		host := fmt.Sprintf("agent-%02d", i)
 		r.hosts = append(r.hosts, host)

@@ -68,7 +68,7 @@ func marathon() Kind {
 		Name: "marathon", Frameworks: 4, OwnRoles: true, Sizes: []Size{{0.07, 400}}, Concurrent: 4000, Runs: 20 * time.Minute, Group: 20, Running: true,
 		// Marathon: --decline_offer_duration 120 s, --min_revive_offers_interval 5 s; the
 		// rest of an accepted offer has the default filter.
-		Policy: Policy{PerOffer: 100, Refuse: 120 * time.Second, RefuseRest: 5 * time.Second, SuppressIdle: true, ReviveEvery: 5 * time.Second},
+		Policy: Policy{PerOffer: 100, Think: think, Refuse: 120 * time.Second, RefuseRest: 5 * time.Second, SuppressIdle: true, ReviveEvery: 5 * time.Second},
 	}
 }
 
@@ -77,7 +77,7 @@ func jenkins() Kind {
 		Name: "jenkins", Frameworks: 500, Sizes: []Size{{0.1, 4000}}, Concurrent: 5, Runs: 2 * time.Minute, Group: 1,
 		// Jenkins' Mesos plugin: one task per offer, declines for 10 minutes, suppresses
 		// without builds.
-		Policy: Policy{PerOffer: 1, Refuse: 10 * time.Minute, RefuseRest: time.Second, SuppressIdle: true},
+		Policy: Policy{PerOffer: 1, Think: think, Refuse: 10 * time.Minute, RefuseRest: time.Second, SuppressIdle: true},
 	}
 }
 
@@ -86,7 +86,7 @@ func spark() Kind {
 		Name: "spark", Frameworks: 50, OwnRoles: true, Sizes: []Size{{1, 1000}}, Concurrent: 20, Runs: time.Minute, Group: 1,
 		// Spark's dispatcher: spark.mesos.rejectOfferDuration 120 s, suppresses without
 		// queued drivers.
-		Policy: Policy{PerOffer: 5, Refuse: 120 * time.Second, RefuseRest: 5 * time.Second, SuppressIdle: true},
+		Policy: Policy{PerOffer: 5, Think: think, Refuse: 120 * time.Second, RefuseRest: 5 * time.Second, SuppressIdle: true},
 	}
 }
 
@@ -98,6 +98,13 @@ func pods(agents int) Kind {
 		Name: "pods", Frameworks: 1, Sizes: sizes, Concurrent: 0.3 * float64(agents) * agentCPUs, Runs: time.Minute, Group: 4,
 	}
 }
+
+// think is how long the neighbours take to answer an offer: their work, the network
+// and the master's queue.
+const think = 50 * time.Millisecond
+
+// launchDelay is how long an agent takes to start a task, everybody's.
+const launchDelay = 100 * time.Millisecond
 
 // The agents of the benchmark.
 const (
