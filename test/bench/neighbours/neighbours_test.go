@@ -83,7 +83,7 @@ func inBubble(t *testing.T, world World, variant Variant) (result *Result) {
 // All tasks of a small world run, whoever places our pods, and we hold nothing in
 // the end.
 func TestSmallWorld(t *testing.T) {
-	world := NewWorld(1, 0.1, 10*time.Second, 90*time.Second)
+	world := NewWorld(1, 0.1, 10*time.Second, time.Minute)
 	neighbours, pods := 0, 0
 	count := func(k *Kind) (n int) {
 		for i := range k.Frameworks {
