@@ -106,7 +106,8 @@ func (a *auditor) role(r *Role) error {
 		return fmt.Errorf("%d agents, %d slots, %d used, columns for %d, names for %d", n, len(r.slots), used, len(cols.state), len(names))
 	}
 	var states [numSlotStates]int32
-	open, waiting := 0, 0
+	open, waiting, foreseen := 0, 0, 0
+	held := a.offers
 	for i, s := range r.slots {
 		state, free := slotVacant, resources.Vector{}
 		if agent := a.c.agent(int32(i)); agent != nil {
@@ -116,8 +117,14 @@ func (a *auditor) role(r *Role) error {
 				if free, err = a.slot(r, int32(i), s); err != nil {
 					return fmt.Errorf("slot %d: %w", i, err)
 				}
-				if len(s.members) > 0 {
-					open, waiting = open+1, waiting+len(s.members)
+				waiting += len(s.members)
+				if s.predicts() {
+					foreseen += len(s.members)
+				} else if len(s.members) > 0 {
+					open++
+				}
+				if err := auditPrediction(r, int32(i), s); err != nil {
+					return fmt.Errorf("slot %d: %w", i, err)
 				}
 			}
 		} else if s != nil {
@@ -136,7 +143,37 @@ func (a *auditor) role(r *Role) error {
 	if got := r.Waiting(); got != waiting {
 		return fmt.Errorf("%d reservations wait, %d are counted", waiting, got)
 	}
+	if got := r.Held(); got != a.offers-held {
+		return fmt.Errorf("%d offers are held, %d are counted", a.offers-held, got)
+	}
+	if p := &r.predictions; p.members != foreseen || int(r.predicted.Load()) != len(p.list) {
+		return fmt.Errorf("%d reservations on predictions, %d are counted; %d predictions, %d are counted", foreseen, p.members, len(p.list), r.predicted.Load())
+	}
 	return auditOpen(r, open)
+}
+
+// auditPrediction checks that a slot and the list of predictions agree.
+func auditPrediction(r *Role, i int32, s *slot) error {
+	p, listed := &r.predictions, 0
+	for _, of := range p.list {
+		if of.slot == i {
+			listed++
+		}
+		if of.until.Before(p.until) {
+			return fmt.Errorf("a prediction ends at %s, before %s", of.until, p.until)
+		}
+	}
+	switch {
+	case !s.predicts():
+		if listed > 0 {
+			return fmt.Errorf("%d predictions are listed of a slot without", listed)
+		}
+	case listed != 1 || p.list[s.predicted-1].slot != i:
+		return fmt.Errorf("the prediction is listed %d times, at %d is %v", listed, s.predicted-1, p.list)
+	case len(s.offers) > 0 || len(s.special) > 0 || !s.unreserved.Plain() || s.unreserved.AnyNegative():
+		return fmt.Errorf("a prediction with %d offers and %d flavours, left is %s", len(s.offers), len(s.special), s.unreserved)
+	}
+	return nil
 }
 
 // auditOpen checks the list of the open batches, of which there are so many.
@@ -145,7 +182,7 @@ func auditOpen(r *Role, open int) error {
 		return fmt.Errorf("%d batches are open, listed are %v", open, r.open)
 	}
 	for n, i := range r.open {
-		if slices.Contains(r.open[:n], i) || r.slots[i] == nil || len(r.slots[i].members) == 0 {
+		if slices.Contains(r.open[:n], i) || r.slots[i] == nil || len(r.slots[i].members) == 0 || r.slots[i].predicts() {
 			return fmt.Errorf("open batch %d is listed twice or is none", i)
 		}
 		if n > 0 && r.slots[i].openedAt.Before(r.slots[r.open[n-1]].openedAt) {
@@ -164,6 +201,8 @@ func (a *auditor) state(s *slot, agent *agent) slotState {
 		return slotKept
 	case s != nil && len(s.offers) > 0:
 		return slotOffered
+	case s != nil && s.predicts():
+		return slotPredicted
 	case s != nil && s.inFlight:
 		return slotInFlight
 	}
@@ -194,6 +233,9 @@ func (a *auditor) slot(r *Role, i int32, s *slot) (free resources.Vector, err er
 		}
 	}
 	a.offers, a.members = a.offers+len(s.offers), a.members+len(s.members)
+	if s.predicts() {
+		return free, nil
+	}
 	if len(s.members) > 0 && len(s.offers) == 0 {
 		return free, fmt.Errorf("members %v without an offer", s.members)
 	}

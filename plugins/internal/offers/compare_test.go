@@ -54,8 +54,12 @@ func (r *run) compareAgents() error {
 		if a == nil {
 			return fmt.Errorf("agent %s is in the view, but was removed", v.AgentID)
 		}
-		got := []any{v.Node, v.Offers, v.Batch, v.Offered, v.Reserved, v.InFlight}
-		want := []any{a.node, idsOf(a.offers), idsOf(a.pods), sumOf(a.offers), sumOf(a.pods), a.inFlight}
+		var predicted resources.Vector
+		if a.predicted != nil {
+			predicted = *a.predicted
+		}
+		got := []any{v.Node, v.Offers, v.Batch, v.Offered, v.Reserved, v.InFlight, v.Predicted}
+		want := []any{a.node, idsOf(a.offers), idsOf(a.pods), sumOf(a.offers), sumOf(a.pods), a.inFlight, predicted}
 		if diff := cmp.Diff(want, got); diff != "" {
 			return fmt.Errorf("agent %s (-want +got):\n%s", v.AgentID, diff)
 		}
@@ -63,6 +67,9 @@ func (r *run) compareAgents() error {
 			return fmt.Errorf("agent %s is over-committed: free %s", v.AgentID, a.free())
 		}
 		count, total = count+len(a.offers), total.Add(sumOf(a.offers))
+	}
+	if r.c.r.Held() != count {
+		return fmt.Errorf("Held = %d, want %d", r.c.r.Held(), count)
 	}
 	if n, sum := r.c.Totals(); n != count || sum != total {
 		return fmt.Errorf("Totals = %d, %s, want %d, %s", n, sum, count, total)
@@ -74,13 +81,24 @@ func (r *run) compareAgents() error {
 // a few starts with a few limits.
 func (r *run) compareReaders(need resources.Vector) error {
 	var want Selection
+	var foreseen []int32
 	n, count := 0, 0
 	for name, a := range r.m.agents {
 		i, ok := r.c.Slot(name)
 		if !ok {
 			return fmt.Errorf("agent %s has no slot", name)
 		}
-		verdict, kind := a.verdict(need)
+		verdict, kind := a.verdict(need, true)
+		if v, lacks := r.c.r.Fits(i, &Want{Need: bundleOf(need), Predicted: true}); v != verdict || v == ShortOf && lacks != kind.String() {
+			return fmt.Errorf("agent %s: with predictions Fits = %d, %s, want %d, %s", name, v, lacks, verdict, kind)
+		}
+		if verdict == Fitting && a.predicted != nil {
+			foreseen = append(foreseen, i)
+		}
+		if free, ok := r.c.r.PredictedOf(i); ok != (a.predicted != nil) || ok && (free != Free{AgentID: name, Regular: a.free(), All: a.free()}) {
+			return fmt.Errorf("agent %s: PredictedOf = %v, %t", name, free, ok)
+		}
+		verdict, kind = a.verdict(need, false)
 		if v, k := r.c.Fits(i, &need); v != verdict || k != kind {
 			return fmt.Errorf("agent %s: Fits = %d, %s, want %d, %s", name, v, k, verdict, kind)
 		}
@@ -114,6 +132,12 @@ func (r *run) compareReaders(need resources.Vector) error {
 		return fmt.Errorf("Count = %d, want %d", got, count)
 	}
 	for _, start := range []int{0, n / 2, max(0, n-1)} {
+		if len(want.Slots) == 0 && len(foreseen) > 0 {
+			if err := r.comparePredicted(need, start, foreseen); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := r.compareSelect(need, start, want); err != nil {
 			return err
 		}
@@ -151,7 +175,7 @@ func (r *run) compareSelect(need resources.Vector, start int, want Selection) er
 	at, _ := slices.BinarySearch(want.Slots, int32(start))
 	turned := slices.Concat(want.Slots[at:], want.Slots[:at])
 	all := r.c.Select(need, start, 0, nil)
-	if !slices.Equal(all.Slots, turned) || all.More || all.Next != start ||
+	if !slices.Equal(all.Slots, turned) || all.More || all.Predicted || all.Next != start ||
 		all.NoOffer != want.NoOffer || all.InFlight != want.InFlight || all.Short != want.Short {
 		return fmt.Errorf("Select from %d = %+v, want slots %v and %+v", start, all, turned, want)
 	}
@@ -167,6 +191,28 @@ func (r *run) compareSelect(need resources.Vector, start int, want Selection) er
 	second := r.c.Select(need, first.Next, len(turned)-half, nil)
 	if !slices.Equal(second.Slots, turned[half:]) {
 		return fmt.Errorf("Select from %d = %v, want %v", first.Next, second.Slots, turned[half:])
+	}
+	return nil
+}
+
+// comparePredicted compares Select where only predictions fit, which are in no order.
+func (r *run) comparePredicted(need resources.Vector, start int, want []int32) error {
+	slices.Sort(want)
+	for limit := range len(want) + 2 {
+		sel := r.c.r.Select(&Want{Need: bundleOf(need), Predicted: start > 0}, start, limit, nil)
+		got := slices.Sorted(slices.Values(sel.Slots))
+		count := len(want)
+		if limit > 0 {
+			count = min(count, limit)
+		}
+		for n, i := range got {
+			if !slices.Contains(want, i) || n > 0 && got[n-1] == i {
+				return fmt.Errorf("Select = %v, want predictions of %v", got, want)
+			}
+		}
+		if len(got) != count || !sel.Predicted || len(got) < len(want) && !sel.More {
+			return fmt.Errorf("Select %d from %d = %+v, want %d predictions of %v", limit, start, sel, count, want)
+		}
 	}
 	return nil
 }

@@ -69,29 +69,35 @@ func (r *mixedRun) step() error {
 		return r.release()
 	case 11, 12:
 		return r.rescind()
-	case 13:
+	case 13, 19:
 		return r.flush()
 	case 14:
 		return r.sweep()
 	case 15, 16:
 		agent := r.agent()
 		r.c.AddAgent(agent, agent+".example")
-		r.c.SetNode(agent, r.node(agent))
+		return r.l.void(agent, "SetNode", r.c.SetNode(agent, r.node(agent)))
 	case 17:
-		if b := r.byte(); b >= 192 {
+		b := r.byte()
+		if b >= 192 {
 			return r.forget(b)
 		}
 		r.c.Landed(r.agent(), r.role())
-		r.c.Drop(r.role())
+		if b%4 == 0 {
+			agent := r.agent()
+			return r.l.void(agent, "Unpredict", r.c.Unpredict(agent, r.role()))
+		}
+		if b%4 == 1 {
+			return r.l.void("", "Drop", r.c.Drop(r.role()))
+		}
 	case 18:
 		if r.byte()%4 == 0 {
 			r.c.HasGPUs(r.agent())
 		}
-		r.c.Withhold(r.agent(), [2]resources.Vector{{}, r.amount()}[r.byte()%2])
-	default:
-		return r.add()
+		agent := r.agent()
+		return r.l.void(agent, "Withhold", r.c.Withhold(agent, [2]resources.Vector{{}, r.amount()}[r.byte()%2]))
 	}
-	return nil
+	return r.add()
 }
 
 func (r *mixedRun) node(agent string) string {
@@ -151,13 +157,17 @@ func (r *mixedRun) add() error {
 		}
 		o.Special = append(o.Special, p)
 	}
-	if _, _, added := r.c.Add(o, r.now); !added {
+	_, broken, added := r.c.Add(o, r.now)
+	if !added {
 		return fmt.Errorf("Add(%s) took a new offer for known", o.ID)
 	}
 	if _, _, added := r.c.Add(o, r.now); added {
 		return fmt.Errorf("Add(%s) took a known offer for new", o.ID)
 	}
 	r.l.add(o)
+	if err := r.l.broken(agent, o.Role, broken); err != nil {
+		return fmt.Errorf("Add(%s): %w", o.ID, err)
+	}
 	if _, node := r.c.Owner(slotOf(r.c, agent)); node == "" {
 		r.c.SetNode(agent, r.node(agent))
 	}
@@ -171,8 +181,13 @@ func slotOf(c *Cache, agent string) int32 {
 
 // want asks for anything in any way; ports are of those that the agent has.
 func (r *mixedRun) want(agent, role string) *Want {
-	w := &Want{Need: r.bundle()}
+	w := &Want{Need: r.bundle(), Predicted: r.byte()%2 == 0}
 	b := r.byte()
+	if w.Predicted && b%2 == 0 {
+		// An ordinary one, or it finds no prediction.
+		w.Need.Scalars, w.Need.Vector[resources.GPU] = nil, 0
+		return w
+	}
 	w.Order = [4]Order{ReservedFirst, ReservedFirst, UnreservedFirst, ReservedOnly}[b%4]
 	w.Revocable = [4]Revocable{RevocableNever, RevocableNever, RevocableAllowed, RevocableRequired}[b/4%4]
 	w.Owner = [4]string{"", "", "web-0", "web-1"}[b/16%4]
@@ -191,6 +206,9 @@ func (r *mixedRun) want(agent, role string) *Want {
 
 func (r *mixedRun) reserve() error {
 	agent, role := r.agent(), r.role()
+	if list := r.c.Role(role).predictions.list; len(list) > 0 && r.byte()%2 == 0 {
+		agent, _ = r.c.Owner(list[0].slot)
+	}
 	id, want := r.id("p", &r.pods), r.want(agent, role)
 	slot, known := r.c.Slot(agent)
 	if !known {
@@ -205,6 +223,7 @@ func (r *mixedRun) reserve() error {
 		return err
 	}
 	p := r.l.pods[id]
+	foreseen := of.slots[slot] != nil && of.slots[slot].predicts()
 	_, err := of.Reserve(slot, id, want, r.now)
 	var short *ShortError
 	switch {
@@ -214,7 +233,7 @@ func (r *mixedRun) reserve() error {
 		}
 	case expected == Fitting && err == nil:
 		r.l.joined++
-		r.l.pods[id] = &ledgerPod{id: id, agent: agent, role: role, want: *want, order: r.l.joined}
+		r.l.pods[id] = &ledgerPod{id: id, agent: agent, role: role, want: *want, order: r.l.joined, foreseen: foreseen}
 		r.count(want)
 	case expected == ShortOf && errors.As(err, &short) && short.Lacks != "" && lacks:
 	case expected == Kept && errors.Is(err, ErrKept):
@@ -246,12 +265,18 @@ func (r *mixedRun) flush() error {
 	r.now = r.now.Add(time.Duration(r.byte()) * time.Millisecond)
 	p := FlushPolicy{Linger: 5 * time.Millisecond, MaxLinger: 200 * time.Millisecond, MaxTasks: 1 + b/8%5, Drained: b >= 200, Smallest: r.amount()}
 	only := b % 4
-	due, _, _ := r.c.Flush(r.now, r.now.Add(-time.Duration(b%8)*time.Millisecond), func(role string) FlushPolicy {
+	if foresee := r.byte(); foresee%4 > 0 {
+		p.Predict, p.PredictedWait, p.Smallest = true, time.Duration(foresee)*8*time.Millisecond, resources.Vector{}
+	}
+	due, broken, _ := r.c.Flush(r.now, r.now.Add(-time.Duration(b%8)*time.Millisecond), func(role string) FlushPolicy {
 		if only < 2 && role != mixedRoles[only] {
 			return FlushPolicy{Linger: time.Hour, MaxLinger: time.Hour, MaxTasks: 1 << 20}
 		}
 		return p
 	})
+	if err := r.l.void("", "Flush", broken); err != nil {
+		return err
+	}
 	for i := range due {
 		if err := r.l.spend(&due[i]); err != nil {
 			return fmt.Errorf("batch of %s for %s: %w", due[i].AgentID, due[i].Role, err)
@@ -320,7 +345,11 @@ func replayMixed(script []byte) (*mixedRun, error) {
 			return r, fmt.Errorf("operation %d: %w", n, err)
 		}
 	}
-	due, _, next := r.c.Flush(r.now, r.now, drained)
+	r.now = r.now.Add(time.Minute)
+	due, broken, next := r.c.Flush(r.now, r.now, drained)
+	if err := r.l.void("", "the last Flush", broken); err != nil {
+		return r, err
+	}
 	for i := range due {
 		if err := r.l.spend(&due[i]); err != nil {
 			return r, fmt.Errorf("last batch of %s for %s: %w", due[i].AgentID, due[i].Role, err)
@@ -363,6 +392,9 @@ func TestFlavoursAgainstLedger(t *testing.T) {
 		}
 		for _, p := range r.l.pods {
 			ends[p.ended]++
+			if p.foreseen {
+				ends["foreseen and "+p.ended]++
+			}
 		}
 	}
 	// The scripts must have met what the test is about.
@@ -374,6 +406,9 @@ func TestFlavoursAgainstLedger(t *testing.T) {
 	for _, end := range []string{"sent", "broken", "released"} {
 		if ends[end] < runs/4 {
 			t.Errorf("%d reservations were %s in %d runs", ends[end], end, runs)
+		}
+		if foreseen := ends["foreseen and "+end]; foreseen < runs/15 {
+			t.Errorf("%d reservations were on a prediction and %s in %d runs", foreseen, end, runs)
 		}
 	}
 }

@@ -43,7 +43,9 @@ type ledgerPod struct {
 	want            Want
 	// order tells who joined before whom.
 	order int
-	ended string
+	// foreseen tells that it was on a prediction.
+	foreseen bool
+	ended    string
 }
 
 func newLedger() *ledger {
@@ -116,6 +118,19 @@ func (l *ledger) broken(agent, role string, ids []string) error {
 	}
 	if len(l.held(agent, role)) == 0 && len(ids) < len(open) {
 		return fmt.Errorf("of %v without an offer only %v are broken", open, ids)
+	}
+	return nil
+}
+
+// end ends pods that broke otherwise; agent "" is any.
+func (l *ledger) void(agent, why string, ids []string) error {
+	for _, id := range ids {
+		if p := l.pods[id]; p == nil || agent != "" && p.agent != agent || len(l.held(p.agent, p.role)) > 0 {
+			return fmt.Errorf("%s is broken by %s, though its agent has offers", id, why)
+		}
+		if err := l.endPod(id, "broken"); err != nil {
+			return err
+		}
 	}
 	return nil
 }

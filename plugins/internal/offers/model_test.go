@@ -43,6 +43,9 @@ type modelAgent struct {
 	batchAt    time.Time
 	batchOrder int
 	inFlight   bool
+	// predicted is what is predicted, until when; nil if nothing is.
+	predicted      *resources.Vector
+	predictedUntil time.Time
 }
 
 type modelPart struct {
@@ -85,20 +88,25 @@ func amountsOf(parts []modelPart) (list []resources.Vector) {
 
 func (a *modelAgent) free() (free resources.Vector) {
 	offered, reserved := sumOf(a.offers), sumOf(a.pods)
+	if a.predicted != nil {
+		offered = *a.predicted
+	}
 	for k := range free {
 		free[k] = offered[k] - reserved[k]
 	}
 	return free
 }
 
-// verdict is what a reader must be told about need.
-func (a *modelAgent) verdict(need resources.Vector) (Verdict, resources.Kind) {
+// verdict is what a reader must be told about need, if predictions are, or are not, of
+// use to it.
+func (a *modelAgent) verdict(need resources.Vector, foresees bool) (Verdict, resources.Kind) {
+	foresees = foresees && need[resources.GPU] == 0 && a.predicted != nil
 	switch {
 	case a.node == "", len(a.pods) > 0 && a.batchNode != a.node:
 		return NotAgent, 0
-	case len(a.offers) == 0 && a.inFlight:
+	case len(a.offers) == 0 && !foresees && (a.inFlight || a.predicted != nil):
 		return InFlight, 0
-	case len(a.offers) == 0:
+	case len(a.offers) == 0 && !foresees:
 		return NoOffer, 0
 	}
 	free := a.free()
@@ -139,14 +147,24 @@ func without(parts []modelPart, id string) (rest []modelPart) {
 	return rest
 }
 
-func (m *model) add(id, agent string, amount resources.Vector) bool {
+func (m *model) add(id, agent string, amount resources.Vector) (broken []string, isNew bool) {
 	if m.find(id, offersOf) != nil {
-		return false
+		return nil, false
 	}
 	a := m.agent(agent)
 	a.offers, a.inFlight = append(a.offers, modelPart{id, amount}), false
 	m.offerFate[id] = fateHeld
-	return true
+	a.predicted = nil
+	return m.fit(a), true
+}
+
+// unpredict ends the prediction and breaks who waits on it.
+func (m *model) unpredict(a *modelAgent) []string {
+	if a == nil || a.predicted == nil {
+		return nil
+	}
+	a.predicted = nil
+	return m.fit(a)
 }
 
 func (m *model) remove(id string) (broken []string) {
@@ -156,6 +174,11 @@ func (m *model) remove(id string) (broken []string) {
 	}
 	a.offers = without(a.offers, id)
 	m.offerFate[id] = fateRescinded
+	return m.fit(a)
+}
+
+// fit breaks those who do not fit the offers any more.
+func (m *model) fit(a *modelAgent) (broken []string) {
 	pods := a.pods
 	a.pods = nil
 	for _, p := range pods {
@@ -187,12 +210,12 @@ func (m *model) removeAgent(name string) (broken []string) {
 }
 
 // reserve reports whether the reservation is made.
-func (m *model) reserve(agent, id string, need resources.Vector, now time.Time) bool {
+func (m *model) reserve(agent, id string, need resources.Vector, foresees bool, now time.Time) bool {
 	a := m.agents[agent]
 	if a == nil || m.find(id, podsOf) != nil || need.AnyNegative() {
 		return false
 	}
-	if v, _ := a.verdict(need); v != Fitting {
+	if v, _ := a.verdict(need, foresees); v != Fitting {
 		return false
 	}
 	if len(a.pods) == 0 {
@@ -214,10 +237,14 @@ func (m *model) release(id string) bool {
 	return true
 }
 
-func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, next time.Time) {
+// flush returns the broken ids in any order.
+func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, broken []string, next time.Time) {
 	var open []*modelAgent
 	for _, a := range m.agents {
-		if len(a.pods) > 0 {
+		if !a.predictedUntil.After(now) {
+			broken = append(broken, m.unpredict(a)...)
+		}
+		if len(a.pods) > 0 && a.predicted == nil {
 			open = append(open, a)
 		}
 	}
@@ -238,6 +265,10 @@ func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, next ti
 			AgentID: a.name, Role: "web", Node: a.batchNode, OfferIDs: idsOf(a.offers), Members: plainMembers(idsOf(a.pods), amountsOf(a.pods)...),
 			Offered: sumOf(a.offers), Need: sumOf(a.pods), OpenedAt: a.batchAt,
 		})
+		if left := a.free(); p.Predict && left != (resources.Vector{}) && !tooSmall && a.node == a.batchNode {
+			due[len(due)-1].Predicted = left
+			a.predicted, a.predictedUntil = &left, now.Add(p.PredictedWait)
+		}
 		for _, o := range a.offers {
 			m.offerFate[o.id] = fateSpent
 		}
@@ -246,7 +277,12 @@ func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, next ti
 		}
 		a.offers, a.pods, a.inFlight = nil, nil, true
 	}
-	return due, next
+	for _, a := range m.agents {
+		if a.predicted != nil && (next.IsZero() || a.predictedUntil.Before(next)) {
+			next = a.predictedUntil
+		}
+	}
+	return due, broken, next
 }
 
 // sweep returns the ids, sorted.

@@ -28,7 +28,7 @@ func (r *mixedRun) count(w *Want) {
 		name string
 		is   bool
 	}{
-		{"plain", w.plain()}, {"ports", len(w.Need.Ports) > 0}, {"scalars", len(w.Need.Scalars) > 0}, {"gpus", w.Need.Vector[resources.GPU] > 0},
+		{"plain", w.plain()}, {"foreseeing", w.foresees()}, {"ports", len(w.Need.Ports) > 0}, {"scalars", len(w.Need.Scalars) > 0}, {"gpus", w.Need.Vector[resources.GPU] > 0},
 		{"riding", w.Revocable == RevocableRequired}, {"may ride", w.Revocable == RevocableAllowed}, {"reserved only", w.Order == ReservedOnly},
 		{"owner", w.Owner != ""}, {"reserving", w.Reserve != nil}, {"owner reserving", w.Owner != "" && w.Reserve != nil},
 	} {
@@ -42,6 +42,22 @@ func (r *mixedRun) count(w *Want) {
 func selects(of *Role, slot int32, want *Want, expected Verdict) error {
 	sel := of.Select(want, 0, 0, nil)
 	found := slices.Contains(sel.Slots, slot)
+	if want.plain() {
+		// Predictions are shown only if nothing else fits, whether they are wanted or not.
+		with, without := *want, *want
+		with.Predicted, without.Predicted = true, false
+		foreseen, _ := of.Fits(slot, &with)
+		offered, _ := of.Fits(slot, &without)
+		switch onlyForeseen := foreseen == Fitting && offered != Fitting; {
+		case sel.Predicted:
+			if found != onlyForeseen {
+				return fmt.Errorf("Select(%+v) shows the predictions %v, but of slot %d Fits says %d and %d", want, sel.Slots, slot, foreseen, offered)
+			}
+			return nil
+		case onlyForeseen && len(sel.Slots) > 0:
+			expected = InFlight
+		}
+	}
 	// Who may ride is shown where he need not, if there is such a place.
 	elsewhere := want.Revocable == RevocableAllowed && len(sel.Slots) > 0
 	if found != (expected == Fitting) && (found || !elsewhere) {
@@ -62,9 +78,9 @@ func (r *mixedRun) oracle(of *Role, slot int32, w *Want) (v Verdict, lacks bool)
 	switch {
 	case a == nil || a.node == "" || s != nil && len(s.members) > 0 && s.batchNode != a.node:
 		return NotAgent, false
-	case s == nil || len(s.offers) == 0 && !s.inFlight:
+	case s == nil || len(s.offers) == 0 && !s.inFlight && !s.predicts():
 		return NoOffer, false
-	case len(s.offers) == 0:
+	case len(s.offers) == 0 && !(s.predicts() && w.Predicted && w.plain()):
 		return InFlight, false
 	case c.cfg.KeepGPUs && a.gpus && w.Need.Vector[resources.GPU] == 0:
 		return Kept, false

@@ -36,6 +36,8 @@ type run struct {
 	c      single
 	m      *model
 	now    time.Time
+	// foresees tells that pods reserve on predictions, too.
+	foresees bool
 	// offers and pods are the ids in use so far, to pick known ones from.
 	offers, pods []string
 	// offerFate and podFate list what the cache said about the end of each offer
@@ -97,7 +99,7 @@ func (r *run) known(used []string) string {
 }
 
 func (r *run) step() error {
-	switch op := r.byte() % 16; op {
+	switch op := r.byte() % 18; op {
 	case 0, 1, 2:
 		return r.add()
 	case 3, 4, 5, 6:
@@ -119,14 +121,23 @@ func (r *run) step() error {
 			a.inFlight = false
 		}
 		return nil
+	case 16:
+		agent := r.agent()
+		return r.broken("Unpredict("+agent+")", r.m.unpredict(r.m.agents[agent]), r.c.Unpredict(agent, "web"))
+	case 17:
+		r.foresees = !r.foresees
+		return nil
 	}
 	return r.forget()
 }
 
 func (r *run) add() error {
 	id, agent, amount := r.id("o", &r.offers), r.agent(), r.amount()
-	want := r.m.add(id, agent, amount)
-	i, _, got := r.c.Add(offerOf(id, agent, amount), r.now)
+	wantBroken, want := r.m.add(id, agent, amount)
+	i, broken, got := r.c.Add(offerOf(id, agent, amount), r.now)
+	if err := r.broken("Add("+id+")", wantBroken, broken); err != nil {
+		return err
+	}
 	if want != got {
 		return fmt.Errorf("Add(%s) = %t, want %t", id, got, want)
 	}
@@ -143,9 +154,14 @@ func (r *run) setNode() error {
 	agent := r.agent()
 	node := [4]string{"", nodeOf(agent), nodeOf(agent), "other"}[r.byte()%4]
 	r.c.AddAgent(agent, agent+".example")
-	r.c.SetNode(agent, node)
-	r.m.agent(agent).node = node
-	return nil
+	broken := r.c.SetNode(agent, node)
+	a := r.m.agent(agent)
+	was := a.node
+	a.node = node
+	if was == node {
+		return r.broken("SetNode("+agent+") in vain", nil, broken)
+	}
+	return r.broken("SetNode("+agent+")", r.m.unpredict(a), broken)
 }
 
 func (r *run) reserve() error {
@@ -157,8 +173,8 @@ func (r *run) reserve() error {
 	if !ok {
 		i = int32(r.byte()) + 10000
 	}
-	want := r.m.reserve(agent, id, need, r.now)
-	err := r.c.Reserve(i, id, need, r.now)
+	want := r.m.reserve(agent, id, need, r.foresees, r.now)
+	_, err := r.c.r.Reserve(i, id, r.wanted(need), r.now)
 	if (err == nil) != want {
 		return fmt.Errorf("Reserve(%s, %s, %s) = %v, want success %t", agent, id, need, err, want)
 	}
@@ -166,6 +182,13 @@ func (r *run) reserve() error {
 		r.podFate[id] = nil
 	}
 	return nil
+}
+
+// wanted is the want of a pod in this state of the run.
+func (r *run) wanted(need resources.Vector) *Want {
+	w := Plain(need)
+	w.Predicted = r.foresees
+	return w
 }
 
 func (r *run) release() error {
@@ -227,8 +250,16 @@ func (r *run) flush() error {
 	quiet := r.now.Add(-time.Duration(b%8) * time.Millisecond)
 	p := FlushPolicy{Linger: 5 * time.Millisecond, MaxLinger: 200 * time.Millisecond, MaxTasks: 1 + b/8%5, Drained: b >= 240}
 	p.Smallest = r.amount()
-	want, wantNext := r.m.flush(r.now, quiet, p)
-	got, next := r.c.Flush(r.now, quiet, p)
+	if b := r.byte(); b%4 > 0 {
+		p.Predict, p.PredictedWait, p.Smallest = true, time.Duration(b)*time.Millisecond, p.Smallest.Min(cm(1, 1))
+	}
+	want, wantBroken, wantNext := r.m.flush(r.now, quiet, p)
+	got, broken, next := r.c.Cache.Flush(r.now, quiet, func(string) FlushPolicy { return p })
+	slices.Sort(wantBroken)
+	slices.Sort(broken)
+	if err := r.broken("Flush", wantBroken, broken); err != nil {
+		return err
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		return fmt.Errorf("Flush (-want +got):\n%s", diff)
 	}

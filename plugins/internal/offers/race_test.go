@@ -50,7 +50,7 @@ func TestConcurrentUse(t *testing.T) {
 	})
 	all.Go(func() {
 		defer scheduled.Store(true)
-		for n := 0; n < events || sched.made < 100 || len(sched.spent) == 0 || !broken.Load(); n++ {
+		for n := 0; n < events || sched.made < 100 || len(sched.spent) == 0 || sched.foreseen == 0 || !broken.Load(); n++ {
 			sched.cycle(t)
 		}
 	})
@@ -112,15 +112,18 @@ func (s *streamSide) event(agents int) {
 		}
 		s.count(s.ended, s.c.Sweep(epoch, func(h Held) bool { return h.ID[len(h.ID)-1] == byte('0'+s.random.IntN(10)) }))
 	case 3:
-		s.c.SetNode(agent, nodeOf(agent))
+		s.count(s.broken, s.c.SetNode(agent, nodeOf(agent)))
 	case 4:
 		if s.random.IntN(8) == 0 {
-			s.c.SetNode(agent, "")
+			s.count(s.broken, s.c.SetNode(agent, ""))
 		}
 		s.c.Landed(agent)
+		if s.random.IntN(8) == 0 {
+			s.count(s.broken, s.c.Unpredict(agent, "web"))
+		}
 	default:
 		s.c.AddAgent(agent, agent)
-		s.c.SetNode(agent, nodeOf(agent))
+		s.count(s.broken, s.c.SetNode(agent, nodeOf(agent)))
 		i, _ := s.c.Slot(agent)
 		if s.c.FreeOf(i)[resources.CPU] > 8 {
 			return
@@ -128,7 +131,9 @@ func (s *streamSide) event(agents int) {
 		id := nameOf("o", s.next)
 		s.next++
 		s.live = append(s.live, id)
-		s.c.Add(offerOf(id, agent, cm(8, 8)), epoch)
+		// Less, at times, than is predicted.
+		_, broken, _ := s.c.Add(offerOf(id, agent, cm(8, int64(s.random.IntN(9)))), epoch)
+		s.count(s.broken, broken)
 	}
 }
 
@@ -158,7 +163,9 @@ type schedulerSide struct {
 	buf    []int32
 	start  int
 	made   int
-	open   []string
+	// foreseen counts those reserved where there was a prediction at first.
+	foreseen int
+	open     []string
 	// spent counts offers by batch, ended the reservations that were sent or
 	// released.
 	spent, ended map[string]int
@@ -171,10 +178,13 @@ func (s *schedulerSide) cycle(t *testing.T) {
 	s.buf, s.start = sel.Slots, sel.Next
 	for _, i := range sel.Slots {
 		id := nameOf("p", s.made)
-		err := s.c.Reserve(i, id, need, now)
+		_, err := s.c.r.Reserve(i, id, &Want{Need: bundleOf(need), Predicted: sel.Predicted}, now)
 		var short *ShortError
 		if err == nil {
 			s.made++
+			if sel.Predicted {
+				s.foreseen++
+			}
 			s.open = append(s.open, id)
 			break
 		} else if !errors.Is(err, ErrNoOffer) && !errors.As(err, &short) {
@@ -189,8 +199,12 @@ func (s *schedulerSide) cycle(t *testing.T) {
 		}
 	}
 	if s.random.IntN(10) == 0 {
-		due, _ := s.c.Flush(now, now, FlushPolicy{Linger: time.Hour, MaxLinger: 100 * time.Millisecond, MaxTasks: 8})
+		policy := FlushPolicy{Linger: time.Hour, MaxLinger: 100 * time.Millisecond, MaxTasks: 8, Predict: true, PredictedWait: 200 * time.Millisecond}
+		due, broken, _ := s.c.Cache.Flush(now, now, func(string) FlushPolicy { return policy })
 		s.take(t, due)
+		for _, id := range broken {
+			s.ended[id]++
+		}
 	}
 }
 
@@ -211,8 +225,10 @@ func (s *schedulerSide) take(t *testing.T, due []Batch) {
 // settle flushes and sweeps what is left, and adds up both sides' books.
 func settle(t *testing.T, c single, stream *streamSide, sched *schedulerSide) {
 	t.Helper()
-	due, next := c.Flush(epoch, epoch, FlushPolicy{Drained: true})
+	end := epoch.Add(365 * 24 * time.Hour)
+	due, broken, next := c.Cache.Flush(end, end, func(string) FlushPolicy { return FlushPolicy{Drained: true} })
 	sched.take(t, due)
+	stream.count(stream.broken, broken)
 	if !next.IsZero() {
 		t.Errorf("after the last Flush: next = %s", next)
 	}
