@@ -42,7 +42,7 @@ func (r *Runtime) DebugHandler() http.Handler {
 	}
 	page("", func(s debugState) any { return s })
 	page("/session", func(s debugState) any { return s.Session })
-	page("/offers", func(s debugState) any { return s.State.Agents })
+	page("/offers", func(s debugState) any { return s.State.Offers() })
 	page("/claims", func(s debugState) any { return s.State.Claims })
 	page("/reservations", func(s debugState) any { return s.State.Reservations })
 	return mux

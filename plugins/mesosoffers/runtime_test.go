@@ -147,16 +147,23 @@ func TestDebugPages(t *testing.T) {
 		}
 		var session map[string]any
 		get(DebugPrefix+"/session", &session)
-		var agents, claims []map[string]any
-		get(DebugPrefix+"/offers", &agents)
+		var offers struct {
+			Held          int
+			Agents, Roles []map[string]any
+		}
+		get(DebugPrefix+"/offers", &offers)
+		var claims []map[string]any
 		get(DebugPrefix+"/claims", &claims)
 		var reserved []map[string]any
 		get(DebugPrefix+"/reservations", &reserved)
 		if reserved == nil || len(reserved) != 0 {
 			t.Errorf("reservations %v, want an empty list", reserved)
 		}
-		if len(agents) != 2 || agents[0]["node"] != "n0" || len(claims) != 1 || claims[0]["pod"] != "ns/p" {
-			t.Errorf("agents %v, claims %v", agents, claims)
+		if len(offers.Agents) != 2 || offers.Agents[0]["node"] != "n0" || len(claims) != 1 || claims[0]["pod"] != "ns/p" {
+			t.Errorf("offers %v, claims %v", offers, claims)
+		}
+		if offers.Held != 2 || len(offers.Roles) != 1 || offers.Roles[0]["offersHeld"] != 2.0 || offers.Roles[0]["demand"] == nil {
+			t.Errorf("offers %v", offers)
 		}
 		rec := httptest.NewRecorder()
 		pages.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, DebugPrefix, nil))

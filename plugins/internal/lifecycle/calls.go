@@ -124,6 +124,7 @@ func (m *Manager) ask(a actions, now time.Time) {
 	m.askOne(demand.Suppress, a.suppress)
 	m.askOne(demand.Revive, a.revive)
 	for _, role := range a.revive {
+		metrics.Revives.WithLabelValues(string(m.demandOf(role).Cause())).Inc()
 		m.bargain.revivedAt[role] = now
 	}
 }

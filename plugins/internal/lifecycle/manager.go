@@ -50,54 +50,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
 
-// Config holds what the plugin's arguments say about claims and offers.
-type Config struct {
-	// Roles are the role of namespaces that say nothing, and how others say it.
-	Roles roles.Config
-	// Subscriptions says how often the framework's roles may change.
-	Subscriptions roles.Options
-	// FallbackAfter is how long a pod waits for offers in one of its roles before the
-	// next is asked, too.
-	FallbackAfter time.Duration
-	// Pods says what pods ask for.
-	Pods   PodRules
-	Claims claims.Config
-	Demand demand.Config
-	// Terms says what the master is told of the offers that we want.
-	Terms   TermsConfig
-	Command []string
-	// Principal is who we are to Mesos, "" without authentication.
-	Principal string
-	// Registry knows the reservations of pods.
-	Registry *reservations.Registry
-	// Book and Usage are the quotas of our roles and what we hold of them; SetQuotas
-	// takes in a reading, made every QuotaPeriod (0: never). EnforceQuota makes the
-	// quota of a role hold for the roles below it.
-	Book         *quota.Book
-	Usage        *quota.Usage
-	SetQuotas    func(list []quota.Role, ours map[string]resources.Bundle, at time.Time)
-	QuotaPeriod  time.Duration
-	EnforceQuota bool
-	// KeepGPUs keeps agents with GPUs for pods that need some.
-	KeepGPUs bool
-	// Preempt lets a pod preempt others that found no fitting offer for
-	// StarvationTimeout.
-	Preempt           bool
-	StarvationTimeout time.Duration
-	// Linger, MaxLinger and MaxTasks say when a batch is sent.
-	Linger, MaxLinger time.Duration
-	MaxTasks          int
-	// PredictedWait is how long pods may wait for what an ACCEPT leaves over; 0: none
-	// is promised any.
-	PredictedWait time.Duration
-	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
-	// before the pod is deleted.
-	PDBDeadline time.Duration
-	// ShowAgents is told, now and then, of the agents of all nodes that have one, by
-	// node. May be nil.
-	ShowAgents func(map[string]mesos.Agent)
-}
-
 // Agents lists the cluster's agents, to tell nodes without an offer from nodes
 // without an agent. May be nil.
 type Agents interface {
@@ -282,22 +234,6 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 	m.ledger = claims.NewLedger(cfg.Claims)
 	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify})
 	return m
-}
-
-func withDefaults(cfg Config) Config {
-	if cfg.Registry == nil {
-		cfg.Registry = reservations.NewRegistry()
-	}
-	if cfg.Book == nil {
-		cfg.Book = &quota.Book{}
-	}
-	if cfg.Usage == nil {
-		cfg.Usage = &quota.Usage{}
-	}
-	if cfg.SetQuotas == nil {
-		cfg.SetQuotas = func(list []quota.Role, ours map[string]resources.Bundle, at time.Time) { cfg.Book.Set(list, ours, at) }
-	}
-	return cfg
 }
 
 // Attach gives the manager the session to call. agents and quotas may be nil.

@@ -71,6 +71,16 @@ func (m *Manager) starvation(uid string, now time.Time) Starvation {
 	return Starvation{Starved: starved, Refused: h.refused, Waits: h.attempted && !starved}
 }
 
+// starving counts the pods that starve. The mutex is held.
+func (m *Manager) starving(now time.Time) (n int) {
+	for uid := range m.hungry {
+		if m.starvation(uid, now).Starved {
+			n++
+		}
+	}
+	return n
+}
+
 // patience is how long after since the pod starves.
 func (m *Manager) patience(h *hunger) time.Duration {
 	if h.attempted {

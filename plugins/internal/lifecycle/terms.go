@@ -232,7 +232,7 @@ func (m *Manager) termsUpdated(said *terms.Change, err error, sent time.Time) {
 	b, now := &m.bargain, time.Now()
 	switch {
 	case err == nil:
-		metrics.TermsUpdates.WithLabelValues("accepted").Inc()
+		metrics.TermsUpdates.WithLabelValues(metrics.TermsAccepted).Inc()
 		for role, is := range said.Terms {
 			// Only a REVIVE brings the offers before the next allocation that it admits now.
 			d := m.demands[role]
@@ -242,11 +242,11 @@ func (m *Manager) termsUpdated(said *terms.Change, err error, sent time.Time) {
 		}
 		b.book.Accepted(said, now)
 	case errors.Is(err, mesos.ErrTermsRefused):
-		metrics.TermsUpdates.WithLabelValues("refused").Inc()
+		metrics.TermsUpdates.WithLabelValues(metrics.TermsRefused).Inc()
 		m.logger.Error(err, "The Mesos master refused the terms on which offers are wanted; asking without them for a while")
 		b.book.Refused(said, err.Error(), now)
 	default:
-		metrics.TermsUpdates.WithLabelValues("failed").Inc()
+		metrics.TermsUpdates.WithLabelValues(metrics.TermsFailed).Inc()
 		b.book.Failed(said, now)
 	}
 }

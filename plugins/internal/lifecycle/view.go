@@ -20,14 +20,17 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/terms"
 )
 
 // View is the state of the manager for people: the debug pages are its JSON.
@@ -48,6 +51,11 @@ type View struct {
 	Orphans      int                   `json:"orphans"`
 	Unanswered   int                   `json:"unanswered"`
 	Reconciled   time.Time             `json:"reconcileBegan,omitzero"`
+	// OffersHeld counts the offers held, OldestSeconds is the age of the oldest.
+	OffersHeld    int     `json:"offersHeld"`
+	OldestSeconds float64 `json:"oldestOfferSeconds"`
+
+	held, unused map[string]float64
 }
 
 // RoleView is one role that pods use.
@@ -59,6 +67,64 @@ type RoleView struct {
 	Problem     string       `json:"problem,omitempty"`
 	PodsWaiting int          `json:"podsWaiting"`
 	PodsParked  int          `json:"podsParked"`
+	// OffersHeld counts the offers held for it, Predicted the agents that are expected
+	// to offer again what an ACCEPT left over, Promised the pods that wait for that.
+	OffersHeld int `json:"offersHeld"`
+	Predicted  int `json:"predicted,omitempty"`
+	Promised   int `json:"promised,omitempty"`
+	// Demand is what is wanted, and how.
+	Demand demand.Status `json:"demand"`
+	// Terms is what the master was told of the offers wanted, Wanted what it is to be
+	// told if that differs.
+	Terms  TermsView  `json:"terms"`
+	Wanted *TermsView `json:"wantedTerms,omitempty"`
+}
+
+// TermsView are terms for people.
+type TermsView struct {
+	// Constraints are alternatives, each a list of conditions; none admit every agent.
+	Constraints [][]string `json:"constraints,omitempty"`
+	// Min is the least offer, "" if that is left to the master.
+	Min string `json:"minAllocatable,omitempty"`
+}
+
+func viewOf(t terms.Terms) (v TermsView) {
+	for _, group := range t.Constraints {
+		var texts []string
+		for _, c := range group {
+			name := c.Attribute
+			if name == "" {
+				name = "HOSTNAME"
+			}
+			texts = append(texts, strings.TrimSpace(name+" "+string(c.Op)+" "+c.Value))
+		}
+		v.Constraints = append(v.Constraints, texts)
+	}
+	if t.Min != nil {
+		v.Min = t.Min.String()
+	}
+	return v
+}
+
+// OffersView is the page about offers.
+type OffersView struct {
+	// Held counts the offers held, OldestSeconds is the age of the oldest.
+	Held          int     `json:"held"`
+	OldestSeconds float64 `json:"oldestSeconds"`
+	// HeldResourceSeconds and UnusedResourceSeconds are amounts times the time they were
+	// held, by Mesos resource, since the start; their quotient is what was wasted.
+	HeldResourceSeconds   map[string]float64 `json:"heldResourceSeconds"`
+	UnusedResourceSeconds map[string]float64 `json:"unusedResourceSeconds"`
+	Roles                 []RoleView         `json:"roles"`
+	Agents                []AgentView        `json:"agents"`
+}
+
+// Offers returns the part of the view about offers.
+func (v *View) Offers() OffersView {
+	return OffersView{
+		Held: v.OffersHeld, OldestSeconds: v.OldestSeconds, HeldResourceSeconds: v.held, UnusedResourceSeconds: v.unused,
+		Roles: v.Roles, Agents: v.Agents,
+	}
 }
 
 // AgentView is one agent, or what it offers to one role.
@@ -95,13 +161,17 @@ type ClaimView struct {
 
 // View copies the state.
 func (m *Manager) View() View {
-	agents, reserved := m.cache.View(), m.cfg.Registry.All(time.Now())
+	now := time.Now()
+	agents, reserved := m.cache.View(), m.cfg.Registry.All(now)
+	offersHeld, _ := m.cache.Totals()
+	held, unused := m.usage(now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := View{
-		Connected: m.subscribed, FrameworkID: m.subscription.FrameworkID, Roles: m.roleViews(),
+		Connected: m.subscribed, FrameworkID: m.subscription.FrameworkID, Roles: m.roleViews(now),
 		Nodes: m.nodes.Count().Nodes, AgentsKnown: m.agentsKnown, Ambiguous: m.nodes.Ambiguities(), Orphans: m.ledger.Orphans(),
 		Agents: []AgentView{}, Claims: []ClaimView{}, Reservations: reserved,
+		OffersHeld: offersHeld, OldestSeconds: m.cache.Oldest(now).Seconds(), held: held, unused: unused,
 	}
 	if m.subscribed {
 		v.Master = m.subscription.Master
@@ -143,15 +213,37 @@ func portionTexts(portions []resources.Portion) (texts []string) {
 }
 
 // roleViews copies the state of the roles. The mutex is held.
-func (m *Manager) roleViews() []RoleView {
-	views := []RoleView{}
+func (m *Manager) roleViews(now time.Time) []RoleView {
+	views, offered := []RoleView{}, map[string]*offers.Role{}
+	m.cache.Roles(func(r *offers.Role) { offered[r.Name()] = r })
 	for _, role := range slices.Sorted(maps.Keys(m.demands)) {
 		d := m.demands[role]
 		v := RoleView{Role: role, Asked: d.Asked(), Subscribed: m.known[role], Problem: m.subs.Problem(role)}
 		v.PodsWaiting, v.PodsParked = d.Pods()
+		v.Demand = d.Status(now)
+		told := m.bargain.book.Told(role)
+		v.Terms = viewOf(told)
+		if want := m.bargain.book.Current(role, now); !want.Equal(told) {
+			wanted := viewOf(want)
+			v.Wanted = &wanted
+		}
+		if r := offered[role]; r != nil {
+			v.OffersHeld = r.Held()
+			v.Predicted, v.Promised = r.Predicted()
+		}
 		views = append(views, v)
 	}
 	return views
+}
+
+// usage returns how much was held in offers for how long, by Mesos resource.
+func (m *Manager) usage(now time.Time) (held, unused map[string]float64) {
+	held, unused = map[string]float64{}, map[string]float64{}
+	all, idle := m.cache.Usage(now)
+	for k := resources.Kind(0); k < resources.NumKinds; k++ {
+		held[k.MesosName()], unused[k.MesosName()] = all[k], idle[k]
+	}
+	return held, unused
 }
 
 // Gauges implements metrics.Source.
@@ -159,7 +251,10 @@ func (m *Manager) Gauges() metrics.Gauges {
 	g := metrics.Gauges{Claims: map[string]int{}, Offered: map[string]float64{}, Claimed: map[string]float64{}}
 	var offered resources.Vector
 	g.OffersHeld, offered = m.cache.Totals()
-	g.Reservations = m.cfg.Registry.Counts(time.Now())
+	now := time.Now()
+	g.Reservations = m.cfg.Registry.Counts(now)
+	g.OldestOffer = m.cache.Oldest(now)
+	g.HeldSeconds, g.UnusedSeconds = m.usage(now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range claims.Phases {
@@ -174,8 +269,21 @@ func (m *Manager) Gauges() metrics.Gauges {
 	g.Suppressed = m.subscribed
 	for role := range m.known {
 		d := m.demands[role]
-		g.Suppressed = g.Suppressed && (d == nil || d.Asked() == demand.Suppressed)
+		quiet := d == nil || d.Asked() == demand.Suppressed
+		g.Suppressed = g.Suppressed && quiet
+		g.RolesSubscribed++
+		if quiet {
+			g.RolesSuppressed++
+		}
+		told := m.bargain.book.Told(role)
+		if len(told.Constraints) > 0 {
+			g.RolesConstrained++
+		}
+		if told.Min != nil {
+			g.RolesWithMinimum++
+		}
 	}
+	g.PodsStarving = m.starving(now)
 	counts := m.nodes.Count()
 	g.NodesPaired, g.NodesAmbiguous = counts.Pairs, counts.AmbiguousNodes
 	g.Orphans = m.ledger.Orphans()
