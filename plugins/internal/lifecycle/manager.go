@@ -44,8 +44,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/quota"
-	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
 )
@@ -346,19 +344,23 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 // in an offer's life, because each time costs a scheduling cycle for every pod. The
 // mutex is held.
 func (m *Manager) rewake(now time.Time) map[string]*v1.Pod {
-	freed, all := m.freed, !now.Before(m.rewakeAt)
+	freed, again := m.freed, freedSlots{}
+	all := !now.Before(m.rewakeAt)
 	if all {
 		m.rewakeAt = now.Add(m.cfg.Demand.MaxHold / 2)
 	}
 	if all || len(m.show) > 0 {
 		m.cache.Roles(func(r *offers.Role) {
-			if all || m.show[r.Name()] {
+			if m.show[r.Name()] {
 				freed[r.Name()] = r.Offered()
+			} else if all {
+				again[r.Name()] = r.Offered()
 			}
 		})
 		clear(m.show)
 	}
-	woken := m.wake(freed)
+	woken := m.wake(freed, (*demand.Demand).Wake)
+	maps.Copy(woken, m.wake(again, (*demand.Demand).Rewake))
 	m.freed = freedSlots{}
 	return woken
 }

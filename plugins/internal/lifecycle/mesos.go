@@ -102,7 +102,7 @@ func (m *Manager) Offers(list []offers.Offer) {
 	}
 	m.mu.Lock()
 	m.offered(fresh, now)
-	woken := m.wake(fresh)
+	woken := m.wake(fresh, (*demand.Demand).Wake)
 	m.told = append(m.told, owners...)
 	m.sweepAt = now
 	m.mu.Unlock()
@@ -175,8 +175,9 @@ func (m *Manager) offered(fresh freedSlots, now time.Time) {
 	}
 }
 
-// wake names the pods worth trying because of these slots. The mutex is held.
-func (m *Manager) wake(freed freedSlots) map[string]*v1.Pod {
+// wake names the pods worth trying because of these slots, as the demands say when asked
+// in that way. The mutex is held.
+func (m *Manager) wake(freed freedSlots, ask func(*demand.Demand, []offers.Free) []string) map[string]*v1.Pod {
 	woken := m.wakeNominees(freed)
 	for role, slots := range freed {
 		d := m.demandOf(role)
@@ -190,7 +191,7 @@ func (m *Manager) wake(freed freedSlots) map[string]*v1.Pod {
 				list = append(list, free)
 			}
 		}
-		for _, uid := range d.Wake(list) {
+		for _, uid := range ask(d, list) {
 			woken = append(woken, uid)
 			m.unpark(uid)
 		}
@@ -200,9 +201,6 @@ func (m *Manager) wake(freed freedSlots) map[string]*v1.Pod {
 
 // podsOf returns the pods of these UIDs by their keys. The mutex is held.
 func (m *Manager) podsOf(uids []string) map[string]*v1.Pod {
-	if len(uids) == 0 {
-		return nil
-	}
 	pods := make(map[string]*v1.Pod, len(uids))
 	for _, uid := range uids {
 		if p := m.pods[uid]; p != nil {
