@@ -71,7 +71,11 @@ func (c *Compiler) TooNarrow(set terms.Constraints, keys []string) bool {
 		if len(h.agents) > 0 {
 			continue
 		}
-		for _, name := range h.names() {
+		names := h.names()
+		if h.past != "" {
+			names = []string{h.past} // most likely it comes back as it was
+		}
+		for _, name := range names {
 			if !admits(set, &Agent{Hostname: name}) {
 				return true
 			}
@@ -84,8 +88,9 @@ func (c *Compiler) TooNarrow(set terms.Constraints, keys []string) bool {
 type board struct {
 	limit    int
 	complete bool
-	slots    []*node
 	units    []*unit
+	// useful are the nodes, by slot, that match one of the units.
+	useful bits
 	// wanted are the hosts of nodes that are of use, unwanted the others that an agent
 	// has, or had before agents were cleared.
 	wanted, unwanted []*host
@@ -94,14 +99,17 @@ type board struct {
 // board sorts hosts into those that are of use for the keys and the others. A host that
 // several nodes or agents claim may become that of each of them.
 func (c *Compiler) board(keys []string) *board {
-	b := &board{limit: c.cfg.MaxHosts, complete: c.complete, slots: c.slots}
+	b := &board{limit: c.cfg.MaxHosts, complete: c.complete}
 	keys = slices.Sorted(slices.Values(keys))
 	for _, key := range slices.Compact(keys) {
-		b.units = append(b.units, c.requirement(key).units...)
+		for _, u := range c.requirement(key).units {
+			b.units = append(b.units, u)
+			b.useful.add(u.judgeAll(c.live, c.slots))
+		}
 	}
 	for _, h := range c.hosts {
 		switch {
-		case b.wants(h, c.nodes):
+		case c.wants(b.useful, h):
 			b.wanted = append(b.wanted, h)
 		case len(h.agents) > 0 || h.past != "" && !c.complete:
 			b.unwanted = append(b.unwanted, h)
@@ -110,20 +118,20 @@ func (c *Compiler) board(keys []string) *board {
 	return b
 }
 
-// wants tells whether a node is of use that the host's agents are or may be.
-func (b *board) wants(h *host, byName map[string]*node) bool {
-	if slices.ContainsFunc(h.nodes, b.useful) {
-		return true
+// wants tells whether one of the nodes that are of use is one that the host's agents are
+// or may be.
+func (c *Compiler) wants(useful bits, h *host) bool {
+	own := ""
+	for _, n := range h.nodes {
+		if own = n.object.Name; useful.has(n.slot) {
+			return true
+		}
 	}
-	return slices.ContainsFunc(h.agents, func(a *agent) bool {
-		n := byName[a.Node]
-		return n != nil && n.host != h && b.useful(n)
-	})
-}
-
-func (b *board) useful(n *node) bool {
-	for _, u := range b.units {
-		if u.matches(n) {
+	for _, a := range h.agents {
+		if a.Node == "" || a.Node == own {
+			continue
+		}
+		if n := c.nodes[a.Node]; n != nil && useful.has(n.slot) {
 			return true
 		}
 	}
@@ -255,7 +263,7 @@ func (b *board) groups() (groups []terms.Group) {
 		for _, g := range u.groups {
 			words += len(g)
 		}
-		if words > 0 && b.count(u) > words {
+		if words > 0 && u.match.count() > words {
 			groups = append(groups, u.groups...)
 			size += words
 		}
@@ -265,16 +273,6 @@ func (b *board) groups() (groups []terms.Group) {
 	}
 	slices.SortFunc(groups, compareGroups)
 	return slices.CompactFunc(groups, func(x, y terms.Group) bool { return compareGroups(x, y) == 0 })
-}
-
-// count returns how many nodes match a unit.
-func (b *board) count(u *unit) (count int) {
-	for _, n := range b.slots {
-		if n != nil && u.matches(n) {
-			count++
-		}
-	}
-	return count
 }
 
 // exclude adds to the groups of a plan the names of hosts that they admit and that are

@@ -43,8 +43,10 @@ type Compiler struct {
 	agents   map[string]*agent
 	hosts    map[string]*host
 	complete bool
-	// slots are the nodes by number; those that are free are nil and listed in free.
+	// slots are the nodes by number, live the numbers that are one's; the others are
+	// listed in free.
 	slots []*node
+	live  bits
 	free  []int
 	// generation counts changes, uses the use of requirements.
 	generation, uses uint64
@@ -125,6 +127,7 @@ func (c *Compiler) SetNode(object *v1.Node) {
 	if n == nil {
 		n = &node{slot: c.slot()}
 		c.slots[n.slot], c.nodes[object.Name] = n, n
+		c.live.set(n.slot)
 	} else {
 		c.forget(n.slot)
 	}
@@ -178,6 +181,7 @@ func (c *Compiler) DeleteNode(name string) {
 	delete(c.nodes, name)
 	c.leave(n)
 	c.slots[n.slot] = nil
+	c.live.clear(n.slot)
 	c.free = append(c.free, n.slot)
 	c.forget(n.slot)
 }

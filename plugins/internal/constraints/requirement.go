@@ -18,6 +18,7 @@ package constraints
 
 import (
 	"encoding/json"
+	mathbits "math/bits"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -112,6 +113,19 @@ func (r *requirement) matches(n *node) bool {
 	return false
 }
 
+// judgeAll judges all nodes that were not yet, and returns those that match.
+func (u *unit) judgeAll(live bits, slots []*node) bits {
+	for w, word := range live {
+		if w < len(u.judged) {
+			word &^= u.judged[w]
+		}
+		for ; word != 0; word &= word - 1 {
+			u.matches(slots[w<<6+mathbits.TrailingZeros64(word)])
+		}
+	}
+	return u.match
+}
+
 // matches judges a node, once until it changes.
 func (u *unit) matches(n *node) bool {
 	if u.judged.has(n.slot) {
@@ -146,6 +160,23 @@ func (b *bits) set(i int) {
 		*b = append(*b, 0)
 	}
 	(*b)[i>>6] |= 1 << (i & 63)
+}
+
+// add adds another set.
+func (b *bits) add(other bits) {
+	for len(*b) < len(other) {
+		*b = append(*b, 0)
+	}
+	for w, word := range other {
+		(*b)[w] |= word
+	}
+}
+
+func (b bits) count() (count int) {
+	for _, word := range b {
+		count += mathbits.OnesCount64(word)
+	}
+	return count
 }
 
 func (b bits) clear(i int) {
