@@ -90,13 +90,10 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	c := r.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if slot < 0 || int(slot) >= len(r.slots) || r.slots[slot] == nil {
+	if !r.offers(slot, want) {
 		return nil, ErrNoOffer
 	}
-	s, a := r.slots[slot], c.agent(slot)
-	if a == nil || len(s.offers) == 0 && !(s.predicts() && want.foresees()) || !s.usable(a.node) {
-		return nil, ErrNoOffer
-	}
+	s, a := r.slots[slot], &c.agents[slot]
 	if want.Need.AnyNegative() {
 		return nil, fmt.Errorf("reservation %q needs a negative amount: %s", id, want.Need)
 	}
@@ -129,6 +126,16 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	free = free.Sub(want.Need.Vector)
 	r.cols.Load().take(slot, &free, &want.Need.Vector)
 	return nil, nil
+}
+
+// offers tells that a slot, which need not be there, has something that a want may be
+// reserved on. The cache's lock is held.
+func (r *Role) offers(slot int32, want *Want) bool {
+	if slot < 0 || int(slot) >= len(r.slots) || r.slots[slot] == nil {
+		return false
+	}
+	s, a := r.slots[slot], r.cache.agent(slot)
+	return a != nil && s.usable(a.node) && (len(s.offers) > 0 || s.predicts() && want.foresees())
 }
 
 // join adds a member, which takes these parts, to slot i's batch. The cache's lock is

@@ -79,9 +79,11 @@ func (r *Role) sweepSlot(i int32, now time.Time, drop func(Held) bool, ids []str
 	kept, all := 0, (*pools)(nil)
 	for n := range s.offers {
 		h := &s.offers[n]
-		view.ID, view.Special, view.Since, view.UnavailableAt = h.id, nil, h.since, time.Time{}
+		view.ID, view.Since = h.id, h.since
 		if h.rare != nil {
 			view.Special, view.UnavailableAt = h.rare.special, h.rare.unavailable
+		} else if n > 0 {
+			view.Special, view.UnavailableAt = nil, time.Time{}
 		}
 		if !drop(view) {
 			if kept < n {
