@@ -128,6 +128,31 @@ func refusedRoles(status int, text string) error {
 	return nil
 }
 
+// refusedTerms returns ErrTermsRefused for a refusal that is about offer constraints
+// (Mesos OfferConstraintsFilter::create, validateOfferConstraintsRoles) or offer
+// filters (validateOfferFilters), else nil. The texts are those of a recorded master,
+// which puts different words before them in UPDATE_FRAMEWORK and SUBSCRIBE.
+func refusedTerms(text string) error {
+	for _, part := range []string{
+		"Offer constraints are not valid: ", "Offer constraints specify ",
+		"Resource quantities must contain at least one quantity", "Invalid resource quantity for '",
+	} {
+		if strings.Contains(text, part) {
+			return ErrTermsRefused
+		}
+	}
+	return nil
+}
+
+// refusedFramework returns what a refusal of SUBSCRIBE or UPDATE_FRAMEWORK is about:
+// the roles, their terms, or nil for anything else.
+func refusedFramework(status int, text string) error {
+	if err := refusedRoles(status, text); err != nil {
+		return err
+	}
+	return refusedTerms(text)
+}
+
 // Texts of the ERROR event after which we must not subscribe again.
 const (
 	textFailedOver = "Framework failed over"
@@ -143,7 +168,7 @@ func classifyErrorEvent(text string) error {
 	case textRemoved:
 		return fmt.Errorf("%w: the master says %q; all its tasks are gone, a new FrameworkID is an operator's decision", ErrFrameworkRemoved, text)
 	}
-	if refused := refusedRoles(0, text); refused != nil {
+	if refused := refusedFramework(0, text); refused != nil {
 		return fmt.Errorf("%w: %q", refused, text)
 	}
 	return fmt.Errorf("%w: %q", errMasterError, text)

@@ -40,7 +40,7 @@ import (
 // tasks, come as updates.
 func (s *Session) Accept(ctx context.Context, launch Launch) error {
 	return s.send(ctx, scheduler.Call_ACCEPT,
-		func(l *lanes) *lane { return l.forAgent(launch.AgentID) },
+		func(l *lanes) (*lane, func()) { return l.forAgent(launch.AgentID) },
 		func(sub *subscription) ([][]byte, error) {
 			return one(encodeAccept(sub.frameworkID, s.cfg.Framework.Principal, launch))
 		})
@@ -49,7 +49,7 @@ func (s *Session) Accept(ctx context.Context, launch Launch) error {
 // Unreserve implements Client.
 func (s *Session) Unreserve(ctx context.Context, call UnreserveCall) error {
 	return s.send(ctx, scheduler.Call_ACCEPT,
-		func(l *lanes) *lane { return l.forAgent(call.AgentID) },
+		func(l *lanes) (*lane, func()) { return l.forAgent(call.AgentID) },
 		func(sub *subscription) ([][]byte, error) { return one(encodeUnreserve(sub.frameworkID, call)) })
 }
 
@@ -79,7 +79,7 @@ func (s *Session) Reconcile(ctx context.Context, tasks ...TaskRef) error {
 	})
 }
 
-func inOrder(l *lanes) *lane { return &l.ordered }
+func inOrder(l *lanes) (*lane, func()) { return &l.ordered, func() {} }
 
 func one(body []byte, err error) ([][]byte, error) { return [][]byte{body}, err }
 
@@ -98,14 +98,14 @@ func chunked[T any](items []T, encode func([]T) ([]byte, error)) ([][]byte, erro
 
 // send makes calls of one type through a lane, one after the other, up to the
 // first that fails.
-func (s *Session) send(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) *lane,
+func (s *Session) send(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) (*lane, func()),
 	encode func(*subscription) ([][]byte, error),
 ) error {
 	return s.sendThen(ctx, kind, pick, encode, func(*subscription) {})
 }
 
 // sendThen is send that calls then once all calls were accepted, still in the lane.
-func (s *Session) sendThen(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) *lane,
+func (s *Session) sendThen(ctx context.Context, kind scheduler.Call_Type, pick func(*lanes) (*lane, func()),
 	encode func(*subscription) ([][]byte, error), then func(*subscription),
 ) error {
 	sub, err := s.begin()
@@ -113,7 +113,8 @@ func (s *Session) sendThen(ctx context.Context, kind scheduler.Call_Type, pick f
 		return err
 	}
 	defer s.inflight.Done()
-	l := pick(sub.lanes)
+	l, done := pick(sub.lanes)
+	defer done()
 	if !l.acquire(ctx, sub.ctx) {
 		return notSent(ctx, sub)
 	}
@@ -158,7 +159,7 @@ func (s *Session) call(ctx context.Context, sub *subscription, kind scheduler.Ca
 		}
 		refusal := &CallError{Type: kind.String(), Status: x.status, Body: x.text, Sent: true}
 		if kind == scheduler.Call_UPDATE_FRAMEWORK && updateRefused(x.status, x.text) {
-			refusal.Err = refusedRoles(x.status, x.text)
+			refusal.Err = refusedFramework(x.status, x.text)
 		} else if why := subscriptionLost(x.status, x.text); why != nil {
 			sub.end(fmt.Errorf("%w: %w", why, refusal))
 		}
@@ -287,7 +288,7 @@ func (s *Session) acknowledge(sub *subscription, a ack) {
 // If that fails, the subscription ends: the next one, with the id that is stored
 // by now, brings the right value by itself.
 func (s *Session) updateFramework(sub *subscription) {
-	body, err := encodeUpdateFramework(s.cfg.Framework, sub.currentRoles(), sub.frameworkID)
+	body, err := encodeUpdateFramework(s.cfg.Framework, sub.currentRoles(), sub.frameworkID, sub.constraints)
 	if err == nil {
 		err = s.call(sub.ctx, sub, scheduler.Call_UPDATE_FRAMEWORK, body)
 	}

@@ -48,75 +48,11 @@ func marshalCall(call *scheduler.Call) ([]byte, error) {
 	return call.Marshal()
 }
 
-// frameworkInfo builds FrameworkInfo; id is "" before the first subscription.
-func frameworkInfo(f FrameworkInfo, roles []string, id string, failover time.Duration) *mesosv1.FrameworkInfo {
-	seconds := failover.Seconds()
-	checkpoint := true
-	info := &mesosv1.FrameworkInfo{
-		User:            f.User,
-		Name:            f.Name,
-		FailoverTimeout: &seconds,
-		Checkpoint:      &checkpoint,
-		Roles:           roles,
-		Hostname:        optional(f.Hostname),
-		Principal:       optional(f.Principal),
-		WebUiURL:        optional(f.WebUIURL),
-	}
-	if id != "" {
-		info.ID = &mesosv1.FrameworkID{Value: id}
-	}
-	types := []mesosv1.FrameworkInfo_Capability_Type{
-		mesosv1.FrameworkInfo_Capability_MULTI_ROLE,
-		mesosv1.FrameworkInfo_Capability_PARTITION_AWARE,
-		mesosv1.FrameworkInfo_Capability_RESERVATION_REFINEMENT,
-		mesosv1.FrameworkInfo_Capability_TASK_KILLING_STATE,
-		mesosv1.FrameworkInfo_Capability_REGION_AWARE,
-	}
-	if f.GPUs {
-		types = append(types, mesosv1.FrameworkInfo_Capability_GPU_RESOURCES)
-	}
-	if f.Revocable {
-		types = append(types, mesosv1.FrameworkInfo_Capability_REVOCABLE_RESOURCES)
-	}
-	for _, t := range types {
-		info.Capabilities = append(info.Capabilities, mesosv1.FrameworkInfo_Capability{Type: t})
-	}
-	return info
-}
-
 func optional(s string) *string {
 	if s == "" {
 		return nil
 	}
 	return &s
-}
-
-// encodeSubscribe builds SUBSCRIBE. With an id, both Call.framework_id and
-// framework_info.id carry it: the master compares them.
-func encodeSubscribe(f FrameworkInfo, r roleSet, id string, failover time.Duration) ([]byte, error) {
-	all, suppressed := SplitRoles(r)
-	return marshalCall(&scheduler.Call{
-		Type:        scheduler.Call_SUBSCRIBE,
-		FrameworkID: frameworkID(id),
-		Subscribe: &scheduler.Call_Subscribe{
-			FrameworkInfo:   frameworkInfo(f, all, id, failover),
-			SuppressedRoles: suppressed,
-		},
-	})
-}
-
-// encodeUpdateFramework builds UPDATE_FRAMEWORK, which replaces FrameworkInfo and
-// the suppressed roles as a whole.
-func encodeUpdateFramework(f FrameworkInfo, r roleSet, id string) ([]byte, error) {
-	all, suppressed := SplitRoles(r)
-	return marshalCall(&scheduler.Call{
-		Type:        scheduler.Call_UPDATE_FRAMEWORK,
-		FrameworkID: frameworkID(id),
-		UpdateFramework: &scheduler.Call_UpdateFramework{
-			FrameworkInfo:   *frameworkInfo(f, all, id, f.FailoverTimeout),
-			SuppressedRoles: suppressed,
-		},
-	})
 }
 
 func frameworkID(id string) *mesosv1.FrameworkID {

@@ -70,6 +70,12 @@ func (e *CallError) OutcomeUnknown() bool {
 	return false
 }
 
+// refusesAsks tells whether the owner should ask for other roles or without terms, of
+// which it must know before it is asked again.
+func refusesAsks(err error) bool {
+	return errors.Is(err, ErrRolesRefused) || errors.Is(err, ErrTermsRefused)
+}
+
 // Reasons for which a subscription ends, beyond what the master says. They reach
 // Handler.Disconnected and the session's status.
 var (

@@ -18,14 +18,13 @@ package mesos
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 )
 
 // acceptLanes is how many ACCEPTs are under way at once. Those of one agent share
 // a lane: they stay in order. A master serves about 3,000 calls a second on one
-// connection and twice that on eight, so few lanes suffice.
-const acceptLanes = 4
+// connection and twice that on eight.
+const acceptLanes = 8
 
 // lane lets one call through at a time, in the order of arrival.
 type lane struct {
@@ -91,11 +90,46 @@ func (l *lane) release() {
 type lanes struct {
 	accept  [acceptLanes]lane
 	ordered lane
-	seed    maphash.Seed
+
+	mu sync.Mutex
+	// calls counts the calls in each of accept, under way or waiting.
+	calls [acceptLanes]int
+	// agents are those with such calls.
+	agents map[string]*agentLane
 }
 
-func newLanes() *lanes { return &lanes{seed: maphash.MakeSeed()} }
+// agentLane is where the calls of an agent go as long as there are any.
+type agentLane struct{ index, calls int }
 
-func (l *lanes) forAgent(agentID string) *lane {
-	return &l.accept[maphash.String(l.seed, agentID)%acceptLanes]
+func newLanes() *lanes { return &lanes{agents: map[string]*agentLane{}} }
+
+// forAgent returns the lane for a call of an agent: that of its other calls, else the
+// one with the fewest, so that no lane is idle while calls of two agents wait in
+// another. done must be called when the call has left the lane.
+func (l *lanes) forAgent(agentID string) (way *lane, done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.agents[agentID]
+	if a == nil {
+		a = &agentLane{}
+		for i, n := range l.calls {
+			if n < l.calls[a.index] {
+				a.index = i
+			}
+		}
+		l.agents[agentID] = a
+	}
+	a.calls++
+	l.calls[a.index]++
+	return &l.accept[a.index], func() { l.leave(agentID, a) }
+}
+
+func (l *lanes) leave(agentID string, a *agentLane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.calls--
+	l.calls[a.index]--
+	if a.calls == 0 {
+		delete(l.agents, agentID)
+	}
 }

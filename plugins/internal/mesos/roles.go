@@ -35,6 +35,9 @@ func newRoleSet(asks []RoleAsk) (roleSet, error) {
 			return nil, fmt.Errorf("role %q is empty or named twice", ask.Name)
 		}
 		seen[ask.Name] = true
+		if err := validateTerms(ask.Terms); err != nil {
+			return nil, fmt.Errorf("role %q: %w", ask.Name, err)
+		}
 	}
 	return slices.Clone(asks), nil
 }
@@ -98,7 +101,7 @@ func (s *Session) UpdateRoles(ctx context.Context, asks []RoleAsk) error {
 			if next, err = newRoleSet(asks); err != nil {
 				return nil, err
 			}
-			return one(encodeUpdateFramework(s.cfg.Framework, next, sub.frameworkID))
+			return one(encodeUpdateFramework(s.cfg.Framework, next, sub.frameworkID, sub.constraints))
 		},
 		func(sub *subscription) { sub.setRoles(next) })
 }

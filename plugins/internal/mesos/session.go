@@ -140,7 +140,7 @@ func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
 	}
 	st, err := s.subscribe(ctx)
 	if err != nil {
-		if errors.Is(err, ErrRolesRefused) {
+		if refusesAsks(err) {
 			s.handler.Disconnected(err)
 		}
 		return 0, err

@@ -122,7 +122,8 @@ type RoleAsk struct {
 	Name string
 	// Suppressed says that no offers are wanted for now.
 	Suppressed bool
-	// Terms are what offers must be like to be wanted.
+	// Terms are what offers must be like to be wanted. Masters heed Min from Mesos 1.8
+	// on, Constraints as Subscription.Constraints tells.
 	Terms terms.Terms
 }
 
@@ -238,7 +239,7 @@ var (
 	ErrFrameworkRemoved = errors.New("the Mesos master removed this framework")
 	// ErrTermsRefused tells that the master does not take the terms of our roles: offer
 	// constraints or offer filters. The same roles without terms may be accepted.
-	ErrTermsRefused = errors.New("the Mesos master refuses the terms of our roles")
+	ErrTermsRefused = errors.New("a Mesos master does not take the terms of our roles")
 	// ErrRolesRefused tells that the master does not let us have some role: its name
 	// is illegal, it is not on the master's whitelist, or our principal may not use
 	// it. The error's text is the master's, which does not always name the role.

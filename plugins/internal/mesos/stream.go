@@ -41,6 +41,8 @@ type subscription struct {
 	// streamID is the Mesos-Stream-Id, "" before SUBSCRIBE is answered.
 	streamID    string
 	frameworkID string
+	// constraints tells whether the master heeds offer constraints.
+	constraints bool
 	lanes       *lanes
 	acks        *ackQueue
 	// workers are the goroutines of the subscription.
@@ -134,7 +136,7 @@ func (st *stream) retire(err error) {
 	s.current = nil
 	s.mu.Unlock()
 	s.setState(state, err)
-	if st.live || errors.Is(err, ErrRolesRefused) {
+	if st.live || refusesAsks(err) {
 		s.handler.Disconnected(err)
 	}
 	st.sub.workers.Wait()
@@ -230,7 +232,8 @@ func (st *stream) onSubscribed(record []byte) error {
 	}
 	interval := heartbeatInterval(event.GetSubscribed().GetHeartbeatIntervalSeconds())
 	st.watch.limit = s.silence(interval)
-	st.sub.frameworkID = id
+	version := event.GetSubscribed().GetMasterInfo().GetVersion()
+	st.sub.frameworkID, st.sub.constraints = id, heedsConstraints(version)
 	if !st.publish() {
 		return errClosed
 	}
@@ -240,7 +243,6 @@ func (st *stream) onSubscribed(record []byte) error {
 		s.cfg.Observer.StateChanged(StateSubscribed, nil)
 	}
 	roles := st.sub.currentRoles()
-	version := event.GetSubscribed().GetMasterInfo().GetVersion()
 	klog.FromContext(st.sub.ctx).Info("Subscribed to the Mesos master",
 		"master", st.sub.master, "masterVersion", version, "frameworkID", id, "heartbeatInterval", interval,
 		"roles", len(roles))
@@ -250,7 +252,7 @@ func (st *stream) onSubscribed(record []byte) error {
 		Version:           version,
 		HeartbeatInterval: interval,
 		Roles:             roles,
-		Constraints:       heedsConstraints(version),
+		Constraints:       st.sub.constraints,
 	})
 	return nil
 }
