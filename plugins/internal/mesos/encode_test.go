@@ -69,7 +69,7 @@ func TestEveryCallHasItsType(t *testing.T) {
 	info := testConfig().Framework
 	for kind, b := range map[scheduler.Call_Type][]byte{
 		scheduler.Call_SUBSCRIBE:        must(encodeSubscribe(info, roleSet{}, "fw", time.Minute)),
-		scheduler.Call_UPDATE_FRAMEWORK: must(encodeUpdateFramework(info, roleSet{}, "fw")),
+		scheduler.Call_UPDATE_FRAMEWORK: must(encodeUpdateFramework(info, roleSet{}, "fw", true)),
 		scheduler.Call_ACCEPT:           must(encodeAccept("fw", "", launchOf("S0", "t"))),
 		scheduler.Call_DECLINE:          must(encodeDecline("fw", []string{"O"}, 0)),
 		scheduler.Call_KILL:             must(encodeKill("fw", TaskRef{TaskID: "t"})),

@@ -32,13 +32,14 @@ import (
 type recorder struct {
 	mu  sync.Mutex
 	log []string
-	// onUpdate and onSubscribed run inside the handler's methods.
-	onUpdate     func(claims.TaskStatus)
-	onSubscribed func(Subscription)
-	subs         []Subscription
-	statuses     []claims.TaskStatus
-	offers       []offers.Offer
-	reasons      []error
+	// onUpdate, onSubscribed and onDisconnected run inside the handler's methods.
+	onUpdate       func(claims.TaskStatus)
+	onSubscribed   func(Subscription)
+	onDisconnected func(error)
+	subs           []Subscription
+	statuses       []claims.TaskStatus
+	offers         []offers.Offer
+	reasons        []error
 }
 
 func (r *recorder) add(format string, args ...any) {
@@ -56,6 +57,9 @@ func (r *recorder) Subscribed(s Subscription) {
 }
 
 func (r *recorder) Disconnected(err error) {
+	if r.onDisconnected != nil {
+		r.onDisconnected(err)
+	}
 	r.add("disconnected")
 	r.reasons = append(r.reasons, err)
 }

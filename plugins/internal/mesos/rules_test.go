@@ -118,7 +118,8 @@ func TestErrorEvents(t *testing.T) {
 		"Changing framework's principal is not allowed.":                errMasterError,
 		"Not authorized to register framework Framework failed over":    ErrRolesRefused,
 		"'FrameworkInfo.roles' contains invalid role: Role '/a' cannot": ErrRolesRefused,
-		"": errMasterError,
+		"Offer constraints are not valid: x":                            ErrTermsRefused,
+		"":                                                              errMasterError,
 	} {
 		if err := classifyErrorEvent(text); !errors.Is(err, want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q gives %v, want %v", text, err, want)

@@ -288,16 +288,18 @@ func TestMasterThatDoesNotAnswer(t *testing.T) {
 // TestErrorEventInsteadOfSubscribed: the texts are those that a master was recorded
 // saying, but for the authorizer's.
 func TestErrorEventInsteadOfSubscribed(t *testing.T) {
-	for text, roles := range map[string]bool{
-		"Roles { k8s } are not present in the master's --roles":                                           true,
-		"'FrameworkInfo.roles' contains invalid role: Role 'a//b' cannot contain two adjacent slashes":    true,
-		"'FrameworkInfo.roles' contains duplicate items: { a }":                                           true,
-		"Not authorized to register framework 'kubernetes' with role 'k8s'":                               true,
-		"The framework failover_timeout (1e+30) is invalid":                                               false,
-		"User 'root' is not allowed to run frameworks without --root_submissions set":                     false,
-		"'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable":                   false,
-		"Changing framework's principal is not allowed.":                                                  false,
-		"Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles": false,
+	for text, want := range map[string]error{
+		"Roles { k8s } are not present in the master's --roles":                                                                       ErrRolesRefused,
+		"'FrameworkInfo.roles' contains invalid role: Role 'a//b' cannot contain two adjacent slashes":                                ErrRolesRefused,
+		"'FrameworkInfo.roles' contains duplicate items: { a }":                                                                       ErrRolesRefused,
+		"Not authorized to register framework 'kubernetes' with role 'k8s'":                                                           ErrRolesRefused,
+		"The framework failover_timeout (1e+30) is invalid":                                                                           nil,
+		"User 'root' is not allowed to run frameworks without --root_submissions set":                                                 nil,
+		"'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable":                                               nil,
+		"Changing framework's principal is not allowed.":                                                                              nil,
+		"Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles":                             ErrTermsRefused,
+		"Offer constraints are not valid: 'OfferConstraints::role_constraints' has an empty 'RoleConstraints::groups' for role batch": ErrTermsRefused,
+		"Resource quantities must contain at least one quantity":                                                                      ErrTermsRefused,
 	} {
 		bubble(t, func(t *testing.T, n *memNet) {
 			m := newFakeMaster(t, n, "m1:5050")
@@ -312,9 +314,9 @@ func TestErrorEventInsteadOfSubscribed(t *testing.T) {
 			if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, text[:12]) {
 				t.Errorf("status is %+v", got)
 			}
-			if !roles {
+			if want == nil {
 				r.handler.wants(t)
-			} else if r.handler.wants(t, "disconnected"); !errors.Is(r.handler.reasons[0], ErrRolesRefused) || !strings.Contains(r.handler.reasons[0].Error(), text[:12]) {
+			} else if r.handler.wants(t, "disconnected"); !errors.Is(r.handler.reasons[0], want) || !strings.Contains(r.handler.reasons[0].Error(), text[:12]) {
 				t.Errorf("%q: the handler was told %v", text, r.handler.reasons[0])
 			}
 			if st := m.next("fw"); !slices.Equal(st.call.Subscribe.FrameworkInfo.Roles, have) {

@@ -44,6 +44,9 @@ func refusedFor(text string) string { return `Backoff: "` + text + `"` }
 // rolesRefused is the outcome of a session that is refused for its roles.
 func rolesRefused(text string) string { return `Backoff for its roles: "` + text + `"` }
 
+// termsRefused is the outcome of a session that is refused for the terms of its roles.
+func termsRefused(text string) string { return `Backoff for its terms: "` + text + `"` }
+
 // endings are facts of frameworks of which only the end is told.
 func endings(conns string, outcomes ...string) fact {
 	return fact{conns: conns, outcomes: outcomes}
@@ -140,7 +143,7 @@ var facts = map[string][]fact{
 		endings("R", removedFor), endings("R", removedFor),
 		endings("R", refusedFor("'a/b' contains invalid characters")),
 		endings("R", removedFor), endings("R", removedFor), endings("R", removedFor),
-		endings("R", refusedFor("Resource quantities must contain at least one quantity")),
+		endings("R", termsRefused("Resource quantities must contain at least one quantity")),
 		endings("R", removedFor),
 		endings("R", rolesRefused("Roles { bad } are not present in the master's --roles")),
 		endings("R", refusedFor("User 'root' is not allowed to run frameworks without --root_submissions set")),
@@ -175,8 +178,8 @@ var facts = map[string][]fact{
 	},
 	"16-offer-constraints-and-filters": {
 		endings("A", removedFor),
-		endings("B", refusedFor("Offer constraints are not valid: 'OfferConstraints::role_constraints' has an empty 'RoleConstraints::groups' for role batch")),
-		endings("B2", refusedFor("Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles")),
+		endings("B", termsRefused("Offer constraints are not valid: 'OfferConstraints::role_constraints' has an empty 'RoleConstraints::groups' for role batch")),
+		endings("B2", termsRefused("Offer constraints specify `role_constraints` for a role 'nope'not contained in the set of roles")),
 	},
 	"17-quota": {
 		{conns: "A", outcomes: []string{removedFor}, tasks: map[string]string{"q1": "KILLED", "q2": "ERROR/TASK_INVALID", "q3": "RUNNING"}},

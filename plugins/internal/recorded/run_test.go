@@ -293,6 +293,9 @@ func outcomeOf(state mesos.State, err error) string {
 	if _, words, ok := strings.Cut(text, mesos.ErrRolesRefused.Error()+": "); ok {
 		return string(state) + " for its roles: " + words
 	}
+	if _, words, ok := strings.Cut(text, mesos.ErrTermsRefused.Error()+": "); ok {
+		return string(state) + " for its terms: " + words
+	}
 	if strings.Contains(text, "connection refused") {
 		return string(state) + ": connection refused"
 	}
