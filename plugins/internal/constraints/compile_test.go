@@ -110,7 +110,7 @@ func cordon(c *Compiler, name string, rack string) {
 // TestForms goes through the forms that constraints have, in a cluster of 1000 machines
 // in racks of 50.
 func TestForms(t *testing.T) {
-	any := &v1.Pod{}
+	plain := &v1.Pod{}
 	for _, tc := range []struct {
 		name   string
 		change func(c *Compiler)
@@ -118,12 +118,12 @@ func TestForms(t *testing.T) {
 		want   terms.Constraints
 	}{
 		{"no pods", nil, nil, nil},
-		{"pods that take any node", nil, []*v1.Pod{any, rack("r1")}, nil},
-		{"a cordoned node", func(c *Compiler) { cordon(c, "n7", "r0") }, []*v1.Pod{any}, terms.Constraints{{notHost("n7")}}},
+		{"pods that take any node", nil, []*v1.Pod{plain, rack("r1")}, nil},
+		{"a cordoned node", func(c *Compiler) { cordon(c, "n7", "r0") }, []*v1.Pod{plain}, terms.Constraints{{notHost("n7")}}},
 		{"agents that are no nodes", func(c *Compiler) {
 			c.SetAgent("x", Agent{Hostname: "X.example"})
 			c.SetAgent("y", Agent{Hostname: "y"})
-		}, []*v1.Pod{any}, terms.Constraints{{notHost("X.example"), notHost("y")}}},
+		}, []*v1.Pod{plain}, terms.Constraints{{notHost("X.example"), notHost("y")}}},
 		{"some hosts", nil, []*v1.Pod{selecting(v1.LabelHostname, "n9"), selecting(v1.LabelHostname, "n10")}, hosts("n10", "n9")},
 		{"the agent's own spelling", func(c *Compiler) {
 			c.SetAgent("a-n9", Agent{Hostname: "N9.", Node: "n9"})
@@ -196,7 +196,7 @@ func TestFailOverChangesNothing(t *testing.T) {
 	c := world(300, 50)
 	c.SetAgent("x", Agent{Hostname: "X.example"})
 	c.SetAgent("a-n7", Agent{Hostname: "N7", Node: "n7"})
-	pinned, any := []string{c.Require(selecting(v1.LabelHostname, "n7"))}, []string{""}
+	pinned, every := []string{c.Require(selecting(v1.LabelHostname, "n7"))}, []string{""}
 	before := c.Compile(pinned)
 	c.ClearAgents()
 	if c.TooNarrow(before, pinned) {
@@ -212,7 +212,7 @@ func TestFailOverChangesNothing(t *testing.T) {
 		if got := c.Compile(pinned); !got.Equal(wantPinned) {
 			t.Errorf("complete %v: compiled %v, want %v", known, got, wantPinned)
 		}
-		if got := c.Compile(any); !got.Equal(wantAny) {
+		if got := c.Compile(every); !got.Equal(wantAny) {
 			t.Errorf("complete %v: compiled %v, want %v", known, got, wantAny)
 		}
 		c.SetComplete(true)
@@ -365,14 +365,14 @@ func TestAdmits(t *testing.T) {
 func TestTooNarrow(t *testing.T) {
 	c := world(10, 5)
 	c.SetNode(newNode("new", map[string]string{"pool": "x"}))
-	pinned, new := []string{c.Require(selecting(v1.LabelHostname, "n7"))}, []string{c.Require(selecting("pool", "x"))}
+	pinned, added := []string{c.Require(selecting(v1.LabelHostname, "n7"))}, []string{c.Require(selecting("pool", "x"))}
 	for _, tc := range []struct {
 		set  terms.Constraints
 		keys []string
 		want bool
 	}{
 		{nil, pinned, false}, {hosts("n7", "n8"), pinned, false}, {hosts("n8"), pinned, true}, {None(), pinned, true},
-		{None(), nil, false}, {hosts("n8"), new, true}, {hosts("new"), new, false},
+		{None(), nil, false}, {hosts("n8"), added, true}, {hosts("new"), added, false},
 	} {
 		if got := c.TooNarrow(tc.set, tc.keys); got != tc.want {
 			t.Errorf("TooNarrow(%v, %v) = %v", tc.set, tc.keys, got)
