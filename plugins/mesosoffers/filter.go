@@ -75,26 +75,37 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *v1.Po
 	defer slotBuffers.Put(buf)
 	sel, problem := p.selectIn(s, &begun, limit, *buf)
 	*buf = sel.Slots[:0]
-	n := len(sel.Slots)
-	s.found = n > 0
-	switch {
-	case begun.Starvation.Starved && (n == 0 || begun.Starvation.Refused) && p.preempting(s, &begun, pod):
+	s.found = len(sel.Slots) > 0
+	if p.preempts(s, &begun, pod) {
 		s.mode = modeStarved
 		return nil, nil
-	case n == 0:
+	} else if !s.found {
 		return nil, p.noneFits(ctx, pod, s, problem)
+	}
+	s.mode = p.modeOf(s, &sel, choice, begun.Wide, len(infos))
+	switch s.mode {
+	case modeSkipped:
+		return nil, fwk.NewStatus(fwk.Skip)
+	case modeNarrowed, modeLimited:
+		return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
+	}
+	return nil, nil
+}
+
+// modeOf says how to answer with these slots, which are all that fit, or a choice, of
+// a cluster of so many nodes. Nothing is left to Reserve alone while pods are nominated:
+// only Filter knows what others must leave them.
+func (p *Plugin) modeOf(s *state, sel *offers.Selection, choice, wide bool, nodes int) mode {
+	switch {
 	case choice && sel.More:
 		p.next.Store(int64(sel.Next))
-		s.mode = modeLimited
-	case n <= narrowLimit:
-		s.mode = modeNarrowed
-	case !begun.Wide && s.nominated == "" && !p.manager.AnyNominated() && s.role.Count(&s.want)*1000 >= len(infos)*practicallyAll:
-		s.mode = modeSkipped
-		return nil, fwk.NewStatus(fwk.Skip)
-	default:
-		return nil, nil
+		return modeLimited
+	case len(sel.Slots) <= narrowLimit:
+		return modeNarrowed
+	case !wide && s.nominated == "" && !p.manager.AnyNominated() && s.role.Count(&s.want)*1000 >= nodes*practicallyAll:
+		return modeSkipped
 	}
-	return &framework.PreFilterResult{NodeNames: p.names(sel.Slots)}, nil
+	return modeFull
 }
 
 // begin starts a cycle. The status says why there is no use in looking at offers.

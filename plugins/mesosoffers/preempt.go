@@ -27,11 +27,14 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// preempting settles for the first role of a starved pod in which preemption can help
+// preempts settles for the first role of a starved pod in which preemption can help
 // on any node. From then on the time until it starves again runs anew, whatever comes
 // of it: what its victims give back is offered later, and until then it must not
 // preempt more.
-func (p *Plugin) preempting(s *state, begun *lifecycle.Cycle, pod *v1.Pod) bool {
+func (p *Plugin) preempts(s *state, begun *lifecycle.Cycle, pod *v1.Pod) bool {
+	if !begun.Starvation.Starved || s.found && !begun.Starvation.Refused {
+		return false
+	}
 	plan := &begun.Plan
 	for i, name := range plan.Roles {
 		if i < begun.First || i >= begun.End {

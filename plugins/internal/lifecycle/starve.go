@@ -158,31 +158,11 @@ func (m *Manager) wakeStarved(now time.Time) map[string]*v1.Pod {
 	if m.hungryAt.IsZero() || now.Before(m.hungryAt) {
 		return nil
 	}
-	m.hungryAt = time.Time{}
-	var due []string
-	for uid, h := range m.hungry {
-		if p := m.pods[uid]; p == nil || !p.pending {
-			delete(m.hungry, uid)
-			continue
-		}
-		if h.generation != m.generation || !m.subscribed {
-			h.generation, h.refused, h.attempted = m.generation, false, false
-			m.restart(h, now)
-		}
-		if now.Before(h.again) {
-			m.starvedSooner(h.again)
-			continue
-		}
-		due = append(due, uid)
-	}
+	due := m.starvedBy(now)
 	if len(due) == 0 {
 		return nil
 	}
 	lowest, some := m.lowestClaimed()
-	slices.SortFunc(due, func(a, b string) int {
-		return cmp.Or(cmp.Compare(priorityOf(m.pods[b].pod), priorityOf(m.pods[a].pod)),
-			m.hungry[a].since.Compare(m.hungry[b].since), cmp.Compare(a, b))
-	})
 	var woken []string
 	for _, uid := range due {
 		p, h := m.pods[uid], m.hungry[uid]
@@ -199,6 +179,32 @@ func (m *Manager) wakeStarved(now time.Time) map[string]*v1.Pod {
 		}
 	}
 	return m.podsOf(woken)
+}
+
+// starvedBy returns the pods that are to be woken because they starve, the most
+// important first, and notes when it is the turn of others. The mutex is held.
+func (m *Manager) starvedBy(now time.Time) (due []string) {
+	m.hungryAt = time.Time{}
+	for uid, h := range m.hungry {
+		if p := m.pods[uid]; p == nil || !p.pending {
+			delete(m.hungry, uid)
+			continue
+		}
+		if h.generation != m.generation || !m.subscribed {
+			h.generation, h.refused, h.attempted = m.generation, false, false
+			m.restart(h, now)
+		}
+		if now.Before(h.again) {
+			m.starvedSooner(h.again)
+		} else {
+			due = append(due, uid)
+		}
+	}
+	slices.SortFunc(due, func(a, b string) int {
+		return cmp.Or(cmp.Compare(priorityOf(m.pods[b].pod), priorityOf(m.pods[a].pod)),
+			m.hungry[a].since.Compare(m.hungry[b].since), cmp.Compare(a, b))
+	})
+	return due
 }
 
 // lowestClaimed returns the lowest priority of pods with claims, false if there are
