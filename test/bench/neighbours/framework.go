@@ -43,7 +43,7 @@ type Policy struct {
 	Hold time.Duration
 	// Grant, if set, makes it an oracle: it has no offers but those of exactly one task
 	// that Grant brings about, if there is room anywhere.
-	Grant func(frameworkID string, size Size) bool
+	Grant func(rng *rand.Rand, frameworkID string, size Size) bool
 }
 
 // regrant is how often an oracle looks for room for tasks that wait.
@@ -279,7 +279,7 @@ func (f *framework) grant(now time.Time) {
 		if f.granted[task.ID] {
 			continue
 		}
-		if !f.policy.Grant(f.id.Value, task.Size) {
+		if !f.policy.Grant(f.rng, f.id.Value, task.Size) {
 			f.regrants = now.Add(regrant)
 			return
 		}

@@ -84,7 +84,6 @@ func inBubble(t *testing.T, world World, variant Variant) (result *Result) {
 // the end.
 func TestSmallWorld(t *testing.T) {
 	world := NewWorld(1, 0.1, 10*time.Second, time.Minute)
-	neighbours, pods := 0, 0
 	count := func(k *Kind) (n int) {
 		for i := range k.Frameworks {
 			for _, task := range world.Tasks(k, i) {
@@ -95,10 +94,10 @@ func TestSmallWorld(t *testing.T) {
 		}
 		return n
 	}
+	neighbours, pods := 0, count(&world.Pods)
 	for i := range world.Kinds {
 		neighbours += count(&world.Kinds[i])
 	}
-	pods = count(&world.Pods)
 	for _, variant := range Variants {
 		result := inBubble(t, world, variant)
 		if t.Failed() {

@@ -177,7 +177,7 @@ func (r *run) startKind(ctx context.Context, k *Kind) (feeds []*feed, err error)
 func (r *run) newFramework(name, role, kind string, policy Policy) *framework {
 	return &framework{
 		client: client{http: r.master.Transport()}, name: name, role: role, policy: policy, start: r.start,
-		rng: rand.New(rand.NewPCG(uint64(r.world.Seed), hash("policy "+name))), arrivals: make(chan []Task),
+		rng: r.world.random("policy " + name), arrivals: make(chan []Task),
 		placed: func(task *Task, waited time.Duration) { r.placed(kind, name, task, waited) },
 	}
 }
@@ -253,9 +253,8 @@ func (r *run) startOurs(ctx context.Context, variant Variant, dir string) (*feed
 }
 
 // grant offers the oracle what it asks for, on any agent that has it free.
-func (r *run) grant(frameworkID string, size Size) bool {
-	order := rand.Perm(len(r.hosts))
-	for _, i := range order {
+func (r *run) grant(rng *rand.Rand, frameworkID string, size Size) bool {
+	for _, i := range rng.Perm(len(r.hosts)) {
 		resources := fmt.Sprintf("cpus:%.3f;mem:%.3f", size.CPUs, size.MemMB)
 		if r.master.OfferNow(frameworkID, r.hosts[i], ourRole, resources) == nil {
 			return true

@@ -142,7 +142,7 @@ func NewWorld(seed int64, scale float64, warmup, length time.Duration) World {
 // the seed, the kind's name and the number of the framework alone.
 func (w *World) Tasks(k *Kind, framework int) (list []Task) {
 	name := fmt.Sprintf("%s-%d", k.Name, framework)
-	rng := rand.New(rand.NewPCG(uint64(w.Seed), hash(name)))
+	rng := w.random(name)
 	add := func(at time.Duration) {
 		list = append(list, Task{
 			ID: fmt.Sprintf("%s.%d", name, len(list)), Size: k.Sizes[rng.IntN(len(k.Sizes))], At: at,
@@ -162,6 +162,11 @@ func (w *World) Tasks(k *Kind, framework int) (list []Task) {
 	}
 	slices.SortStableFunc(list, func(a, b Task) int { return cmp.Compare(a.At, b.At) })
 	return list
+}
+
+// random is the source of randomness of one thing in the world.
+func (w *World) random(name string) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(w.Seed), hash(name))) //nolint:gosec // no secret hangs on it
 }
 
 // exponential draws a duration of whole milliseconds, at least one.
