@@ -89,7 +89,7 @@ bench: ## Run the benchmarks.
 # Only packages with benchmarks: linking the tests of the others takes minutes.
 BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' plugins test | xargs -r dirname | sort -u | sed 's,^,./,')
 
-# Flags: -scale, -length, -seed, -variant, -raw FILE; see test/bench/neighbours/README.md.
+# Flags: -scale, -length, -seed, -runs, -variant, -raw FILE; see test/bench/neighbours/README.md.
 NEIGHBOURS ?=
 .PHONY: bench-neighbours
 bench-neighbours: ## Measure what we cost other frameworks, in virtual time.

@@ -30,7 +30,8 @@ import (
 var (
 	compare = flag.Bool("compare", false, "run the whole comparison and print its table")
 	scale   = flag.Float64("scale", 0.25, "size of the cluster and of the load; 1 is that of Mesos' benchmark")
-	seed    = flag.Int64("seed", 1, "seed of the workload")
+	seed    = flag.Int64("seed", 1, "seed of the workload of the first run")
+	runs    = flag.Int("runs", 3, "runs of each variant, with a seed each, whose waits are pooled")
 	length  = flag.Duration("length", 10*time.Minute, "how long tasks arrive, in virtual time; the first fifth is not measured")
 	raw     = flag.String("raw", "", "file for the raw results, as JSON")
 	only    = flag.String("variant", "", "run this variant alone")
@@ -41,17 +42,26 @@ func TestComparison(t *testing.T) {
 	if !*compare {
 		t.Skip("the comparison takes minutes; run make bench-neighbours")
 	}
-	world := NewWorld(*seed, *scale, *length/5, *length)
+	worlds := make([]World, *runs)
+	for i := range worlds {
+		worlds[i] = NewWorld(*seed+int64(i), *scale, *length/5, *length)
+	}
 	var results []*Result
 	for _, variant := range Variants {
 		if *only != "" && *only != string(variant) {
 			continue
 		}
 		began := time.Now()
-		results = append(results, inBubble(t, world, variant))
+		list := make([]*Result, *runs)
+		for i := range list {
+			if list[i] = inBubble(t, worlds[i], variant); t.Failed() {
+				return
+			}
+		}
+		results = append(results, Pool(list))
 		t.Logf("%s: took %v", variant, time.Since(began).Round(time.Millisecond))
 	}
-	if err := Report(os.Stdout, &world, results); err != nil {
+	if err := Report(os.Stdout, &worlds[0], *runs, results); err != nil {
 		t.Error(err)
 	}
 	if *raw == "" {

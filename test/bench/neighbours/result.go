@@ -80,6 +80,27 @@ func (r *Result) add(kind, framework string, waited, runs time.Duration) {
 	s.n++
 }
 
+// Pool makes one result of those of a variant with several seeds: of all their waits,
+// frameworks and offers.
+func Pool(results []*Result) *Result {
+	pooled := &Result{Variant: results[0].Variant, Waits: map[string][]float64{}, service: map[string]*service{}}
+	for i, r := range results {
+		for kind, waits := range r.Waits {
+			pooled.Waits[kind] = append(pooled.Waits[kind], waits...)
+		}
+		for name, s := range r.service {
+			pooled.service[fmt.Sprintf("%d/%s", i, name)] = s
+		}
+		pooled.Use.OfferSeconds += r.Use.OfferSeconds
+		pooled.Use.CPUSeconds += r.Use.CPUSeconds
+		pooled.Use.MemMBSeconds += r.Use.MemMBSeconds
+		pooled.Use.UsedCPUSeconds += r.Use.UsedCPUSeconds
+		pooled.Use.UsedMemMBSeconds += r.Use.UsedMemMBSeconds
+	}
+	pooled.finish()
+	return pooled
+}
+
 // finish computes the figures.
 func (r *Result) finish() {
 	var all []float64
@@ -142,13 +163,13 @@ func jain(x []float64) float64 {
 }
 
 // Report writes the table.
-func Report(out io.Writer, world *World, results []*Result) error {
+func Report(out io.Writer, world *World, runs int, results []*Result) error {
 	fmt.Fprintf(out, "%d agents of %d cpus, %d MB;", world.Agents, agentCPUs, agentMemMB)
 	for i := range world.Kinds {
 		k := &world.Kinds[i]
 		fmt.Fprintf(out, " %d x %s with %.0f tasks;", k.Frameworks, k.Name, k.Concurrent)
 	}
-	fmt.Fprintf(out, " %.0f pods. Seed %d, %v of which %v warm-up.\n", world.Pods.Concurrent, world.Seed, world.Length, world.Warmup)
+	fmt.Fprintf(out, " %.0f pods. %d runs from seed %d, each %v of which %v are warm-up.\n", world.Pods.Concurrent, runs, world.Seed, world.Length, world.Warmup)
 	fmt.Fprintln(out, "Waits in ms from a task's arrival until it runs, of a pod until it is bound: p50 / p99.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\tneighbours\tmean\t")
