@@ -64,6 +64,7 @@ type bargain struct {
 
 type basis struct {
 	classes, nodes uint64
+	at             time.Time
 }
 
 func newBargain(cfg TermsConfig) bargain {
@@ -116,10 +117,15 @@ func choosy(pod *v1.Pod) bool {
 	return slices.ContainsFunc(s.Volumes, func(v v1.Volume) bool { return v.PersistentVolumeClaim != nil || v.Ephemeral != nil })
 }
 
+// settleEvery is how often the terms of a role are worked out anew: it takes some
+// milliseconds where there are thousands of nodes, which may all come at once.
+const settleEvery = 250 * time.Millisecond
+
 // settleTerms works out the terms of those of the roles that pods wait in, where what
-// they depend on changed. What is known of a role without pods stays: it does no harm
-// while it is suppressed. The mutex is held.
-func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) {
+// they depend on changed, and returns when to do so for those that were put off. What
+// is known of a role without pods stays: it does no harm while it is suppressed. The
+// mutex is held.
+func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) (again time.Time) {
 	b := &m.bargain
 	nodes := b.compiler.Generation()
 	for role := range names {
@@ -131,7 +137,13 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) {
 		if known && was.classes == d.ClassGeneration() && was.nodes == nodes {
 			continue
 		}
-		is := basis{classes: d.ClassGeneration(), nodes: nodes}
+		if at := was.at.Add(settleEvery); known && d.Offering() && now.Before(at) {
+			if again.IsZero() || at.Before(again) {
+				again = at
+			}
+			continue
+		}
+		is := basis{classes: d.ClassGeneration(), nodes: nodes, at: now}
 		b.basis[role] = is
 		if b.cfg.Constraints || b.cfg.MinAllocatable {
 			want, keys := m.termsOf(d)
@@ -145,6 +157,7 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) {
 			d.Reopen()
 		}
 	}
+	return again
 }
 
 // termsOf returns the terms that suit the pods of a demand, and what they require of
@@ -192,10 +205,13 @@ func (m *Manager) asksFor(names []string, of map[string]terms.Terms) []mesos.Rol
 // updateTerms tells the master the terms if that is due, and returns when to look
 // again. The mutex is held.
 func (m *Manager) updateTerms(now time.Time) time.Time {
-	m.settleTerms(maps.Keys(m.known), now)
+	settle := m.settleTerms(maps.Keys(m.known), now)
 	change, again := m.bargain.book.Next(now)
 	if change != nil {
 		m.sendUpdate(change, nil, now)
+	}
+	if again.IsZero() || !settle.IsZero() && settle.Before(again) {
+		return settle
 	}
 	return again
 }
