@@ -17,8 +17,10 @@ limitations under the License.
 package mesos
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -34,7 +36,8 @@ type Agent struct {
 	// they make no offers.
 	Active bool
 	// Attributes by name, as text: numbers as the master writes them, ranges and
-	// sets in Mesos' text form.
+	// sets in Mesos' text form. Of several with one name the first counts, as it does
+	// for offer constraints (Mesos offer_constraints_filter.cpp).
 	Attributes map[string]string
 	// NotText are the attributes that are, or may be, of another type than TEXT.
 	NotText []string
@@ -88,7 +91,7 @@ type agentJSON struct {
 	ID         string                     `json:"id"`
 	Hostname   string                     `json:"hostname"`
 	Active     bool                       `json:"active"`
-	Attributes map[string]json.RawMessage `json:"attributes"`
+	Attributes firstValues                `json:"attributes"`
 	Resources  map[string]json.RawMessage `json:"resources"`
 	Reserved   map[string][]resourceJSON  `json:"reserved_resources_full"`
 	Used       []resourceJSON             `json:"used_resources_full"`
@@ -129,6 +132,36 @@ func (a *agentJSON) agent(flavours *memo[*resources.Flavour]) Agent {
 		}
 	}
 	return agent
+}
+
+// firstValues is a JSON object of which the first of equal names counts: a master
+// writes an attribute as often as the agent has it.
+type firstValues map[string]json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *firstValues) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if start, err := d.Token(); err != nil || start == nil {
+		return err
+	} else if start != json.Delim('{') {
+		return fmt.Errorf("attributes are no object but begin with %v", start)
+	}
+	*v = firstValues{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		// Between the braces of an object a name is a string.
+		if name, ok := name.(string); ok && (*v)[name] == nil {
+			(*v)[name] = value
+		}
+	}
+	return nil
 }
 
 // attributeText is a string's content, and anything else as it stands: a number.

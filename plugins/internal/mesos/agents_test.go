@@ -41,10 +41,10 @@ func TestAgentsAreListed(t *testing.T) {
 	}{
 		{
 			name: "some", status: 200,
-			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051,"resources":{"cpus":4.5,"mem":1024.0,"gpus":0.0,"ports":"[31000-32000]","x":1},"attributes":{"rack":"r1","weight":2.5,"ports":"[1-2]"},` +
+			body: `{"slaves":[{"id":"S0","hostname":"node-1","active":true,"port":5051,"resources":{"cpus":4.5,"mem":1024.0,"gpus":0.0,"ports":"[31000-32000]","x":1},"attributes":{"rack":"r1","weight":2.5,"set":"{a, b}","rack":"r2","weight":"x","ports":"[1-2]","ports":"p"},` +
 				`"domain":{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}},{"id":"S1","hostname":"node-2","active":false,"attributes":{}}],"recovered_slaves":[]}`,
 			want: []Agent{
-				{ID: "S0", Hostname: "node-1", Active: true, Attributes: map[string]string{"rack": "r1", "weight": "2.5", "ports": "[1-2]"},
+				{ID: "S0", Hostname: "node-1", Active: true, Attributes: map[string]string{"rack": "r1", "weight": "2.5", "ports": "[1-2]", "set": "{a, b}"}, NotText: []string{"ports", "set", "weight"},
 					Total: resources.Vector{resources.CPU: 4500, resources.Memory: 1024000}, Region: "eu", Zone: "eu-1"},
 				{ID: "S1", Hostname: "node-2"},
 			},
@@ -74,6 +74,8 @@ func TestAgentsAreListed(t *testing.T) {
 		},
 		{name: "none", status: 200, body: `{"slaves":[]}`, want: []Agent{}},
 		{name: "forbidden", status: 403, body: "", failed: true},
+		{name: "no attributes", status: 200, body: `{"slaves":[{"id":"S0","attributes":null}]}`, want: []Agent{{ID: "S0"}}},
+		{name: "attributes of another kind", status: 200, body: `{"slaves":[{"id":"S0","attributes":["a"]}]}`, failed: true},
 		{name: "no JSON", status: 200, body: "<html>", failed: true},
 		{name: "cut", status: 200, body: `{"slaves":[{"id":"S0"`, failed: true},
 	}

@@ -65,7 +65,7 @@ func TestRefusalsOfUpdates(t *testing.T) {
 				t.Fatalf("%q: %v", text, err)
 			}
 			for _, kind := range []error{ErrTermsRefused, ErrRolesRefused} {
-				if errors.Is(err, kind) != (kind == want) {
+				if errors.Is(err, kind) != errors.Is(want, kind) {
 					t.Errorf("%q is refused as %v, want %v", text, err, want)
 				}
 			}
