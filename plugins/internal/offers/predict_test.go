@@ -284,3 +284,59 @@ func TestSweepTellsOfMaintenance(t *testing.T) {
 		return false
 	})
 }
+
+// A batch that waited for its offer is older than one that was opened meanwhile, and
+// younger than one that was open before.
+func TestPredictedBatchKeepsItsAge(t *testing.T) {
+	c := withNodes("a", "b", "d")
+	mustAdd(t, c, offerOf("o1", "a", cm(8, 8)), offerOf("o2", "b", cm(8, 8)), offerOf("o3", "d", cm(8, 8)))
+	mustReserve(t, c, "a", "first", cm(2, 2), epoch)
+	c.Flush(epoch, epoch, predicting)
+	mustReserve(t, c, "b", "older", cm(1, 1), epoch)
+	foresee(t, c, "p", cm(1, 1), epoch.Add(time.Millisecond))
+	mustReserve(t, c, "d", "younger", cm(1, 1), epoch.Add(2*time.Millisecond))
+	c.Add(offerOf("o4", "a", cm(6, 6)), epoch.Add(3*time.Millisecond))
+	mustAudit(t, c)
+	due, _ := c.Flush(epoch.Add(3*time.Millisecond), epoch, FlushPolicy{Drained: true})
+	var ids []string
+	for _, b := range due {
+		ids = append(ids, b.IDs()...)
+	}
+	if diff := cmp.Diff([]string{"older", "p", "younger"}, ids); diff != "" {
+		t.Errorf("sent (-want +got):\n%s", diff)
+	}
+}
+
+// Each prediction has an end of its own.
+func TestPredictionsEndOneByOne(t *testing.T) {
+	c := withNodes("a", "b")
+	policy := predicting
+	for n, agent := range []string{"a", "b"} {
+		mustAdd(t, c, offerOf("o-"+agent, agent, cm(8, 8)))
+		mustReserve(t, c, agent, "first-"+agent, cm(2, 2), epoch)
+		policy.PredictedWait = time.Duration(1+2*n) * time.Second
+		c.Flush(epoch, epoch, policy)
+	}
+	for _, step := range []struct{ at, left, next int }{{0, 2, 1}, {1, 1, 3}, {2, 1, 3}, {3, 0, 0}} {
+		var next time.Time
+		if step.next > 0 {
+			next = epoch.Add(time.Duration(step.next) * time.Second)
+		}
+		if _, got := c.Flush(epoch.Add(time.Duration(step.at)*time.Second), epoch, policy); !got.Equal(next) {
+			t.Errorf("after %d s: next = %s, want %s", step.at, got, next)
+		}
+		wantPredicted(t, c, step.left, 0)
+	}
+}
+
+// What is held is counted up to the ACCEPT, not only when somebody looks.
+func TestUsageOfSpentOffers(t *testing.T) {
+	c := withNodes("a")
+	mustAdd(t, c, offerOf("o1", "a", cm(4000, 4000)))
+	mustReserve(t, c, "a", "p", cm(4000, 4000), epoch)
+	end := epoch.Add(10 * time.Second)
+	c.Flush(end, end, FlushPolicy{Drained: true})
+	if held, unused := c.Usage(end.Add(time.Minute)); math.Abs(held[resources.CPU]-40) > 1e-9 || unused != [resources.NumKinds]float64{} {
+		t.Errorf("held %v, unused %v, want 40 core-seconds and none", held, unused)
+	}
+}
