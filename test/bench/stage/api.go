@@ -65,7 +65,7 @@ func NewAPI(nodes []string) *API {
 	}
 	// NewClientset also keeps field managers, at ten times the cost of a call; nobody
 	// here applies anything.
-	a := &API{fake: fake.NewSimpleClientset(objects...)} //nolint:staticcheck // see above
+	a := &API{fake: fake.NewSimpleClientset(objects...)}
 	a.fake.PrependReactor("create", "pods", a.bind)
 	return a
 }
