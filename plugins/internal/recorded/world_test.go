@@ -163,7 +163,7 @@ func (w *world) boot() mesos.Handler {
 		Subscriptions: roles.Options{Default: role, UpdatePeriod: time.Minute, KeepUnused: 1000 * time.Hour},
 		Pods:          lifecycle.PodRules{Table: resources.NewTable(resources.Options{})},
 		Claims:        claims.DefaultConfig(30 * time.Second),
-		Demand:        demand.Config{MaxHold: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
+		Demand:        demand.Config{MaxHold: time.Hour, SurplusAfter: time.Hour, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second},
 		Command:       []string{"sleep", "infinity"}, Linger: time.Millisecond, MaxLinger: 5 * time.Millisecond, MaxTasks: 100,
 		PDBDeadline: 5 * time.Minute,
 	}, w.api, &events.FakeRecorder{}, func(map[string]*v1.Pod) {}, w.logger)
