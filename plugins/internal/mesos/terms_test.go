@@ -115,7 +115,13 @@ func TestTermsThatAreNeverSent(t *testing.T) {
 			m := newFakeMaster(t, n, "m1:5050")
 			asks := bad
 			r := newRig(t, n, testConfig("m1"), func(r *rig, cfg *Config) {
-				cfg.Roles = func() []RoleAsk { return asks }
+				asked := 0
+				cfg.Roles = func() []RoleAsk {
+					if asked++; asked > 5 {
+						return AskRoles([]string{"k8s"}, nil) // nobody was told
+					}
+					return asks
+				}
 				r.handler.onDisconnected = func(err error) {
 					if !errors.Is(err, ErrTermsRefused) || errors.Is(err, ErrRolesRefused) {
 						t.Errorf("the handler was told %v", err)
