@@ -176,7 +176,7 @@ func (c *Cache) drop(i int32, now time.Time) (broken []string) {
 			return
 		}
 		for n := range s.offers {
-			r.end(&s.offers[n], now)
+			r.end(&s.offers[n], Void, now)
 		}
 		if s.predicts() {
 			r.forget(i)

@@ -35,8 +35,8 @@ type Batch struct {
 	Members []Member
 	// Offered is the sum of the offers, Need the sum of the members' needs.
 	Offered, Need resources.Vector
-	// Predicted is what the agent is predicted to offer again, zero if there is no
-	// prediction.
+	// Predicted is what the agent is predicted to offer again, what is reserved of that
+	// included; zero if there is no prediction.
 	Predicted resources.Vector
 	// OpenedAt is when the first member joined.
 	OpenedAt time.Time
@@ -68,7 +68,9 @@ type FlushPolicy struct {
 	Linger time.Duration
 	// MaxLinger is the age at which a batch is sent in any case.
 	MaxLinger time.Duration
-	// MaxTasks is the size at which a batch is sent at once.
+	// MaxTasks is the size at which a batch is sent at once. If PredictedWait is set,
+	// the youngest beyond it stay behind, as far as they take but unreserved amounts:
+	// they are reservations on what the ACCEPT leaves over.
 	MaxTasks int
 	// Smallest is the smallest need among the pods of the role still to be placed; a
 	// batch whose agent cannot hold even that is sent at once.
@@ -153,10 +155,43 @@ func (r *Role) Complete(slot int32, p FlushPolicy) bool {
 	return len(s.members) > 0 && !s.predicts() && s.complete(&p, &r.cache.agents[slot].withheld)
 }
 
+// stay takes those members out of slot i's batch that are too many for one ACCEPT and
+// may wait for what it leaves over. Their parts stay booked. The lock is held.
+func (r *Role) stay(i int32, p *FlushPolicy) (stayed []member) {
+	s := r.slots[i]
+	if p.MaxTasks <= 0 || len(s.members) <= p.MaxTasks || !r.predictable(i, p) {
+		return nil
+	}
+	sent := s.members[:p.MaxTasks:p.MaxTasks]
+	for _, m := range s.members[p.MaxTasks:] {
+		if m.want.plain() && m.unreserved() {
+			m.parts = nil
+			stayed = append(stayed, m)
+		} else {
+			sent = append(sent, m)
+		}
+	}
+	s.members = sent
+	return stayed
+}
+
+// unreserved tells that all that the member takes is neither reserved nor revocable.
+func (m *member) unreserved() bool {
+	return !slices.ContainsFunc(m.parts, func(p resources.Portion) bool { return p.Flavour != nil })
+}
+
+// predictable tells whether what slot i's ACCEPT leaves over may be reserved. The lock
+// is held.
+func (r *Role) predictable(i int32, p *FlushPolicy) bool {
+	a := &r.cache.agents[i]
+	return p.PredictedWait > 0 && !r.cache.hides(a) && a.node == r.slots[i].batchNode
+}
+
 // spend turns slot i's open batch into a Batch and its offers into nothing. The
 // caller takes i off the open list. The lock is held.
 func (r *Role) spend(i int32, p *FlushPolicy, now time.Time) Batch {
 	c, s := r.cache, r.slots[i]
+	stayed := r.stay(i, p)
 	b := Batch{
 		AgentID: c.agents[i].id, Role: r.name, Node: s.batchNode, Offered: s.offered(), Need: s.reserved(), OpenedAt: s.openedAt,
 		OfferIDs: make([]string, 0, len(s.offers)), Members: make([]Member, 0, len(s.members)),
@@ -174,12 +209,13 @@ func (r *Role) spend(i int32, p *FlushPolicy, now time.Time) Batch {
 	c.total = c.total.Sub(b.Offered)
 	r.held.Add(-int64(len(s.offers)))
 	r.waiting.Add(-int32(len(s.members)))
-	left := s.unreserved.Vector
-	free := s.freeUnreserved(&c.agents[i].withheld)
+	free, was := s.freeUnreserved(&c.agents[i].withheld), *s
+	predict := len(stayed) > 0 || p.Predict && !free.IsZero() && p.Smallest.Fits(free) && r.predictable(i, p)
 	*s = slot{inFlight: true}
-	if p.Predict && p.PredictedWait > 0 && !free.IsZero() && p.Smallest.Fits(free) && !c.hides(&c.agents[i]) && c.agents[i].node == b.Node {
-		b.Predicted = left
-		r.predict(i, left, now.Add(p.PredictedWait))
+	if predict {
+		s.members, s.openedAt, s.batchNode = stayed, was.openedAt, was.batchNode
+		r.predict(i, was.unreserved.Vector, now.Add(p.PredictedWait))
+		b.Predicted = was.unreserved.Vector.Add(s.reserved())
 	}
 	r.publish(i)
 	return b

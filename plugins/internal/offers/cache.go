@@ -35,6 +35,9 @@ type Config struct {
 	// usable by every pod and the others by nobody. It is called under the lock, must
 	// not call the cache and must always say the same of a flavour.
 	Classify func(*resources.Flavour) (owner string, usable bool)
+	// Ended, if set, is told of every offer that ends, at what age. It is called under
+	// the lock and must not call the cache.
+	Ended func(end End, age time.Duration)
 }
 
 func unlabelled(f *resources.Flavour) (owner string, usable bool) {
@@ -232,7 +235,7 @@ func (c *Cache) Remove(offerID string, now time.Time) (broken []string) {
 	}
 	h := s.offers[n]
 	s.offers = slices.Delete(s.offers, n, n+1)
-	at.role.end(&h, now)
+	at.role.end(&h, Rescinded, now)
 	if spare := s.exit(&h); !spare || len(s.offers) == 0 {
 		broken = s.refill(&c.agents[at.slot].withheld)
 	}

@@ -141,8 +141,8 @@ func (l *ledger) spend(b *Batch) error {
 	if held := l.held(b.AgentID, b.Role); len(ids) == 0 || !slices.Equal(ids, held) {
 		return fmt.Errorf("names offers %v, held are %v", ids, held)
 	}
-	if open := l.open(b.AgentID, b.Role); len(open) == 0 || !slices.Equal(b.IDs(), open) {
-		return fmt.Errorf("has members %v, open are %v", b.IDs(), open)
+	if err := l.stay(b); err != nil {
+		return err
 	}
 	var has, asked books
 	for _, id := range ids {
@@ -178,6 +178,27 @@ func (l *ledger) spend(b *Batch) error {
 		if err := l.endOffer(id, "spent"); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// stay checks that the batch has all members that there are, but for ordinary ones that
+// stay behind on a prediction that holds them.
+func (l *ledger) stay(b *Batch) error {
+	open, left := l.open(b.AgentID, b.Role), b.Predicted
+	sent := slices.DeleteFunc(slices.Clone(open), func(id string) bool { return !slices.Contains(b.IDs(), id) })
+	if len(sent) == 0 || !slices.Equal(b.IDs(), sent) {
+		return fmt.Errorf("has members %v, open are %v", b.IDs(), open)
+	}
+	for _, id := range open {
+		pod := l.pods[id]
+		if slices.Contains(sent, id) {
+			continue
+		}
+		if left = left.Sub(pod.want.Need.Vector); !pod.want.plain() || left.AnyNegative() {
+			return fmt.Errorf("%s with %+v stays behind, predicted is %s", id, pod.want, b.Predicted)
+		}
+		pod.foreseen = true
 	}
 	return nil
 }

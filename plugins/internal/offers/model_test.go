@@ -261,11 +261,24 @@ func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, broken 
 			}
 			continue
 		}
+		var stayed []modelPart
+		if p.MaxTasks > 0 && len(a.pods) > p.MaxTasks && p.PredictedWait > 0 && a.node == a.batchNode {
+			all := a.pods
+			a.pods = slices.Clone(all[:p.MaxTasks])
+			for _, pod := range all[p.MaxTasks:] {
+				if pod.amount[resources.GPU] > 0 {
+					a.pods = append(a.pods, pod)
+				} else {
+					stayed = append(stayed, pod)
+				}
+			}
+		}
 		due = append(due, Batch{
 			AgentID: a.name, Role: "web", Node: a.batchNode, OfferIDs: idsOf(a.offers), Members: plainMembers(idsOf(a.pods), amountsOf(a.pods)...),
 			Offered: sumOf(a.offers), Need: sumOf(a.pods), OpenedAt: a.batchAt,
 		})
-		if left := a.free(); p.Predict && left != (resources.Vector{}) && !tooSmall && a.node == a.batchNode {
+		left := a.free()
+		if len(stayed) > 0 || p.Predict && left != (resources.Vector{}) && !tooSmall && a.node == a.batchNode {
 			due[len(due)-1].Predicted = left
 			a.predicted, a.predictedUntil = &left, now.Add(p.PredictedWait)
 		}
@@ -275,7 +288,7 @@ func (m *model) flush(now, quiet time.Time, p FlushPolicy) (due []Batch, broken 
 		for _, pod := range a.pods {
 			m.podFate[pod.id] = fateSent
 		}
-		a.offers, a.pods, a.inFlight = nil, nil, true
+		a.offers, a.pods, a.inFlight = nil, stayed, true
 	}
 	for _, a := range m.agents {
 		if a.predicted != nil && (next.IsZero() || a.predictedUntil.Before(next)) {

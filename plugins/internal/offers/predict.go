@@ -26,7 +26,8 @@ import (
 
 // A slot whose offers were spent may keep a prediction: what the ACCEPT leaves over is
 // free again at once, and the agent's next offer will have it. Pods whose Want.Predicted
-// is set may reserve on that. They are members of a batch without offers, which is not
+// is set may reserve on that, and the youngest of a batch with more than MaxTasks stay
+// behind there. They are members of a batch without offers, which is not
 // open: it is neither flushed nor complete. When the offer came, its resources are shared
 // out among them, and those that find a place are an ordinary open batch, as old as its
 // first member.
@@ -58,8 +59,8 @@ type predictions struct {
 // predicts tells that the slot has a prediction.
 func (s *slot) predicts() bool { return s.predicted > 0 }
 
-// predict makes what slot i's ACCEPT leaves over, which its pools have, its prediction.
-// The cache's lock is held.
+// predict makes what is left of what slot i's ACCEPT leaves over its prediction; its
+// members have the rest already. The cache's lock is held.
 func (r *Role) predict(i int32, left resources.Vector, until time.Time) {
 	s, p := r.slots[i], &r.predictions
 	s.unreserved = resources.Bundle{Vector: left}
@@ -68,6 +69,7 @@ func (r *Role) predict(i int32, left resources.Vector, until time.Time) {
 	}
 	p.list = append(p.list, prediction{i, until})
 	s.predicted = int32(len(p.list))
+	p.members += len(s.members)
 	r.predicted.Store(int64(len(p.list)))
 }
 

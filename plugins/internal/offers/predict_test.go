@@ -340,3 +340,73 @@ func TestUsageOfSpentOffers(t *testing.T) {
 		t.Errorf("held %v, unused %v, want 40 core-seconds and none", held, unused)
 	}
 }
+
+// One ACCEPT has no more than MaxTasks tasks where the rest can wait for what it leaves
+// over, even if no others may reserve on that.
+func TestTooManyStayBehind(t *testing.T) {
+	c := withNodes("a")
+	mustAdd(t, c, offerOf("o1", "a", cm(5, 5)))
+	for _, id := range []string{"p", "q", "r", "s", "t"} {
+		mustReserve(t, c, "a", id, cm(1, 1), epoch)
+	}
+	policy := FlushPolicy{Drained: true, MaxTasks: 2, PredictedWait: time.Second}
+	send := func(members []string, predicted resources.Vector) {
+		t.Helper()
+		due, _ := c.Flush(epoch, epoch, policy)
+		if len(due) != 1 || !cmp.Equal(due[0].IDs(), members) || due[0].Predicted != predicted || due[0].Need != cm(int64(len(members)), int64(len(members))) {
+			t.Fatalf("sent %+v, want %v, and %s predicted", due, members, predicted)
+		}
+		mustAudit(t, c)
+	}
+	send([]string{"p", "q"}, cm(3, 3))
+	wantPredicted(t, c, 1, 3)
+	if due, _ := c.Flush(epoch, epoch, policy); due != nil {
+		t.Errorf("sent %+v without an offer", due)
+	}
+	if _, broken, _ := c.Add(offerOf("o2", "a", cm(3, 3)), epoch); broken != nil {
+		t.Errorf("broken are %v", broken)
+	}
+	send([]string{"r", "s"}, cm(1, 1))
+	if _, broken, _ := c.Add(offerOf("o3", "a", cm(0, 1)), epoch); !cmp.Equal(broken, []string{"t"}) {
+		t.Errorf("broken are %v", broken)
+	}
+	wantPredicted(t, c, 0, 0)
+	// Without a time to wait all go at once, as they do if they took what is not unreserved.
+	policy.PredictedWait = 0
+	mustAdd(t, c, offerOf("o4", "a", cm(3, 3)))
+	for _, id := range []string{"u", "v", "w"} {
+		mustReserve(t, c, "a", id, cm(1, 1), epoch)
+	}
+	send([]string{"u", "v", "w"}, resources.Vector{})
+	policy.PredictedWait = time.Second
+	o := offerOf("o5", "a", cm(1, 1))
+	o.Special = []resources.Portion{{Flavour: reservedFor("web", false), Bundle: bundleOf(cm(2, 2))}}
+	mustAdd(t, c, o)
+	for _, id := range []string{"x", "y", "z"} {
+		// Reserved resources go first, so the last has the unreserved ones.
+		mustReserve(t, c, "a", id, cm(1, 1), epoch)
+	}
+	policy.MaxTasks = 1
+	send([]string{"x", "y"}, cm(1, 1))
+}
+
+func TestEnded(t *testing.T) {
+	ended := map[End]time.Duration{}
+	c := NewCache(Config{Ended: func(end End, age time.Duration) { ended[end] += age }})
+	addNodes(c, "a")
+	for _, id := range []string{"declined", "rescinded", "spent", "spent too"} {
+		mustAdd(t, c, offerOf(id, "a", cm(1, 1)))
+	}
+	c.Sweep(epoch.Add(time.Second), func(h Held) bool { return h.ID == "declined" })
+	c.Remove("rescinded", epoch.Add(2*time.Second))
+	if _, err := c.Role("web").Reserve(0, "p", Plain(cm(2, 2)), epoch); err != nil {
+		t.Fatal(err)
+	}
+	c.Flush(epoch.Add(3*time.Second), epoch, drained)
+	mustAdd(t, c, offerOf("void", "a", cm(1, 1)))
+	c.Reset(epoch.Add(5 * time.Second))
+	want := map[End]time.Duration{Declined: time.Second, Rescinded: 2 * time.Second, Accepted: 6 * time.Second, Void: 5 * time.Second}
+	if diff := cmp.Diff(want, ended); diff != "" {
+		t.Errorf("ages of ended offers (-want +got):\n%s", diff)
+	}
+}

@@ -97,7 +97,7 @@ func (r *Role) sweepSlot(i int32, now time.Time, drop func(Held) bool, ids []str
 			all = &pools{s.unreserved, slices.Clone(s.special)}
 		}
 		s.exit(h)
-		r.end(h, now)
+		r.end(h, Declined, now)
 	}
 	if kept < len(s.offers) {
 		clear(s.offers[kept:])

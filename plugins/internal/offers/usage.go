@@ -22,6 +22,20 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
+// End says how an offer ended.
+type End string
+
+const (
+	// Accepted was spent by an ACCEPT.
+	Accepted End = "accepted"
+	// Declined was given back.
+	Declined End = "declined"
+	// Rescinded was taken back by the master.
+	Rescinded End = "rescinded"
+	// Void ended with its agent or with the subscription.
+	Void End = "void"
+)
+
 // usage sums up what offers cost those who could not have their resources meanwhile.
 type usage struct {
 	// held is what all offers held, up to the time at.
@@ -51,7 +65,7 @@ func (c *Cache) wasted(amount *resources.Vector, since, now time.Time) {
 	}
 }
 
-// leftOver adds what the ACCEPT of the offers leaves over: what is needed is taken of
+// leftOver ends offers by an ACCEPT, and adds what that leaves over: what is needed is taken of
 // the oldest first.
 func (c *Cache) leftOver(offers []held, need resources.Vector, now time.Time) {
 	for i := range offers {
@@ -59,11 +73,19 @@ func (c *Cache) leftOver(offers []held, need resources.Vector, now time.Time) {
 		used := total.Min(need)
 		total, need = total.Sub(used), need.Sub(used)
 		c.wasted(&total, offers[i].since, now)
+		c.ended(Accepted, &offers[i], now)
+	}
+}
+
+// ended tells of an offer's end.
+func (c *Cache) ended(end End, h *held, now time.Time) {
+	if c.cfg.Ended != nil {
+		c.cfg.Ended(end, max(now.Sub(h.since), 0))
 	}
 }
 
 // end ends an offer that was not used.
-func (r *Role) end(h *held, now time.Time) {
+func (r *Role) end(h *held, end End, now time.Time) {
 	c := r.cache
 	total := h.total()
 	c.count(now)
@@ -71,6 +93,7 @@ func (r *Role) end(h *held, now time.Time) {
 	c.total = c.total.Sub(total)
 	delete(c.byOffer, h.id)
 	r.held.Add(-1)
+	c.ended(end, h, now)
 }
 
 // Usage returns, in units (cores, MiB, GPUs) times seconds, how much was held in
