@@ -27,7 +27,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
@@ -225,10 +224,13 @@ func TestQuotaAfterARescind(t *testing.T) {
 		r.limitCPU(500)
 		r.node("n1")
 		r.keepOpen()
-		// A pod that the quota has room for, or nobody is left to keep the batch open for.
-		small := testPod("small")
-		small.Spec.Containers[0].Resources.Requests[v1.ResourceCPU] = resource.MustParse("100m")
-		r.podChanged(small)
+		// Pods that the quota never keeps back, or nobody is left to keep the batch open
+		// for: more than have a reservation.
+		for _, name := range []string{"small", "smaller"} {
+			small := testPod(name)
+			delete(small.Spec.Containers[0].Resources.Requests, v1.ResourceCPU)
+			r.podChanged(small)
+		}
 		r.podChanged(testPod("p"))
 		reserved := offer("o1", "n1", 0)
 		reserved.Special = []resources.Portion{{
