@@ -230,7 +230,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 	}
 	cfg.Claims.Tally = tally{cfg.Usage, m}
 	m.ledger = claims.NewLedger(cfg.Claims)
-	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify})
+	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify, Ended: offerEnded})
 	return m
 }
 

@@ -23,6 +23,11 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
+// offerEnded notes at which age an offer ended, and how.
+func offerEnded(end offers.End, age time.Duration) {
+	metrics.OffersHeldSeconds.WithLabelValues(string(end)).Observe(age.Seconds())
+}
+
 // spent is an ACCEPT whose remainder is expected back.
 type spent struct{ agent, role string }
 
