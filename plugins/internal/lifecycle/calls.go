@@ -126,6 +126,7 @@ func (m *Manager) ask(a actions, now time.Time) {
 	for _, role := range a.revive {
 		metrics.Revives.WithLabelValues(string(m.demandOf(role).Cause())).Inc()
 		m.bargain.revivedAt[role] = now
+		delete(m.bargain.changed, role)
 	}
 }
 

@@ -233,6 +233,7 @@ func (q *queue) failed(pod *v1.Pod) {
 		})
 	default:
 		p.state = parked
+		q.w.note("%s waits", pod.Name)
 	}
 }
 
@@ -254,6 +255,9 @@ func (q *queue) activate(pods map[string]*v1.Pod) {
 	defer q.mu.Unlock()
 	for _, pod := range pods {
 		p := q.pods[string(pod.UID)]
+		if p != nil {
+			q.w.note("%s is activated, was %s", pod.Name, p.state)
+		}
 		switch {
 		case p == nil:
 		case p.state == parked || p.state == backoff:

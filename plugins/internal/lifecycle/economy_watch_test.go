@@ -190,12 +190,21 @@ func (c *watch) unused(waiting []queuedPod) {
 			continue
 		}
 		for i := range waiting {
-			if c.placeable(waiting[i].pod, a) {
+			if c.placeable(waiting[i].pod, a) && c.largeEnough(waiting[i].pod) {
 				c.lasts(unusedAtMost, "agent %s is not used although pods wait that it fits", id)
 				break
 			}
 		}
 	}
+}
+
+// largeEnough tells whether one of the pod's roles is offered as little as it needs.
+func (c *watch) largeEnough(pod *v1.Pod) bool {
+	p := c.w.pods[string(pod.UID)]
+	return p != nil && slices.ContainsFunc(p.askedRoles(), func(role string) bool {
+		r := c.w.market.roles[role]
+		return r != nil && (r.terms.Min == nil || r.terms.Min.Fits(needOf(pod)))
+	})
 }
 
 func (c *watch) placeable(pod *v1.Pod, a *marketAgent) bool {

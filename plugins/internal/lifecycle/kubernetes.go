@@ -47,8 +47,10 @@ type podInfo struct {
 	// asleep tells that the pod found nothing and was not tried since.
 	asleep bool
 	// first is the role that the pod looks at first: in those before it just found
-	// nodes that would not do. See NextRole.
+	// nodes that would not do. See NextRole. seen is the offers' version when it last
+	// looked at the very first.
 	first int
+	seen  uint64
 	// pending tells that the pod may be scheduled and claims can be made for it.
 	pending bool
 	// wide tells that the pod wants to see all fitting nodes, not a choice.
@@ -114,7 +116,7 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 		p.require = m.bargain.compiler.Require(pod)
 	}
 	if was != nil {
-		p.wide, p.first = was.wide, was.first
+		p.wide, p.first, p.seen = was.wide, was.first, was.seen
 		if was.pending && !was.plan.equal(&p.plan) {
 			again = true
 			// A cycle that looked for something else must not put it to sleep.

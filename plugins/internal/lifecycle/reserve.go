@@ -75,6 +75,12 @@ func (m *Manager) Begin(pod *v1.Pod) Cycle {
 			m.demandOf(role).Tried(string(pod.UID))
 		}
 		c.Wide, c.First, c.End = p.wide, p.first, max(p.asked, p.first+1)
+		if p.first == 0 {
+			p.seen = seen
+		} else {
+			// What came for its first roles since it looked at them counts as not seen.
+			c.Seen = p.seen
+		}
 		p.asleep, p.first = false, 0
 	}
 	if p != nil && p.pod.ResourceVersion == pod.ResourceVersion {

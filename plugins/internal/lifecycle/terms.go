@@ -58,8 +58,10 @@ type bargain struct {
 	// revivedAt is when each role was last revived: an update of terms that was sent
 	// later needs a REVIVE of its own.
 	revivedAt map[string]time.Time
-	// reopenAt is when changes of nodes may next make a role be revived.
+	// reopenAt is when changes of nodes may next make roles be revived, changed are those
+	// for which nodes changed since they last were.
 	reopenAt time.Time
+	changed  map[string]bool
 }
 
 type basis struct {
@@ -71,6 +73,7 @@ func newBargain(cfg TermsConfig) bargain {
 	return bargain{
 		cfg: cfg, compiler: constraints.NewCompiler(constraints.Config{MaxHosts: cfg.MaxHosts}), book: terms.NewBook(terms.Config{}),
 		agents: map[string]*constraints.Agent{}, basis: map[string]basis{}, revivedAt: map[string]time.Time{},
+		changed: map[string]bool{},
 	}
 }
 
@@ -98,6 +101,7 @@ func (b *bargain) forget(role string) {
 	b.book.Forget(role)
 	delete(b.basis, role)
 	delete(b.revivedAt, role)
+	delete(b.changed, role)
 }
 
 // reopenEvery is how often changes of nodes may make a role be revived: they come in
@@ -130,10 +134,15 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) (again time
 	nodes := b.compiler.Generation()
 	for role := range names {
 		d := m.demands[role]
+		was, known := b.basis[role]
 		if d == nil || !d.Wanted() {
+			if known {
+				// What was about to be told is of no use any more.
+				delete(b.basis, role)
+				b.book.Want(role, b.book.Told(role), false, now)
+			}
 			continue
 		}
-		was, known := b.basis[role]
 		if known && was.classes == d.ClassGeneration() && was.nodes == nodes {
 			continue
 		}
@@ -151,13 +160,36 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) (again time
 			urgent := !d.Offering() || b.compiler.TooNarrow(b.book.Told(role).Constraints, keys)
 			b.book.Want(role, want, urgent, now)
 		}
-		if _, parked := d.Pods(); known && was.nodes != nodes && parked > 0 && !now.Before(b.reopenAt) {
-			// Nodes that were of no use may be of use now.
-			b.reopenAt = now.Add(reopenEvery)
-			d.Reopen()
+		if known && was.nodes != nodes {
+			b.changed[role] = true
 		}
 	}
 	return again
+}
+
+// reopenChanged has roles revived for which nodes changed: those that were of no use may
+// be now. It returns when to do so for those that were put off. The mutex is held.
+func (m *Manager) reopenChanged(now time.Time) (again time.Time) {
+	b, reopened := &m.bargain, false
+	for role := range b.changed {
+		d := m.demands[role]
+		switch {
+		case d == nil || !d.Wanted():
+			delete(b.changed, role)
+		case now.Before(b.reopenAt):
+			return b.reopenAt
+		default:
+			if _, parked := d.Pods(); parked > 0 {
+				d.Reopen()
+				reopened = true
+				delete(b.changed, role)
+			}
+		}
+	}
+	if reopened {
+		b.reopenAt = now.Add(reopenEvery)
+	}
+	return time.Time{}
 }
 
 // termsOf returns the terms that suit the pods of a demand, and what they require of
@@ -205,13 +237,16 @@ func (m *Manager) asksFor(names []string, of map[string]terms.Terms) []mesos.Rol
 // updateTerms tells the master the terms if that is due, and returns when to look
 // again. The mutex is held.
 func (m *Manager) updateTerms(now time.Time) time.Time {
-	settle := m.settleTerms(maps.Keys(m.known), now)
+	settleAt := m.settleTerms(maps.Keys(m.known), now)
+	reopenAt := m.reopenChanged(now)
 	change, again := m.bargain.book.Next(now)
 	if change != nil {
 		m.sendUpdate(change, nil, now)
 	}
-	if again.IsZero() || !settle.IsZero() && settle.Before(again) {
-		return settle
+	for _, at := range []time.Time{settleAt, reopenAt} {
+		if again.IsZero() || !at.IsZero() && at.Before(again) {
+			again = at
+		}
 	}
 	return again
 }
