@@ -190,7 +190,7 @@ func (c *watch) unused(waiting []queuedPod) {
 			continue
 		}
 		for i := range waiting {
-			if c.placeable(waiting[i].pod, a) && c.largeEnough(waiting[i].pod) {
+			if c.placeable(waiting[i].pod, a) && c.mayBeServed(waiting[i].pod) {
 				c.lasts(unusedAtMost, "agent %s is not used although pods wait that it fits", id)
 				break
 			}
@@ -198,12 +198,13 @@ func (c *watch) unused(waiting []queuedPod) {
 	}
 }
 
-// largeEnough tells whether one of the pod's roles is offered as little as it needs.
-func (c *watch) largeEnough(pod *v1.Pod) bool {
+// mayBeServed tells whether nothing that is limited by design keeps offers from a pod:
+// one of its roles is offered as little as it needs, and may be revived.
+func (c *watch) mayBeServed(pod *v1.Pod) bool {
 	p := c.w.pods[string(pod.UID)]
 	return p != nil && slices.ContainsFunc(p.askedRoles(), func(role string) bool {
 		r := c.w.market.roles[role]
-		return r != nil && (r.terms.Min == nil || r.terms.Min.Fits(needOf(pod)))
+		return r != nil && (r.terms.Min == nil || r.terms.Min.Fits(needOf(pod))) && c.w.demandOf(role).Status(c.now).Tokens >= 1
 	})
 }
 
