@@ -242,10 +242,15 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *v1.Pod, info
 		verdict, lacks := p.manager.FitsAssuming(node.Name, s.role.Name(), &s.want, s.overlay.sum(node.Name, s.mode == modeStarved))
 		return p.judged(s, node.Name, verdict, lacks)
 	}
-	if s.mode != modeFull && s.mode != modeStarved && node.Name != s.nominated {
+	// The node itself is not looked at unless it must be: of thousands, few are in the
+	// processor's cache.
+	if s.mode != modeFull && s.mode != modeStarved && (s.nominated == "" || node.Name != s.nominated) {
 		return nil
 	}
 	verdict, lacks := s.role.Fits(p.manager.Index().Lookup(node), &s.want)
+	if verdict == offers.Fitting {
+		return nil
+	}
 	return p.judged(s, node.Name, verdict, lacks)
 }
 
