@@ -135,36 +135,39 @@ func (m *Manager) settleTerms(names iter.Seq[string], now time.Time) (again time
 	for role := range names {
 		d := m.demands[role]
 		was, known := b.basis[role]
-		if d == nil || !d.Wanted() {
+		switch {
+		case d == nil || !d.Wanted():
 			if known {
 				// What was about to be told is of no use any more.
 				delete(b.basis, role)
 				b.book.Want(role, b.book.Told(role), false, now)
 			}
-			continue
-		}
-		if known && was.classes == d.ClassGeneration() && was.nodes == nodes {
-			continue
-		}
-		if at := was.at.Add(settleEvery); known && d.Offering() && now.Before(at) {
-			if again.IsZero() || at.Before(again) {
+		case known && was.classes == d.ClassGeneration() && was.nodes == nodes:
+		case known && d.Offering() && now.Before(was.at.Add(settleEvery)):
+			if at := was.at.Add(settleEvery); again.IsZero() || at.Before(again) {
 				again = at
 			}
-			continue
-		}
-		is := basis{classes: d.ClassGeneration(), nodes: nodes, at: now}
-		b.basis[role] = is
-		if b.cfg.Constraints || b.cfg.MinAllocatable {
-			want, keys := m.termsOf(d)
-			// A role about to be revived should not be offered what it has no use for.
-			urgent := !d.Offering() || b.compiler.TooNarrow(b.book.Told(role).Constraints, keys)
-			b.book.Want(role, want, urgent, now)
-		}
-		if known && was.nodes != nodes {
-			b.changed[role] = true
+		default:
+			b.basis[role] = basis{classes: d.ClassGeneration(), nodes: nodes, at: now}
+			m.want(role, d, now)
+			if known && was.nodes != nodes {
+				b.changed[role] = true
+			}
 		}
 	}
 	return again
+}
+
+// want tells the book what is wanted for a role. The mutex is held.
+func (m *Manager) want(role string, d *demand.Demand, now time.Time) {
+	b := &m.bargain
+	if !b.cfg.Constraints && !b.cfg.MinAllocatable {
+		return
+	}
+	want, keys := m.termsOf(d)
+	// A role about to be revived should not be offered what it has no use for.
+	urgent := !d.Offering() || b.compiler.TooNarrow(b.book.Told(role).Constraints, keys)
+	b.book.Want(role, want, urgent, now)
 }
 
 // reopenChanged has roles revived for which nodes changed: those that were of no use may
@@ -197,7 +200,7 @@ func (m *Manager) reopenChanged(now time.Time) (again time.Time) {
 func (m *Manager) termsOf(d *demand.Demand) (t terms.Terms, keys []string) {
 	b := &m.bargain
 	var smallest resources.Vector
-	any, everywhere := false, d.Seeking()
+	first, everywhere := true, d.Seeking()
 	d.Classes(func(ask demand.Ask, _, _ int) {
 		if ask.AgentID != "" {
 			// It runs there already, whatever its node is like by now.
@@ -206,10 +209,10 @@ func (m *Manager) termsOf(d *demand.Demand) (t terms.Terms, keys []string) {
 		if !slices.Contains(keys, ask.Require) {
 			keys = append(keys, ask.Require)
 		}
-		if any {
-			smallest = smallest.Min(ask.Need)
+		if first {
+			smallest, first = ask.Need, false
 		} else {
-			smallest, any = ask.Need, true
+			smallest = smallest.Min(ask.Need)
 		}
 	})
 	if b.cfg.Constraints && !everywhere {
