@@ -51,6 +51,8 @@ func (c *profileCheck) check(handle framework.Handle, logger klog.Logger, pod *v
 		}
 		if c.problem = problemOf(lister.ListPlugins()); c.problem != "" {
 			logger.Error(nil, "The scheduler profile is wrong, none of its pods is placed", "profile", pod.Spec.SchedulerName, "problem", c.problem)
+		} else if advice := adviceOn(lister.ListPlugins()); advice != "" {
+			logger.Info("The scheduler profile should be changed", "profile", pod.Spec.SchedulerName, "problem", advice)
 		}
 	})
 	return c.problem
@@ -68,6 +70,17 @@ func problemOf(plugins *schedulerconfig.Plugins) string {
 		if !enabled {
 			return problemPoints
 		}
+	}
+	return ""
+}
+
+// advicePostFilter is for a profile that works, but preempts too much.
+const advicePostFilter = "another plugin comes before MesosOffers at the extension point postFilter, and may preempt pods for one that merely waits for an offer; enable MesosOffers under postFilter, too: that puts it first"
+
+// adviceOn returns what should be changed in a profile that works, "" for nothing.
+func adviceOn(plugins *schedulerconfig.Plugins) string {
+	if set := plugins.PostFilter.Enabled; len(set) > 0 && set[0].Name != Name {
+		return advicePostFilter
 	}
 	return ""
 }
