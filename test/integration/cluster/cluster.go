@@ -167,8 +167,24 @@ func (c *Cluster) clean() {
 	for _, other := range c.others {
 		other.remove(ctx)
 	}
-	for _, node := range c.nodes {
-		_ = c.Client.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
-	}
+	c.removeNodes(ctx)
 	_ = c.Client.CoreV1().ConfigMaps("kube-system").Delete(ctx, c.configMap, metav1.DeleteOptions{})
+}
+
+// removeNodes deletes the nodes of the test, several at a time.
+func (c *Cluster) removeNodes(ctx context.Context) {
+	next := make(chan string)
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			for node := range next {
+				_ = c.Client.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
+			}
+		})
+	}
+	for _, node := range c.nodes {
+		next <- node
+	}
+	close(next)
+	workers.Wait()
 }

@@ -22,6 +22,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -34,13 +35,46 @@ import (
 // Host names the i-th node and its agent.
 func Host(i int) string { return fmt.Sprintf("node-%03d", i) }
 
-// AddNode makes a ready node with plenty of everything.
-func (c *Cluster) AddNode(name string, change ...func(*v1.Node)) {
+// AddNodes makes ready nodes with plenty of everything, many at a time.
+func (c *Cluster) AddNodes(names []string, change ...func(*v1.Node)) {
 	c.T.Helper()
+	next, errs := make(chan string), make(chan error, len(names))
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			for name := range next {
+				node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: readyStatus()}
+				for _, f := range change {
+					f(node)
+				}
+				_, err := c.Client.CoreV1().Nodes().Create(c.T.Context(), node, metav1.CreateOptions{})
+				errs <- err
+			}
+		})
+	}
+	for _, name := range names {
+		next <- name
+	}
+	close(next)
+	workers.Wait()
+	close(errs)
+	for err := range errs {
+		c.Must(err)
+	}
+	c.nodes = append(c.nodes, names...)
+}
+
+func readyStatus() v1.NodeStatus {
 	capacity := v1.ResourceList{
 		v1.ResourceCPU: resource.MustParse("64"), v1.ResourceMemory: resource.MustParse("256Gi"),
 		v1.ResourceEphemeralStorage: resource.MustParse("1Ti"), v1.ResourcePods: resource.MustParse("1000"),
 	}
+	return v1.NodeStatus{Capacity: capacity, Allocatable: capacity, Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}}
+}
+
+// AddNode makes a ready node with plenty of everything.
+func (c *Cluster) AddNode(name string, change ...func(*v1.Node)) {
+	c.T.Helper()
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	for _, f := range change {
 		f(node)
@@ -50,7 +84,7 @@ func (c *Cluster) AddNode(name string, change ...func(*v1.Node)) {
 		c.T.Fatal(err)
 	}
 	c.nodes = append(c.nodes, name)
-	created.Status = v1.NodeStatus{Capacity: capacity, Allocatable: capacity, Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}}
+	created.Status = readyStatus()
 	if _, err := c.Client.CoreV1().Nodes().UpdateStatus(c.T.Context(), created, metav1.UpdateOptions{}); err != nil {
 		c.T.Fatal(err)
 	}
