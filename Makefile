@@ -95,6 +95,10 @@ NEIGHBOURS ?=
 bench-neighbours: ## Measure what we cost other frameworks, in virtual time.
 	go test ./test/bench/neighbours -count 1 -timeout 2h -v -run '^TestComparison$$' -compare $(NEIGHBOURS)
 
+.PHONY: bench-offers
+bench-offers: ## Measure pods per second on few agents, and the first pod from idle; takes minutes.
+	go test -tags bench -run '^TestBench' -v -count=1 -timeout 30m ./test/integration/economy | grep -E '_test.go|^ *(---|ok|FAIL|PASS|panic)'
+
 .PHONY: fmt
 fmt: ## Format the Go code and order its imports.
 	$(GOLANGCI_LINT) fmt
