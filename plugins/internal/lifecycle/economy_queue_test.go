@@ -339,12 +339,15 @@ func (q *queue) in(states ...queueState) (list []queuedPod) {
 	return list
 }
 
+// picky tells whether other plugins turn the pod away from every node.
+func picky(pod *v1.Pod) bool { return pod.Labels["picky"] != "" }
+
 // suits tells whether the scheduler's own plugins let a pod on a node.
 func (w *economy) suits(pod *v1.Pod, name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	node := w.nodes[name]
-	if node == nil {
+	if node == nil || picky(pod) {
 		return false
 	}
 	for key, value := range pod.Spec.NodeSelector {

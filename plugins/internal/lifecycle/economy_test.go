@@ -270,6 +270,9 @@ func (w *economy) newPod() *v1.Pod {
 	if w.rng.IntN(3) == 0 {
 		pod = pod.Toleration("dedicated")
 	}
+	if w.rng.IntN(8) == 0 {
+		pod = pod.Label("picky", "yes")
+	}
 	return pod.Obj()
 }
 

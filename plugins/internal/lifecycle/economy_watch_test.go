@@ -80,6 +80,10 @@ func (c *watch) look() {
 	k := c.w.market
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	// What is held in vain, as an offer that ended, is no offer of the master's.
+	if held, _ := c.w.cache.Totals(); held > len(k.offers) {
+		c.lasts(2*look, "more offers are held than the master made")
+	}
 	if k.connected && c.w.subscribed {
 		waiting := c.w.queue.in(queued, backoff, parked, cycling)
 		c.idleRoles(len(waiting)+len(c.w.queue.in(binding)) == 0)
@@ -87,6 +91,9 @@ func (c *watch) look() {
 		c.sleepers()
 		for i := range waiting {
 			c.excluded(waiting[i].pod)
+			if p := c.w.pods[string(waiting[i].pod.UID)]; p != nil && p.asked > 0 && p.asked < len(p.plan.Roles) && c.now.Sub(p.since) > c.w.cfg.FallbackAfter+time.Second {
+				c.w.violated("pod %s waits in its first %d roles only", waiting[i].pod.Name, p.asked)
+			}
 		}
 		if c.calm {
 			c.unused(waiting)
@@ -142,11 +149,26 @@ func (c *watch) sleepers() {
 			for _, slot := range r.Offered() {
 				verdict, _ := r.Fits(slot, &p.plan.Want)
 				if node := c.w.cache.NodeOf(slot); verdict == offers.Fitting && c.w.suits(q.pod, node) {
-					c.lasts(asleepAtMost, "pod %s sleeps although an offer of node %s to role %s fits it", q.pod.Name, node, role)
+					c.lasts(c.asleepAtMost(), "pod %s sleeps although an offer of node %s to role %s fits it", q.pod.Name, node, role)
 				}
 			}
 		}
 	}
+}
+
+// anyPicky tells whether pods wait that are woken in vain, and for which offers are held
+// in vain for as long as offers are held at most.
+func (c *watch) anyPicky() bool {
+	return slices.ContainsFunc(c.w.queue.in(parked, queued, backoff, cycling), func(p queuedPod) bool { return picky(p.pod) })
+}
+
+// asleepAtMost is longer where others are woken in vain: all are shown the offers in hand
+// only twice in their life.
+func (c *watch) asleepAtMost() time.Duration {
+	if c.anyPicky() {
+		return c.w.cfg.Demand.MaxHold
+	}
+	return asleepAtMost
 }
 
 // excluded: the terms that the master has admit all agents that pods may use.
@@ -181,6 +203,10 @@ func (c *watch) excluded(pod *v1.Pod) {
 
 // unused: an agent that nobody uses and that a waiting pod could use is used soon.
 func (c *watch) unused(waiting []queuedPod) {
+	limit := unusedAtMost
+	if c.anyPicky() {
+		limit += 2 * c.w.cfg.Demand.MaxHold
+	}
 	used := map[string]bool{}
 	for _, t := range c.w.market.tasks {
 		used[t.agent] = true
@@ -191,7 +217,7 @@ func (c *watch) unused(waiting []queuedPod) {
 		}
 		for i := range waiting {
 			if c.placeable(waiting[i].pod, a) && c.mayBeServed(waiting[i].pod) {
-				c.lasts(unusedAtMost, "agent %s is not used although pods wait that it fits", id)
+				c.lasts(limit, "agent %s is not used although pods wait that it fits", id)
 				break
 			}
 		}
@@ -282,7 +308,11 @@ func (w *economy) still() {
 		}
 	}
 	for name, n := range w.cycles() {
-		if n -= cycles[name]; n > 12 {
+		limit := 12
+		if w.watch.anyPicky() {
+			limit = 60
+		}
+		if n -= cycles[name]; n > limit {
 			w.violated("pod %s was tried %d times in a minute in which nothing changed", name, n)
 		}
 	}
