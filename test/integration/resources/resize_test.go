@@ -14,8 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package resize tests pods that are resized in place, with a real API server.
-package resize
+package resources
 
 import (
 	"encoding/json"
@@ -32,6 +31,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 )
 
+// TestResize is about pods that are resized in place.
 func TestResize(t *testing.T) {
 	kube := cluster.StartKube(t)
 	for name, test := range map[string]func(c *cluster.Cluster){

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package examples
+package resources
 
 import (
 	"bufio"
@@ -42,8 +42,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
 
-// stage is a cluster on which an example is played.
-type stage struct {
+// example is a cluster on which an example is played.
+type example struct {
 	*cluster.Cluster
 	// folder is where the example's files are.
 	folder string
@@ -53,107 +53,107 @@ type stage struct {
 	replaced int
 }
 
-// set makes a stage with the agents and the arguments of an example.
-func set(t *testing.T, folder string, config mesosmaster.Config) *stage {
+// newExample makes a cluster with the agents and the arguments of an example.
+func newExample(t *testing.T, folder string, config mesosmaster.Config) *example {
 	t.Helper()
 	hosts := make([]string, 0, len(config.Agents))
 	for _, agent := range config.Agents {
 		hosts = append(hosts, agent.Hostname)
 	}
-	s := &stage{Cluster: cluster.StartKube(t).New(t, 0, config), folder: path.Join("examples", folder), priorities: map[string]int32{}}
+	e := &example{Cluster: cluster.StartKube(t).New(t, 0, config), folder: path.Join("examples", folder), priorities: map[string]int32{}}
 	for _, host := range hosts {
-		s.AddNode(host)
+		e.AddNode(host)
 	}
-	for line := range strings.Lines(string(s.file("arguments.yaml"))) {
-		s.Args += "      " + line
+	for line := range strings.Lines(string(e.file("arguments.yaml"))) {
+		e.Args += "      " + line
 	}
-	return s
+	return e
 }
 
 // file reads a file of the example.
-func (s *stage) file(name string) []byte {
-	s.T.Helper()
-	data, err := manifests.Examples.ReadFile(path.Join(s.folder, name))
-	s.Must(err)
+func (e *example) file(name string) []byte {
+	e.T.Helper()
+	data, err := manifests.Examples.ReadFile(path.Join(e.folder, name))
+	e.Must(err)
 	return data
 }
 
-// in is the same stage with helpers that look at another namespace.
-func (s *stage) in(namespace string) *cluster.Cluster {
-	c := *s.Cluster
+// in is the same cluster with helpers that look at another namespace.
+func (e *example) in(namespace string) *cluster.Cluster {
+	c := *e.Cluster
 	c.Namespace = namespace
 	return &c
 }
 
 // apply creates the objects of a file and returns the last of them.
-func (s *stage) apply(name string) (last runtime.Object) {
-	s.T.Helper()
+func (e *example) apply(name string) (last runtime.Object) {
+	e.T.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(s.file(name))))
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(e.file(name))))
 	for {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return last
 		}
-		s.Must(err)
+		e.Must(err)
 		object, _, err := decoder.Decode(document, nil, nil)
-		s.Must(err)
-		last, err = s.create(object)
-		s.Must(err)
+		e.Must(err)
+		last, err = e.create(object)
+		e.Must(err)
 	}
 }
 
-func (s *stage) create(object runtime.Object) (runtime.Object, error) {
-	ctx, options := s.T.Context(), metav1.CreateOptions{}
+func (e *example) create(object runtime.Object) (runtime.Object, error) {
+	ctx, options := e.T.Context(), metav1.CreateOptions{}
 	switch o := object.(type) {
 	case *v1.Namespace:
-		return s.Client.CoreV1().Namespaces().Create(ctx, o, options)
+		return e.Client.CoreV1().Namespaces().Create(ctx, o, options)
 	case *appsv1.StatefulSet:
-		return s.Client.AppsV1().StatefulSets(o.Namespace).Create(ctx, o, options)
+		return e.Client.AppsV1().StatefulSets(o.Namespace).Create(ctx, o, options)
 	case *appsv1.Deployment:
-		return s.Client.AppsV1().Deployments(o.Namespace).Create(ctx, o, options)
+		return e.Client.AppsV1().Deployments(o.Namespace).Create(ctx, o, options)
 	case *batchv1.Job:
-		return s.Client.BatchV1().Jobs(o.Namespace).Create(ctx, o, options)
+		return e.Client.BatchV1().Jobs(o.Namespace).Create(ctx, o, options)
 	case *schedulingv1.PriorityClass:
-		s.priorities[o.Name] = o.Value
-		return s.Client.SchedulingV1().PriorityClasses().Create(ctx, o, options)
+		e.priorities[o.Name] = o.Value
+		return e.Client.SchedulingV1().PriorityClasses().Create(ctx, o, options)
 	case *v1.Pod:
-		return s.Client.CoreV1().Pods(o.Namespace).Create(ctx, o, options)
+		return e.Client.CoreV1().Pods(o.Namespace).Create(ctx, o, options)
 	}
 	return nil, fmt.Errorf("no example has a %T", object)
 }
 
 // addPod plays a controller of workloads and the admission of priority classes: it
 // makes a pod of a template.
-func (s *stage) addPod(name string, owner metav1.Object, kind string, template *v1.PodTemplateSpec) *v1.Pod {
-	s.T.Helper()
+func (e *example) addPod(name string, owner metav1.Object, kind string, template *v1.PodTemplateSpec) *v1.Pod {
+	e.T.Helper()
 	pod := &v1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
 	pod.Name, pod.Namespace = name, owner.GetNamespace()
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, appsv1.SchemeGroupVersion.WithKind(kind))}
 	if class := pod.Spec.PriorityClassName; class != "" {
-		value, never := s.priorities[class], v1.PreemptNever
+		value, never := e.priorities[class], v1.PreemptNever
 		pod.Spec.Priority, pod.Spec.PreemptionPolicy = &value, &never
 	}
-	created, err := s.create(pod)
-	s.Must(err)
-	s.replaced++
+	created, err := e.create(pod)
+	e.Must(err)
+	e.replaced++
 	return created.(*v1.Pod)
 }
 
 // addPods makes n pods of a template, with names of their own, and returns the
 // names.
-func (s *stage) addPods(n int, owner metav1.Object, kind string, template *v1.PodTemplateSpec) (names []string) {
-	s.T.Helper()
+func (e *example) addPods(n int, owner metav1.Object, kind string, template *v1.PodTemplateSpec) (names []string) {
+	e.T.Helper()
 	for range n {
-		names = append(names, s.addPod(fmt.Sprintf("%s-%d", owner.GetName(), s.replaced), owner, kind, template).Name)
+		names = append(names, e.addPod(fmt.Sprintf("%s-%d", owner.GetName(), e.replaced), owner, kind, template).Name)
 	}
 	return names
 }
 
 // waitSome waits until n of the pods are bound, and returns those and the others.
-func (s *stage) waitSome(c *cluster.Cluster, n int, names []string) (bound, waiting []string) {
-	s.T.Helper()
-	s.Eventually("pods bound", func() string {
+func (e *example) waitSome(c *cluster.Cluster, n int, names []string) (bound, waiting []string) {
+	e.T.Helper()
+	e.Eventually("pods bound", func() string {
 		bound, waiting = nil, nil
 		for _, name := range names {
 			if pod := c.Pod(name); pod != nil && pod.Spec.NodeName != "" {
@@ -168,19 +168,19 @@ func (s *stage) waitSome(c *cluster.Cluster, n int, names []string) (bound, wait
 		return ""
 	})
 	if len(bound) > n {
-		s.T.Fatalf("%v are bound, want %d of them", bound, n)
+		e.T.Fatalf("%v are bound, want %d of them", bound, n)
 	}
 	return bound, waiting
 }
 
 // tasksOn returns our live tasks on a host.
-func (s *stage) tasksOn(host string) []mesosmaster.TaskSnapshot {
-	return slices.DeleteFunc(s.LiveTasks(), func(task mesosmaster.TaskSnapshot) bool { return task.Hostname != host })
+func (e *example) tasksOn(host string) []mesosmaster.TaskSnapshot {
+	return slices.DeleteFunc(e.LiveTasks(), func(task mesosmaster.TaskSnapshot) bool { return task.Hostname != host })
 }
 
 // total is what an agent has, in Mesos' text form.
-func (s *stage) total(host string) string {
-	for _, agent := range s.Mesos.Agents() {
+func (e *example) total(host string) string {
+	for _, agent := range e.Mesos.Agents() {
 		if agent.Hostname == host {
 			return agent.Total
 		}
@@ -189,18 +189,18 @@ func (s *stage) total(host string) string {
 }
 
 // end checks that each bound pod has its one task, and that there is no other.
-func (s *stage) end() {
-	s.T.Helper()
-	s.Eventually("pods and tasks agree", func() string {
-		list, err := s.Client.CoreV1().Pods(metav1.NamespaceAll).List(s.T.Context(), metav1.ListOptions{})
-		s.Must(err)
+func (e *example) end() {
+	e.T.Helper()
+	e.Eventually("pods and tasks agree", func() string {
+		list, err := e.Client.CoreV1().Pods(metav1.NamespaceAll).List(e.T.Context(), metav1.ListOptions{})
+		e.Must(err)
 		pods := map[string]string{}
 		for _, pod := range list.Items {
 			if pod.Spec.NodeName != "" {
 				pods[pod.Annotations["kube-mesos.io/task-id"]] = pod.Spec.NodeName
 			}
 		}
-		tasks := s.LiveTasks()
+		tasks := e.LiveTasks()
 		for _, task := range tasks {
 			if pods[task.TaskID] != task.Hostname {
 				return fmt.Sprintf("task %s on %s has no pod there", task.TaskID, task.Hostname)
@@ -211,8 +211,8 @@ func (s *stage) end() {
 		}
 		return ""
 	})
-	s.Must(s.Mesos.CheckInvariants())
-	if crash := s.Mesos.Crashed(); crash != "" {
-		s.T.Errorf("the master died of us: %s", crash)
+	e.Must(e.Mesos.CheckInvariants())
+	if crash := e.Mesos.Crashed(); crash != "" {
+		e.T.Errorf("the master died of us: %s", crash)
 	}
 }

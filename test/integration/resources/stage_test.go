@@ -14,9 +14,10 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package flavours
+package resources
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -137,16 +138,21 @@ func requesting(name v1.ResourceName, amount string) func(*v1.Pod) {
 }
 
 // operate makes an operator's call in JSON, as curl would.
-func operate(c *cluster.Cluster, format string, args ...any) {
+func operate(c *cluster.Cluster, body []byte) []byte {
 	c.T.Helper()
-	resp, err := http.Post(c.Mesos.URL()+"/api/v1", "application/json", strings.NewReader(fmt.Sprintf(format, args...)))
+	req, err := http.NewRequestWithContext(c.T.Context(), http.MethodPost, c.Mesos.URL()+"/api/v1", bytes.NewReader(body))
+	c.Must(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
 	c.Must(err)
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	c.Must(err)
-	if resp.StatusCode/100 != 2 {
-		c.T.Fatalf("the master answers %d %s", resp.StatusCode, body)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		c.T.Fatalf("the master answers %s to %s: %s", resp.Status, body, answer)
 	}
+	return answer
 }
 
 // reserve makes a dynamic reservation as an operator. labels is JSON, may be empty.
@@ -154,8 +160,8 @@ func reserve(c *cluster.Cluster, host, role string, cpus float64, labels string)
 	c.T.Helper()
 	for _, a := range c.Mesos.Agents() {
 		if a.Hostname == host {
-			operate(c, `{"type": "RESERVE_RESOURCES", "reserve_resources": {"agent_id": {"value": %q}, "resources": [{"name": "cpus",
-				"type": "SCALAR", "scalar": {"value": %v}, "reservations": [{"type": "DYNAMIC", "role": %q %s}]}]}}`, a.AgentID, cpus, role, labels)
+			operate(c, fmt.Appendf(nil, `{"type": "RESERVE_RESOURCES", "reserve_resources": {"agent_id": {"value": %q}, "resources": [{"name": "cpus",
+				"type": "SCALAR", "scalar": {"value": %v}, "reservations": [{"type": "DYNAMIC", "role": %q %s}]}]}}`, a.AgentID, cpus, role, labels))
 			return
 		}
 	}
