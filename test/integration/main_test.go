@@ -28,6 +28,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"
 	"github.com/kube-mesos/kube-mesos/plugins/mesosoffers"
+	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 )
 
 // commandVariable makes the test binary be one of the commands instead: a command
@@ -46,7 +47,7 @@ var commands = map[string]func() *cobra.Command{
 func TestMain(m *testing.M) {
 	name := os.Getenv(commandVariable)
 	if name == "" {
-		os.Exit(m.Run())
+		os.Exit(cluster.Run(m))
 	}
 	command := commands[name]
 	if command == nil {

@@ -30,7 +30,7 @@ import (
 )
 
 func TestMessages(t *testing.T) {
-	kube := cluster.StartKube(t)
+	kube := cluster.SharedKube(t)
 	for _, test := range []struct {
 		name  string
 		nodes int
