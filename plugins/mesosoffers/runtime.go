@@ -185,6 +185,7 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
+			ReviveEvery:  args.Offers.ReviveEvery.Duration,
 			SurplusAfter: args.Offers.SurplusAfter.Duration, RefuseSurplus: args.Offers.RefuseSurplus.Duration, Warm: int(args.Offers.WarmAgents),
 		},
 		Terms: lifecycle.TermsConfig{

@@ -136,6 +136,9 @@ type Offers struct {
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one.
 	RefuseForeign metav1.Duration
+	// ReviveEvery is the least time between two REVIVEs of a role that waits for
+	// offers, but for the first three: each costs the master an allocation.
+	ReviveEvery metav1.Duration
 	// SurplusAfter is how long more is held than the waiting pods need, for them
 	// to choose from, before the surplus is declined.
 	SurplusAfter metav1.Duration

@@ -181,6 +181,7 @@ func (in *Offers) DeepCopyInto(out *Offers) {
 	out.MaxHold = in.MaxHold
 	out.RefuseUnused = in.RefuseUnused
 	out.RefuseForeign = in.RefuseForeign
+	out.ReviveEvery = in.ReviveEvery
 	out.SurplusAfter = in.SurplusAfter
 	out.RefuseSurplus = in.RefuseSurplus
 	out.IdleGrace = in.IdleGrace

@@ -35,6 +35,9 @@ type Config struct {
 	// RefuseForeign that of an offer which no pod of ours can ever use, RefuseSurplus
 	// that of one which fits pods that have enough to choose from; 0 is 30 s.
 	RefuseUnused, RefuseForeign, RefuseSurplus time.Duration
+	// ReviveEvery is the least time between two REVIVEs but the first few, while the
+	// role is not suppressed; 0 is 200 ms.
+	ReviveEvery time.Duration
 	// IdleGrace is how long after the last pod everything is given back.
 	IdleGrace time.Duration
 	// Warm is on how many agents offers are held although no pod needs them.
@@ -48,10 +51,14 @@ type Config struct {
 // The defaults of a Config.
 const (
 	surplusAfter  = 200 * time.Millisecond
+	reviveEvery   = 200 * time.Millisecond
 	refuseSurplus = 30 * time.Second
 )
 
 func (c Config) withDefaults() Config {
+	if c.ReviveEvery <= 0 {
+		c.ReviveEvery = reviveEvery
+	}
 	if c.SurplusAfter <= 0 {
 		c.SurplusAfter = surplusAfter
 	}
@@ -146,7 +153,7 @@ func New(cfg Config, now time.Time) *Demand {
 		cfg: cfg.withDefaults(), pods: map[string]*pod{}, shapes: map[Ask]*shape{}, asked: Unknown,
 		idleSince: now, foldedAt: now, warm: warm{agents: map[string]bool{}},
 	}
-	d.revives.reset(now)
+	d.revives.reset(d.cfg.ReviveEvery, now)
 	return d
 }
 

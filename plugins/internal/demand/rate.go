@@ -48,7 +48,6 @@ func (r *runTime) take(took time.Duration) {
 // so at most one twentieth of its allocator's time is spent for us.
 const (
 	bucketBurst = 3
-	bucketEvery = 200 * time.Millisecond
 	bucketShare = 20
 )
 
@@ -56,15 +55,17 @@ const (
 type bucket struct {
 	tokens float64
 	at     time.Time
+	// least is how often a token comes at most.
+	least time.Duration
 }
 
 // every returns how often a token comes when a run takes so long.
-func every(run time.Duration) time.Duration { return max(bucketEvery, bucketShare*run) }
+func (b *bucket) every(run time.Duration) time.Duration { return max(b.least, bucketShare*run) }
 
 // fill adds the tokens that came since it was last filled.
 func (b *bucket) fill(now time.Time, run time.Duration) {
 	if now.After(b.at) {
-		b.tokens = min(bucketBurst, b.tokens+float64(now.Sub(b.at))/float64(every(run)))
+		b.tokens = min(bucketBurst, b.tokens+float64(now.Sub(b.at))/float64(b.every(run)))
 		b.at = now
 	}
 }
@@ -74,7 +75,7 @@ func (b *bucket) ready(now time.Time, run time.Duration) time.Time {
 	if b.full() {
 		return now
 	}
-	return now.Add(max(time.Duration(math.Ceil((1-b.tokens)*float64(every(run)))), time.Nanosecond))
+	return now.Add(max(time.Duration(math.Ceil((1-b.tokens)*float64(b.every(run)))), time.Nanosecond))
 }
 
 // full tells whether there is a token. Sums of fractions come out a little short.

@@ -30,7 +30,7 @@ func TestBucket(t *testing.T) {
 		{0, 200 * time.Millisecond}, {10 * time.Millisecond, 200 * time.Millisecond},
 		{50 * time.Millisecond, time.Second}, {2 * time.Second, 40 * time.Second},
 	} {
-		b := bucket{tokens: bucketBurst, at: start}
+		b := bucket{least: reviveEvery, tokens: bucketBurst, at: start}
 		now := start
 		for range bucketBurst {
 			b.fill(now, tc.run)
@@ -88,7 +88,7 @@ func TestReviveAtCost(t *testing.T) {
 			now = at
 		}
 		// Before the run time was measured it may be more.
-		most, least := int(span/every(run))+40, int(span/every(run))*8/10
+		most, least := int(span/(&bucket{least: reviveEvery}).every(run))+40, int(span/(&bucket{least: reviveEvery}).every(run))*8/10
 		if revives > most || revives < least {
 			t.Errorf("run time %v: %d REVIVEs, want %d to %d", run, revives, least, most)
 		}
@@ -277,4 +277,24 @@ func FuzzFitting(f *testing.F) {
 			t.Fatalf("%v fits %v more than %d times", need, free, n)
 		}
 	})
+}
+
+func TestReviveEvery(t *testing.T) {
+	cfg := testCfg
+	cfg.ReviveEvery = time.Minute
+	now := start
+	d := New(cfg, now)
+	d.Subscribed(false)
+	d.Add("a", Ask{Need: amount(1, 1)})
+	revives := 0
+	for range 240 { // two minutes
+		d.Reopen()
+		if action, _ := d.Next(now); action == Revive {
+			revives++
+		}
+		now = now.Add(500 * time.Millisecond)
+	}
+	if most := bucketBurst + 2; revives < bucketBurst || revives > most {
+		t.Errorf("%d REVIVEs in two minutes, want the burst and one a minute at most, %d", revives, most)
+	}
 }

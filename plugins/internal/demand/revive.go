@@ -103,12 +103,12 @@ func (r *revives) want(c Cause) {
 }
 
 // reset forgets what was of the last subscription, but not how fast the master is.
-func (r *revives) reset(now time.Time) {
+func (r *revives) reset(least time.Duration, now time.Time) {
 	run := r.run
 	if run.mean == 0 {
 		run.mean = firstRun
 	}
-	*r = revives{run: run, bucket: bucket{tokens: bucketBurst, at: now}}
+	*r = revives{run: run, bucket: bucket{tokens: bucketBurst, at: now, least: least}}
 }
 
 // Offering tells whether the master was last asked for offers.
@@ -134,7 +134,7 @@ func (d *Demand) Subscribed(suppressed bool) {
 	if suppressed {
 		d.asked = Suppressed
 	}
-	d.revives.reset(time.Time{})
+	d.revives.reset(d.cfg.ReviveEvery, time.Time{})
 	// Filters may have survived a fail-over that the master did not notice; only
 	// a REVIVE lifts them.
 	d.revives.want(Filters)

@@ -70,7 +70,7 @@ func (d *Demand) Status(now time.Time) Status {
 	bucket.fill(now, r.run.mean)
 	s := Status{
 		Pods: len(d.pods), Parked: d.parked, Classes: []Class{}, Asked: d.asked,
-		Tokens: bucket.tokens, RefillSeconds: every(r.run.mean).Seconds(), RunSeconds: r.run.mean.Seconds(),
+		Tokens: bucket.tokens, RefillSeconds: bucket.every(r.run.mean).Seconds(), RunSeconds: r.run.mean.Seconds(),
 		Barren: r.barren, Awaiting: r.awaiting, Warm: len(d.warm.agents),
 	}
 	if !r.last.IsZero() {

@@ -323,7 +323,7 @@ func (w *world) check() {
 	if n := len(w.paid); n > bucketBurst {
 		// In whatever span, no more than the burst and what came in it.
 		for i := range w.paid[:n-bucketBurst] {
-			if most := bucketBurst + float64(w.now.Sub(w.paid[i]))/float64(bucketEvery); w.paid[n-1].Equal(w.now) && float64(n-i) > most+1e-6 {
+			if most := bucketBurst + float64(w.now.Sub(w.paid[i]))/float64(reviveEvery); w.paid[n-1].Equal(w.now) && float64(n-i) > most+1e-6 {
 				w.t.Fatalf("%d REVIVEs in %v", n-i, w.now.Sub(w.paid[i]))
 			}
 		}

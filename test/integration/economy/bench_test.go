@@ -35,10 +35,10 @@ import (
 // Benchmarks on the stage of the tests. They take minutes and print tables, so that
 // they are built with the tag bench only: make bench-offers.
 
-// onePerAccept is a scheduler that sends an ACCEPT for each pod and expects nothing
-// back before the master offers it.
+// onePerAccept is a scheduler that sends an ACCEPT for each pod: others wait until the
+// master offers the agent again, with its next allocation.
 const onePerAccept = `
-      offers: {maxTasksPerAccept: 1, batchLinger: 0s, maxBatchLinger: 0s, predictedWait: 0s}
+      offers: {maxTasksPerAccept: 1, batchLinger: 0s, maxBatchLinger: 0s, reviveEvery: 1h}
 `
 
 const (

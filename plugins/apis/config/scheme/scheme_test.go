@@ -66,6 +66,7 @@ const fullArgs = `
         maxBatchLinger: 20ms
         maxTasksPerAccept: 10
         candidateLimit: 0
+        reviveEvery: 5s
         surplusAfter: 1s
         refuseSurplus: 1m
         warmAgents: 2
@@ -128,7 +129,7 @@ func fullInternalArgs() *config.MesosOffersArgs {
 		LaunchTimeout: d(20 * time.Second),
 		Offers: config.Offers{
 			MaxHold: d(3 * time.Second), RefuseForeign: d(2 * time.Hour), MaxBatchLinger: d(20 * time.Millisecond), MaxTasksPerAccept: 10,
-			SurplusAfter: d(time.Second), RefuseSurplus: d(time.Minute), WarmAgents: 2,
+			ReviveEvery: d(5 * time.Second), SurplusAfter: d(time.Second), RefuseSurplus: d(time.Minute), WarmAgents: 2,
 			Constraints: config.OfferTermsNever, MaxConstraintHosts: 10, MinAllocatable: config.OfferTermsNever,
 		},
 		Preemption: config.Preemption{StarvationTimeout: d(time.Minute)},

@@ -78,6 +78,7 @@ func setOffersDefaults(offers *Offers) {
 	setDefault(&offers.MaxHold, duration(10*time.Second))
 	setDefault(&offers.RefuseUnused, duration(time.Minute))
 	setDefault(&offers.RefuseForeign, duration(time.Hour))
+	setDefault(&offers.ReviveEvery, duration(200*time.Millisecond))
 	setDefault(&offers.SurplusAfter, duration(200*time.Millisecond))
 	setDefault(&offers.RefuseSurplus, duration(30*time.Second))
 	setDefault(&offers.WarmAgents, 0)

@@ -47,7 +47,7 @@ func defaulted() *configv1.MesosOffersArgs {
 			MaxHold: duration(10 * time.Second), RefuseUnused: duration(time.Minute), RefuseForeign: duration(time.Hour),
 			IdleGrace: duration(time.Second), BatchLinger: duration(2 * time.Millisecond), MaxBatchLinger: duration(50 * time.Millisecond),
 			MaxTasksPerAccept: ptr.To[int32](64), CandidateLimit: ptr.To[int32](128),
-			SurplusAfter: duration(200 * time.Millisecond), RefuseSurplus: duration(30 * time.Second), WarmAgents: ptr.To[int32](0),
+			ReviveEvery: duration(200 * time.Millisecond), SurplusAfter: duration(200 * time.Millisecond), RefuseSurplus: duration(30 * time.Second), WarmAgents: ptr.To[int32](0),
 			PredictedWait: duration(2 * time.Second), Constraints: "Auto", MaxConstraintHosts: ptr.To[int32](256), MinAllocatable: "Auto",
 		},
 		Preemption: configv1.Preemption{Enabled: ptr.To(true), StarvationTimeout: duration(30 * time.Second)},
@@ -83,7 +83,7 @@ func TestDefaults(t *testing.T) {
 		Offers: configv1.Offers{
 			MaxHold: duration(0), RefuseUnused: duration(0), RefuseForeign: duration(0), IdleGrace: duration(0),
 			BatchLinger: duration(0), MaxBatchLinger: duration(0), MaxTasksPerAccept: ptr.To[int32](0), CandidateLimit: ptr.To[int32](0),
-			SurplusAfter: duration(0), RefuseSurplus: duration(0), WarmAgents: ptr.To[int32](-1),
+			ReviveEvery: duration(0), SurplusAfter: duration(0), RefuseSurplus: duration(0), WarmAgents: ptr.To[int32](-1),
 			PredictedWait: duration(0), Constraints: "x", MaxConstraintHosts: ptr.To[int32](0), MinAllocatable: "x",
 		},
 		Preemption: configv1.Preemption{Enabled: ptr.To(false), StarvationTimeout: duration(0)},

@@ -150,6 +150,9 @@ type Offers struct {
 	// RefuseForeign is the decline filter of an offer from an agent that is no
 	// Kubernetes node, or not clearly one. 1s to 8760h, default 1h.
 	RefuseForeign *metav1.Duration `json:"refuseForeign,omitempty"`
+	// ReviveEvery is the least time between two REVIVEs of a role that waits for
+	// offers, but for the first three: each costs the master an allocation.
+	ReviveEvery *metav1.Duration `json:"reviveEvery,omitempty"`
 	// SurplusAfter is how long more is held than the waiting pods need, for them
 	// to choose from, before the surplus is declined. 1ms to 1m, default 200ms.
 	SurplusAfter *metav1.Duration `json:"surplusAfter,omitempty"`

@@ -517,6 +517,9 @@ func autoConvert_v1_Offers_To_config_Offers(in *Offers, out *config.Offers, s co
 	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.RefuseForeign, &out.RefuseForeign, s); err != nil {
 		return err
 	}
+	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.ReviveEvery, &out.ReviveEvery, s); err != nil {
+		return err
+	}
 	if err := metav1.Convert_Pointer_v1_Duration_To_v1_Duration(&in.SurplusAfter, &out.SurplusAfter, s); err != nil {
 		return err
 	}
@@ -565,6 +568,9 @@ func autoConvert_config_Offers_To_v1_Offers(in *config.Offers, out *Offers, s co
 		return err
 	}
 	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.RefuseForeign, &out.RefuseForeign, s); err != nil {
+		return err
+	}
+	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.ReviveEvery, &out.ReviveEvery, s); err != nil {
 		return err
 	}
 	if err := metav1.Convert_v1_Duration_To_Pointer_v1_Duration(&in.SurplusAfter, &out.SurplusAfter, s); err != nil {

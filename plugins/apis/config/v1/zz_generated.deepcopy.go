@@ -246,6 +246,11 @@ func (in *Offers) DeepCopyInto(out *Offers) {
 		*out = new(metav1.Duration)
 		**out = **in
 	}
+	if in.ReviveEvery != nil {
+		in, out := &in.ReviveEvery, &out.ReviveEvery
+		*out = new(metav1.Duration)
+		**out = **in
+	}
 	if in.SurplusAfter != nil {
 		in, out := &in.SurplusAfter, &out.SurplusAfter
 		*out = new(metav1.Duration)

@@ -144,6 +144,7 @@ func validateOffers(path *field.Path, offers *config.Offers) field.ErrorList {
 	errs = append(errs, inRange(path.Child("refuseUnused"), offers.RefuseUnused, 0, time.Hour)...)
 	// Mesos itself shortens a longer filter to 365 days.
 	errs = append(errs, inRange(path.Child("refuseForeign"), offers.RefuseForeign, time.Second, 8760*time.Hour)...)
+	errs = append(errs, inRange(path.Child("reviveEvery"), offers.ReviveEvery, 10*time.Millisecond, time.Hour)...)
 	errs = append(errs, inRange(path.Child("surplusAfter"), offers.SurplusAfter, time.Millisecond, time.Minute)...)
 	errs = append(errs, inRange(path.Child("refuseSurplus"), offers.RefuseSurplus, time.Second, time.Hour)...)
 	errs = append(errs, intInRange(path.Child("warmAgents"), offers.WarmAgents, 0, maxAgents)...)
