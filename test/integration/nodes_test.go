@@ -90,6 +90,8 @@ func bareNode(c *cluster.Cluster) {
 
 func strangeAgent(c *cluster.Cluster) {
 	addAgent(c, "stranger")
+	// Or the master would not offer us what is of no use: it must be sorted out here.
+	c.Args = "      offers: {constraints: Never, minAllocatable: Never}\n"
 	c.StartScheduler()
 	c.AddPod("one", "4", "1Gi")
 	wantOn(c, "one", cluster.Host(0))
