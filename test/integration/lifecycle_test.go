@@ -54,7 +54,7 @@ var losses = []struct {
 }
 
 func TestLifecycle(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	for _, phase := range []v1.PodPhase{v1.PodSucceeded, v1.PodFailed} {
 		t.Run("a pod that "+string(phase)+" gives its task back", func(t *testing.T) { endsByItself(kube.New(t, 1, cluster.Quick()), phase) })
 	}

@@ -28,7 +28,6 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"
 	"github.com/kube-mesos/kube-mesos/plugins/mesosoffers"
-	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 )
 
 // commandVariable makes the test binary be one of the commands instead: a command
@@ -47,7 +46,7 @@ var commands = map[string]func() *cobra.Command{
 func TestMain(m *testing.M) {
 	name := os.Getenv(commandVariable)
 	if name == "" {
-		os.Exit(cluster.Run(m))
+		os.Exit(m.Run())
 	}
 	command := commands[name]
 	if command == nil {

@@ -30,7 +30,7 @@ import (
 )
 
 func TestMessages(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	for _, test := range []struct {
 		name  string
 		nodes int

@@ -34,7 +34,7 @@ import (
 const agentHostname = "kube-mesos.io/agent-hostname"
 
 func TestNodes(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	for _, test := range []struct {
 		name  string
 		nodes int

@@ -177,7 +177,7 @@ var restarts = []restart{
 // TestRestart ends the scheduler at each step of a pod's way, as a crash and in
 // good order, and starts another one.
 func TestRestart(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	ends := map[string]func(*cluster.Scheduler) error{
 		"killed":  func(s *cluster.Scheduler) error { s.Kill(); return nil },
 		"stopped": func(s *cluster.Scheduler) error { return s.Stop(context.Background()) },

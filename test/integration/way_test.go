@@ -23,7 +23,7 @@ import (
 )
 
 func TestWayOfAPod(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("a pod binds where Mesos granted its resources", func(t *testing.T) {
 		c := kube.New(t, 3, cluster.Quick())
 		c.StartScheduler()

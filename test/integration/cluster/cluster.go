@@ -32,7 +32,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -56,11 +55,6 @@ type Kube struct {
 // of kube-apiserver.
 func StartKube(t *testing.T, flags ...string) *Kube {
 	t.Helper()
-	return startKube(t, flags...)
-}
-
-func startKube(t testing.TB, flags ...string) *Kube {
-	t.Helper()
 	silence()
 	server := apiservertesting.StartTestServerOrDie(t, apiservertesting.NewDefaultTestServerOptions(), append([]string{
 		// No controller lifts the taints and makes the tokens that these admission
@@ -82,7 +76,7 @@ func startKube(t testing.TB, flags ...string) *Kube {
 var silence = sync.OnceFunc(func() { klog.SetLogger(klog.Logger{}) })
 
 // storage starts an etcd in this process, without syncing to disk.
-func storage(t testing.TB) *storagebackend.Config {
+func storage(t *testing.T) *storagebackend.Config {
 	t.Helper()
 	config := embed.NewConfig()
 	config.Dir = t.TempDir()
@@ -166,30 +160,15 @@ const AgentResources = "cpus:4;mem:8192;disk:10000;ports:[31000-32000]"
 func (c *Cluster) clean() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	zero := int64(0)
 	for _, space := range c.spaces() {
-		space.removePods(ctx)
-		space.remove(ctx)
+		_ = c.Client.CoreV1().Pods(space.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
+	}
+	for _, other := range c.others {
+		other.remove(ctx)
 	}
 	c.removeNodes(ctx)
 	_ = c.Client.CoreV1().ConfigMaps("kube-system").Delete(ctx, c.configMap, metav1.DeleteOptions{})
-	// The next test has nodes of these names.
-	_ = c.Client.CoreV1().Events(metav1.NamespaceDefault).DeleteCollection(ctx, metav1.DeleteOptions{},
-		metav1.ListOptions{FieldSelector: "involvedObject.kind=Node"})
-}
-
-// removePods deletes the namespace's pods, those with a finalizer, too, which a test
-// that failed may leave.
-func (c *Cluster) removePods(ctx context.Context) {
-	zero := int64(0)
-	api := c.Client.CoreV1().Pods(c.Namespace)
-	_ = api.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
-	left, err := api.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return
-	}
-	for i := range left.Items {
-		_, _ = api.Patch(ctx, left.Items[i].Name, types.MergePatchType, []byte(`{"metadata": {"finalizers": null}}`), metav1.PatchOptions{})
-	}
 }
 
 // removeNodes deletes the nodes of the test, several at a time.

@@ -80,8 +80,7 @@ func (c *Cluster) WaitGone(names ...string) {
 }
 
 // WaitNodeEvent waits for an event about a node whose text contains each of the
-// words. Nodes and their events are no namespace's: those of earlier tests went with
-// their clusters.
+// words. Nodes and their events are no namespace's: earlier tests' are among them.
 func (c *Cluster) WaitNodeEvent(node, reason string, words ...string) {
 	c.T.Helper()
 	c.Eventually("event "+reason, func() string {

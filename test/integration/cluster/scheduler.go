@@ -169,7 +169,7 @@ type tripper func(*http.Request) (*http.Response, error)
 
 func (f tripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-func freeURLs(t testing.TB, n int) []url.URL {
+func freeURLs(t *testing.T, n int) []url.URL {
 	t.Helper()
 	urls := make([]url.URL, 0, n)
 	for range n {

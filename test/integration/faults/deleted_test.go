@@ -34,7 +34,7 @@ import (
 const never = time.Hour
 
 func TestDeleted(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	with := func(change func(*mesosmaster.Config)) mesosmaster.Config {
 		config := cluster.Quick()
 		change(&config)

@@ -57,7 +57,7 @@ func holdFirst(kind scheduler.Call_Type, after bool) (*cluster.Hold, func(*sched
 }
 
 func TestFaults(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("an offer is rescinded while the batch is open", func(t *testing.T) { rescindOpenBatch(kube.New(t, 2, cluster.Quick())) })
 	t.Run("an offer is rescinded while the ACCEPT is on its way", func(t *testing.T) { rescindCrossing(kube.New(t, 1, cluster.Quick())) })
 	for _, tt := range failures {

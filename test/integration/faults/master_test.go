@@ -35,7 +35,7 @@ const impatient = "      session: {backoffInitial: 20ms, backoffMax: 100ms%s}\n"
 const reasonNotConnected = "the Mesos master is not connected"
 
 func TestMaster(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	config := cluster.Quick()
 	config.AgentReregisterDelay = 100 * time.Millisecond
 	slow := config

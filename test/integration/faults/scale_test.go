@@ -40,7 +40,7 @@ const machines = 50
 var sizes = []string{"150m", "175m", "200m", "225m"}
 
 func TestScale(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("a thousand pods that just fit", func(t *testing.T) { thousand(kube.New(t, machines, cluster.Quick())) })
 	t.Run("a neighbour takes and returns half of the machines", func(t *testing.T) { shared(kube.New(t, machines, cluster.Quick())) })
 }

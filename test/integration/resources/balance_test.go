@@ -31,7 +31,7 @@ const capArgs = `
       balance: {cap: true}`
 
 func TestBalance(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("pods of others leave less", func(t *testing.T) { capped(stage(t, kube, plainAgent)) })
 	t.Run("an agent that comes later", func(t *testing.T) { cappedLater(stage(t, kube, plainAgent)) })
 	t.Run("not capped", func(t *testing.T) {

@@ -23,7 +23,6 @@ import (
 	"k8s.io/component-base/cli"
 
 	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"
-	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 )
 
 // commandVariable makes this binary kube-mesos-scheduler.
@@ -31,7 +30,7 @@ const commandVariable = "KUBE_MESOS_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(commandVariable) == "" {
-		os.Exit(cluster.Run(m))
+		os.Exit(m.Run())
 	}
 	os.Exit(cli.Run(app.NewCommand()))
 }

@@ -31,7 +31,7 @@ import (
 // TestManyRoles is about what changes of roles cost and about roles that cannot be
 // had.
 func TestManyRoles(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("namespaces in a burst", func(t *testing.T) { burst(kube.New(t, 6, cluster.Quick())) })
 	t.Run("namespaces that are there", func(t *testing.T) { there(kube.New(t, 6, cluster.Quick())) })
 	t.Run("illegal roles", func(t *testing.T) { illegal(kube.New(t, 1, cluster.Quick())) })

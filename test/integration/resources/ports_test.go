@@ -35,7 +35,7 @@ func ports(protocol v1.Protocol, numbers ...int32) func(*v1.Pod) {
 }
 
 func TestPorts(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	const narrow = "cpus:4;mem:8192;ports:[31000-31004]"
 	t.Run("one per agent", func(t *testing.T) { onePerAgent(stage(t, kube, narrow, narrow)) })
 	t.Run("ranges are split and merged", func(t *testing.T) { ranges(stage(t, kube, narrow)) })

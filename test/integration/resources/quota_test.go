@@ -40,7 +40,7 @@ const watchful = `
 func quotaArgs(more string) string { return watchful + "      quota: {pollPeriod: 1s" + more + "}\n" }
 
 func TestQuota(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("a limit holds for the roles below", func(t *testing.T) { limited(kube.New(t, 2, cluster.Quick())) })
 	t.Run("a limit holds from the first pod on", func(t *testing.T) { fromTheFirst(kube.New(t, 2, cluster.Quick())) })
 	t.Run("what others use counts", func(t *testing.T) { fallsBackForQuota(kube.New(t, 2, cluster.Quick())) })

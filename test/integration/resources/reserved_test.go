@@ -40,7 +40,7 @@ const (
 )
 
 func TestReservations(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("reserved first is the default", func(t *testing.T) { reservedFirst(stage(t, kube, adsAgent)) })
 	t.Run("other policies by args and by pods", func(t *testing.T) {
 		for _, args := range []string{"ReservedOnly", "UnreservedFirst"} {

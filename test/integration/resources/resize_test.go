@@ -33,7 +33,7 @@ import (
 
 // TestResize is about pods that are resized in place.
 func TestResize(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	for name, test := range map[string]func(c *cluster.Cluster){
 		"up and down":                           upAndDown,
 		"down, step by step with the kubelet":   downWithKubelet,

@@ -43,7 +43,7 @@ func class(name string) func(*v1.Pod) {
 }
 
 func TestRevocable(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("who rides", func(t *testing.T) { whoRides(stage(t, kube, "cpus:2;mem:8192;disk:1000")) })
 	t.Run("who asks without being enabled", func(t *testing.T) {
 		c := stage(t, kube, plainAgent)

@@ -37,7 +37,7 @@ const swift = `
 `
 
 func TestRoles(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	t.Run("pods use the roles of their namespaces", func(t *testing.T) { assigned(kube.New(t, 2, cluster.Quick())) })
 	t.Run("a pod falls back to its second role", func(t *testing.T) { fallsBack(kube.New(t, 1, starved())) })
 	t.Run("a role taken away", func(t *testing.T) { takenAway(kube.New(t, 2, cluster.Quick())) })

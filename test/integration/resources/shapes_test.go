@@ -37,7 +37,7 @@ const (
 )
 
 func TestShapes(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	const gpuAgent, fpgaAgent = "cpus:4;mem:8192;gpus:2", "cpus:4;mem:8192;fpgas:2"
 	t.Run("GPUs for pods that need them", func(t *testing.T) { gpusKept(withDevices(stage(t, kube, gpuAgent, "cpus:1;mem:8192"), gpuName, 0)) })
 	t.Run("GPUs for all pods", func(t *testing.T) { gpusShared(withDevices(stage(t, kube, gpuAgent), gpuName, 0)) })

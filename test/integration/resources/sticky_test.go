@@ -48,7 +48,7 @@ const patientArgs = `
 const plainAgent = "cpus:4;mem:8192;disk:10000;ports:[31000-32000]"
 
 func TestSticky(t *testing.T) {
-	kube := cluster.SharedKube(t)
+	kube := cluster.StartKube(t)
 	three := func(t *testing.T) *cluster.Cluster { return stage(t, kube, plainAgent, plainAgent, plainAgent) }
 	t.Run("a pod comes back to its node", func(t *testing.T) { comesBack(three(t), false) })
 	t.Run("a pod comes back after a restart of the scheduler", func(t *testing.T) { comesBack(three(t), true) })
