@@ -14,10 +14,9 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+package flavours
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,21 +137,16 @@ func requesting(name v1.ResourceName, amount string) func(*v1.Pod) {
 }
 
 // operate makes an operator's call in JSON, as curl would.
-func operate(c *cluster.Cluster, body []byte) []byte {
+func operate(c *cluster.Cluster, format string, args ...any) {
 	c.T.Helper()
-	req, err := http.NewRequestWithContext(c.T.Context(), http.MethodPost, c.Mesos.URL()+"/api/v1", bytes.NewReader(body))
-	c.Must(err)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.Post(c.Mesos.URL()+"/api/v1", "application/json", strings.NewReader(fmt.Sprintf(format, args...)))
 	c.Must(err)
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
 	c.Must(err)
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
-		c.T.Fatalf("the master answers %s to %s: %s", resp.Status, body, answer)
+	if resp.StatusCode/100 != 2 {
+		c.T.Fatalf("the master answers %d %s", resp.StatusCode, body)
 	}
-	return answer
 }
 
 // reserve makes a dynamic reservation as an operator. labels is JSON, may be empty.
@@ -160,8 +154,8 @@ func reserve(c *cluster.Cluster, host, role string, cpus float64, labels string)
 	c.T.Helper()
 	for _, a := range c.Mesos.Agents() {
 		if a.Hostname == host {
-			operate(c, fmt.Appendf(nil, `{"type": "RESERVE_RESOURCES", "reserve_resources": {"agent_id": {"value": %q}, "resources": [{"name": "cpus",
-				"type": "SCALAR", "scalar": {"value": %v}, "reservations": [{"type": "DYNAMIC", "role": %q %s}]}]}}`, a.AgentID, cpus, role, labels))
+			operate(c, `{"type": "RESERVE_RESOURCES", "reserve_resources": {"agent_id": {"value": %q}, "resources": [{"name": "cpus",
+				"type": "SCALAR", "scalar": {"value": %v}, "reservations": [{"type": "DYNAMIC", "role": %q %s}]}]}}`, a.AgentID, cpus, role, labels)
 			return
 		}
 	}

@@ -14,7 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+// Package resize tests pods that are resized in place, with a real API server.
+package resize
 
 import (
 	"encoding/json"
@@ -31,7 +32,6 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/integration/cluster"
 )
 
-// TestResize is about pods that are resized in place.
 func TestResize(t *testing.T) {
 	kube := cluster.StartKube(t)
 	for name, test := range map[string]func(c *cluster.Cluster){

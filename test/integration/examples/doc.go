@@ -14,23 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
-
-import (
-	"os"
-	"testing"
-
-	"k8s.io/component-base/cli"
-
-	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"
-)
-
-// commandVariable makes this binary kube-mesos-scheduler.
-const commandVariable = "KUBE_MESOS_TEST_COMMAND"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(commandVariable) == "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(cli.Run(app.NewCommand()))
-}
+// Package examples runs the examples of docs/roles-and-quota.md and
+// docs/revocable.md: exactly the files that users read, with the controllers of
+// workloads played by the tests.
+package examples

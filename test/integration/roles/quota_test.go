@@ -14,13 +14,15 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+package roles
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -63,6 +65,24 @@ func setQuota(c *cluster.Cluster, role string, l limits) {
 		"force": true, "quota_configs": []any{map[string]any{"role": role, "limits": values}}}})
 	c.Must(err)
 	operate(c, body)
+}
+
+// operate makes an operator's call.
+func operate(c *cluster.Cluster, body []byte) []byte {
+	c.T.Helper()
+	req, err := http.NewRequestWithContext(c.T.Context(), http.MethodPost, c.Mesos.URL()+"/api/v1", bytes.NewReader(body))
+	c.Must(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	c.Must(err)
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	c.Must(err)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		c.T.Fatalf("the master answers %s to %s: %s", resp.Status, body, answer)
+	}
+	return answer
 }
 
 // quotaOf reads the limits of a role from the master.

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+package examples
 
 import (
 	"bufio"
@@ -42,8 +42,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
 
-// example is a cluster on which an example is played.
-type example struct {
+// stage is a cluster on which an example is played.
+type stage struct {
 	*cluster.Cluster
 	// folder is where the example's files are.
 	folder string
@@ -53,107 +53,107 @@ type example struct {
 	replaced int
 }
 
-// newExample makes a cluster with the agents and the arguments of an example.
-func newExample(t *testing.T, folder string, config mesosmaster.Config) *example {
+// set makes a stage with the agents and the arguments of an example.
+func set(t *testing.T, folder string, config mesosmaster.Config) *stage {
 	t.Helper()
 	hosts := make([]string, 0, len(config.Agents))
 	for _, agent := range config.Agents {
 		hosts = append(hosts, agent.Hostname)
 	}
-	e := &example{Cluster: cluster.StartKube(t).New(t, 0, config), folder: path.Join("examples", folder), priorities: map[string]int32{}}
+	s := &stage{Cluster: cluster.StartKube(t).New(t, 0, config), folder: path.Join("examples", folder), priorities: map[string]int32{}}
 	for _, host := range hosts {
-		e.AddNode(host)
+		s.AddNode(host)
 	}
-	for line := range strings.Lines(string(e.file("arguments.yaml"))) {
-		e.Args += "      " + line
+	for line := range strings.Lines(string(s.file("arguments.yaml"))) {
+		s.Args += "      " + line
 	}
-	return e
+	return s
 }
 
 // file reads a file of the example.
-func (e *example) file(name string) []byte {
-	e.T.Helper()
-	data, err := manifests.Examples.ReadFile(path.Join(e.folder, name))
-	e.Must(err)
+func (s *stage) file(name string) []byte {
+	s.T.Helper()
+	data, err := manifests.Examples.ReadFile(path.Join(s.folder, name))
+	s.Must(err)
 	return data
 }
 
-// in is the same cluster with helpers that look at another namespace.
-func (e *example) in(namespace string) *cluster.Cluster {
-	c := *e.Cluster
+// in is the same stage with helpers that look at another namespace.
+func (s *stage) in(namespace string) *cluster.Cluster {
+	c := *s.Cluster
 	c.Namespace = namespace
 	return &c
 }
 
 // apply creates the objects of a file and returns the last of them.
-func (e *example) apply(name string) (last runtime.Object) {
-	e.T.Helper()
+func (s *stage) apply(name string) (last runtime.Object) {
+	s.T.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(e.file(name))))
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(s.file(name))))
 	for {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return last
 		}
-		e.Must(err)
+		s.Must(err)
 		object, _, err := decoder.Decode(document, nil, nil)
-		e.Must(err)
-		last, err = e.create(object)
-		e.Must(err)
+		s.Must(err)
+		last, err = s.create(object)
+		s.Must(err)
 	}
 }
 
-func (e *example) create(object runtime.Object) (runtime.Object, error) {
-	ctx, options := e.T.Context(), metav1.CreateOptions{}
+func (s *stage) create(object runtime.Object) (runtime.Object, error) {
+	ctx, options := s.T.Context(), metav1.CreateOptions{}
 	switch o := object.(type) {
 	case *v1.Namespace:
-		return e.Client.CoreV1().Namespaces().Create(ctx, o, options)
+		return s.Client.CoreV1().Namespaces().Create(ctx, o, options)
 	case *appsv1.StatefulSet:
-		return e.Client.AppsV1().StatefulSets(o.Namespace).Create(ctx, o, options)
+		return s.Client.AppsV1().StatefulSets(o.Namespace).Create(ctx, o, options)
 	case *appsv1.Deployment:
-		return e.Client.AppsV1().Deployments(o.Namespace).Create(ctx, o, options)
+		return s.Client.AppsV1().Deployments(o.Namespace).Create(ctx, o, options)
 	case *batchv1.Job:
-		return e.Client.BatchV1().Jobs(o.Namespace).Create(ctx, o, options)
+		return s.Client.BatchV1().Jobs(o.Namespace).Create(ctx, o, options)
 	case *schedulingv1.PriorityClass:
-		e.priorities[o.Name] = o.Value
-		return e.Client.SchedulingV1().PriorityClasses().Create(ctx, o, options)
+		s.priorities[o.Name] = o.Value
+		return s.Client.SchedulingV1().PriorityClasses().Create(ctx, o, options)
 	case *v1.Pod:
-		return e.Client.CoreV1().Pods(o.Namespace).Create(ctx, o, options)
+		return s.Client.CoreV1().Pods(o.Namespace).Create(ctx, o, options)
 	}
 	return nil, fmt.Errorf("no example has a %T", object)
 }
 
 // addPod plays a controller of workloads and the admission of priority classes: it
 // makes a pod of a template.
-func (e *example) addPod(name string, owner metav1.Object, kind string, template *v1.PodTemplateSpec) *v1.Pod {
-	e.T.Helper()
+func (s *stage) addPod(name string, owner metav1.Object, kind string, template *v1.PodTemplateSpec) *v1.Pod {
+	s.T.Helper()
 	pod := &v1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
 	pod.Name, pod.Namespace = name, owner.GetNamespace()
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, appsv1.SchemeGroupVersion.WithKind(kind))}
 	if class := pod.Spec.PriorityClassName; class != "" {
-		value, never := e.priorities[class], v1.PreemptNever
+		value, never := s.priorities[class], v1.PreemptNever
 		pod.Spec.Priority, pod.Spec.PreemptionPolicy = &value, &never
 	}
-	created, err := e.create(pod)
-	e.Must(err)
-	e.replaced++
+	created, err := s.create(pod)
+	s.Must(err)
+	s.replaced++
 	return created.(*v1.Pod)
 }
 
 // addPods makes n pods of a template, with names of their own, and returns the
 // names.
-func (e *example) addPods(n int, owner metav1.Object, kind string, template *v1.PodTemplateSpec) (names []string) {
-	e.T.Helper()
+func (s *stage) addPods(n int, owner metav1.Object, kind string, template *v1.PodTemplateSpec) (names []string) {
+	s.T.Helper()
 	for range n {
-		names = append(names, e.addPod(fmt.Sprintf("%s-%d", owner.GetName(), e.replaced), owner, kind, template).Name)
+		names = append(names, s.addPod(fmt.Sprintf("%s-%d", owner.GetName(), s.replaced), owner, kind, template).Name)
 	}
 	return names
 }
 
 // waitSome waits until n of the pods are bound, and returns those and the others.
-func (e *example) waitSome(c *cluster.Cluster, n int, names []string) (bound, waiting []string) {
-	e.T.Helper()
-	e.Eventually("pods bound", func() string {
+func (s *stage) waitSome(c *cluster.Cluster, n int, names []string) (bound, waiting []string) {
+	s.T.Helper()
+	s.Eventually("pods bound", func() string {
 		bound, waiting = nil, nil
 		for _, name := range names {
 			if pod := c.Pod(name); pod != nil && pod.Spec.NodeName != "" {
@@ -168,19 +168,19 @@ func (e *example) waitSome(c *cluster.Cluster, n int, names []string) (bound, wa
 		return ""
 	})
 	if len(bound) > n {
-		e.T.Fatalf("%v are bound, want %d of them", bound, n)
+		s.T.Fatalf("%v are bound, want %d of them", bound, n)
 	}
 	return bound, waiting
 }
 
 // tasksOn returns our live tasks on a host.
-func (e *example) tasksOn(host string) []mesosmaster.TaskSnapshot {
-	return slices.DeleteFunc(e.LiveTasks(), func(task mesosmaster.TaskSnapshot) bool { return task.Hostname != host })
+func (s *stage) tasksOn(host string) []mesosmaster.TaskSnapshot {
+	return slices.DeleteFunc(s.LiveTasks(), func(task mesosmaster.TaskSnapshot) bool { return task.Hostname != host })
 }
 
 // total is what an agent has, in Mesos' text form.
-func (e *example) total(host string) string {
-	for _, agent := range e.Mesos.Agents() {
+func (s *stage) total(host string) string {
+	for _, agent := range s.Mesos.Agents() {
 		if agent.Hostname == host {
 			return agent.Total
 		}
@@ -189,18 +189,18 @@ func (e *example) total(host string) string {
 }
 
 // end checks that each bound pod has its one task, and that there is no other.
-func (e *example) end() {
-	e.T.Helper()
-	e.Eventually("pods and tasks agree", func() string {
-		list, err := e.Client.CoreV1().Pods(metav1.NamespaceAll).List(e.T.Context(), metav1.ListOptions{})
-		e.Must(err)
+func (s *stage) end() {
+	s.T.Helper()
+	s.Eventually("pods and tasks agree", func() string {
+		list, err := s.Client.CoreV1().Pods(metav1.NamespaceAll).List(s.T.Context(), metav1.ListOptions{})
+		s.Must(err)
 		pods := map[string]string{}
 		for _, pod := range list.Items {
 			if pod.Spec.NodeName != "" {
 				pods[pod.Annotations["kube-mesos.io/task-id"]] = pod.Spec.NodeName
 			}
 		}
-		tasks := e.LiveTasks()
+		tasks := s.LiveTasks()
 		for _, task := range tasks {
 			if pods[task.TaskID] != task.Hostname {
 				return fmt.Sprintf("task %s on %s has no pod there", task.TaskID, task.Hostname)
@@ -211,8 +211,8 @@ func (e *example) end() {
 		}
 		return ""
 	})
-	e.Must(e.Mesos.CheckInvariants())
-	if crash := e.Mesos.Crashed(); crash != "" {
-		e.T.Errorf("the master died of us: %s", crash)
+	s.Must(s.Mesos.CheckInvariants())
+	if crash := s.Mesos.Crashed(); crash != "" {
+		s.T.Errorf("the master died of us: %s", crash)
 	}
 }

@@ -14,11 +14,14 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+package examples
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -33,7 +36,7 @@ import (
 
 // rolesAndQuota is the example of docs/roles-and-quota.md.
 type rolesAndQuota struct {
-	*example
+	*stage
 	ads, search, tools *cluster.Cluster
 	cache              *appsv1.StatefulSet
 }
@@ -45,8 +48,8 @@ func TestRolesAndQuota(t *testing.T) {
 		{Hostname: "node-001", Resources: cluster.AgentResources},
 		{Hostname: "node-002", Resources: cluster.AgentResources},
 	}
-	s := newExample(t, "roles-and-quota", config)
-	e := &rolesAndQuota{example: s, ads: s.in("ads"), search: s.in("search"), tools: s.in("tools")}
+	s := set(t, "roles-and-quota", config)
+	e := &rolesAndQuota{stage: s, ads: s.in("ads"), search: s.in("search"), tools: s.in("tools")}
 	e.apply("namespaces.yaml")
 	e.updateQuota()
 	e.StartScheduler()
@@ -71,7 +74,17 @@ func TestRolesAndQuota(t *testing.T) {
 // updateQuota plays the operator of Mesos.
 func (e *rolesAndQuota) updateQuota() {
 	e.T.Helper()
-	operate(e.Cluster, e.file("update-quota.json"))
+	req, err := http.NewRequestWithContext(e.T.Context(), http.MethodPost, e.Mesos.URL()+"/api/v1", bytes.NewReader(e.file("update-quota.json")))
+	e.Must(err)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	e.Must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	e.Must(err)
+	if resp.StatusCode != http.StatusOK {
+		e.T.Fatalf("UPDATE_QUOTA: %s %s", resp.Status, body)
+	}
 }
 
 // waitQuota waits until the annotation of a namespace tells of its roles and of the
@@ -100,6 +113,17 @@ func (e *rolesAndQuota) waitQuota(c *cluster.Cluster, hard, used string, roles .
 	})
 }
 
+// wantRole checks in which role a pod's task is.
+func (e *rolesAndQuota) wantRole(c *cluster.Cluster, pod, role string) {
+	e.T.Helper()
+	if task := c.Task(pod); task.Role != role {
+		e.T.Errorf("pod %s/%s is in role %s, want %s", c.Namespace, pod, task.Role, role)
+	}
+	if got := c.Pod(pod).Annotations["kube-mesos.io/role"]; got != role {
+		e.T.Errorf("pod %s/%s says role %q, want %s", c.Namespace, pod, got, role)
+	}
+}
+
 // startCaches plays the StatefulSet controller: one pod after the other.
 func (e *rolesAndQuota) startCaches() {
 	e.cache = e.apply("statefulset.yaml").(*appsv1.StatefulSet)
@@ -107,7 +131,7 @@ func (e *rolesAndQuota) startCaches() {
 		name := fmt.Sprintf("cache-%d", i)
 		e.addCache(name)
 		e.ads.WaitBound(name)
-		wantRole(e.ads, name, "eng/ads")
+		e.wantRole(e.ads, name, "eng/ads")
 		e.waitReserved(e.ads.Pod(name).Spec.NodeName, name)
 	}
 }
@@ -148,7 +172,7 @@ func (e *rolesAndQuota) startQueries() []string {
 	names := e.addPods(int(*query.Spec.Replicas), query, "ReplicaSet", &query.Spec.Template)
 	bound, waiting := e.waitSome(e.search, 2, names)
 	for _, name := range bound {
-		wantRole(e.search, name, "eng/search")
+		e.wantRole(e.search, name, "eng/search")
 	}
 	e.search.WaitUnscheduled(waiting[0], "Mesos quota of the role exhausted: cpu")
 	return append(bound, waiting...)
@@ -158,12 +182,12 @@ func (e *rolesAndQuota) startQueries() []string {
 func (e *rolesAndQuota) applyPods() {
 	e.apply("pods.yaml")
 	e.ads.WaitBound("report")
-	wantRole(e.ads, "report", "eng/ads")
+	e.wantRole(e.ads, "report", "eng/ads")
 	if node := e.ads.Pod("report").Spec.NodeName; node != "node-000" {
 		e.T.Errorf("pod report is on %s, and what is reserved for eng/ads on node-000", node)
 	}
 	e.tools.WaitBound("shell")
-	wantRole(e.tools, "shell", "k8s")
+	e.wantRole(e.tools, "shell", "k8s")
 	e.tools.WaitUnscheduled("intruder", "kube-mesos.io/role", "eng/ads", `has only "k8s"`)
 }
 

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package resources
+package examples
 
 import (
 	"slices"
@@ -32,7 +32,7 @@ import (
 
 // revocable is the example of docs/revocable.md.
 type revocable struct {
-	*example
+	*stage
 	pods *cluster.Cluster
 	web  []string
 	job  *batchv1.Job
@@ -46,7 +46,7 @@ const (
 	overload  = threshold + 1
 )
 
-func TestExampleRevocable(t *testing.T) {
+func TestRevocable(t *testing.T) {
 	config := cluster.Quick()
 	for i := range 2 {
 		config.Agents = append(config.Agents, mesosmaster.AgentConfig{
@@ -54,8 +54,8 @@ func TestExampleRevocable(t *testing.T) {
 			LoadThreshold: threshold, QoSInterval: time.Second, OversubscribedInterval: time.Second,
 		})
 	}
-	s := newExample(t, "revocable", config)
-	e := &revocable{example: s, pods: s.in("default")}
+	s := set(t, "revocable", config)
+	e := &revocable{stage: s, pods: s.in("default")}
 	e.StartScheduler()
 	e.apply("priorityclass.yaml")
 	e.startRegular()

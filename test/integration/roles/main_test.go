@@ -1,0 +1,36 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package roles
+
+import (
+	"os"
+	"testing"
+
+	"k8s.io/component-base/cli"
+
+	"github.com/kube-mesos/kube-mesos/cmd/kube-mesos-scheduler/app"
+)
+
+// commandVariable makes this binary kube-mesos-scheduler.
+const commandVariable = "KUBE_MESOS_TEST_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(commandVariable) == "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(cli.Run(app.NewCommand()))
+}
