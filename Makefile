@@ -71,11 +71,12 @@ demo: build ## Start a local cluster, run pods on it and end it.
 # it, and say so.
 RACE ?= $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 
-# A deadlock must not hang a build server for ever: each package has 14 minutes.
+# A deadlock must not hang a build server for ever: each package has 14 minutes. The
+# integration tests wait more than they compute: three packages at a time.
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
-	go test $(RACE) -shuffle=on -timeout 14m ./...
+	go test $(RACE) -p 3 -shuffle=on -timeout 14m ./...
 	cd test/mesosmaster/clients && go test -timeout 10m ./...
 
 .PHONY: mutations
