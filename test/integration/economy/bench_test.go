@@ -60,7 +60,7 @@ func TestBenchFewAgents(t *testing.T) {
 			args string
 			pods int
 			into *[]float64
-		}{{"", batchedPods, &batched}, {onePerAccept, singlePods, &single}} {
+		}{{"      offers: {}\n", batchedPods, &batched}, {onePerAccept, singlePods, &single}} {
 			t.Run(fmt.Sprintf("%d pods, round %d", v.pods, round+1), func(t *testing.T) {
 				*v.into = append(*v.into, throughput(t, kube, v.args, v.pods))
 			})
@@ -136,25 +136,32 @@ type bindings struct {
 func watchBindings(c *cluster.Cluster) *bindings {
 	c.T.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	w, err := c.Client.CoreV1().Pods(c.Namespace).Watch(ctx, metav1.ListOptions{})
-	c.Must(err)
+	open := func() watch.Interface {
+		w, err := c.Client.CoreV1().Pods(c.Namespace).Watch(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil
+		}
+		return w
+	}
 	b := &bindings{c: c, times: make(chan time.Time, batchedPods)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		bound := map[string]bool{}
-		for e := range w.ResultChan() {
-			pod, ok := e.Object.(*v1.Pod)
-			if !ok || e.Type == watch.Deleted || pod.Spec.NodeName == "" || bound[pod.Name] {
-				continue
+		// The API server ends watches that fall behind. A new one tells of all pods.
+		for w := open(); w != nil; w = open() {
+			for e := range w.ResultChan() {
+				pod, ok := e.Object.(*v1.Pod)
+				if !ok || e.Type == watch.Deleted || pod.Spec.NodeName == "" || bound[pod.Name] {
+					continue
+				}
+				bound[pod.Name] = true
+				b.times <- time.Now()
 			}
-			bound[pod.Name] = true
-			b.times <- time.Now()
 		}
 	}()
 	c.T.Cleanup(func() {
 		cancel()
-		w.Stop()
 		<-done
 	})
 	return b

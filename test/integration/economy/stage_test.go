@@ -63,6 +63,7 @@ func stage(t *testing.T, kube *cluster.Kube, n int, config mesosmaster.Config, r
 		hosts = append(hosts, agent.Hostname)
 	}
 	c := kube.New(t, 0, config)
+	c.Args = "      offers: {}\n"
 	c.AddNodes(hosts, func(node *v1.Node) {
 		node.Labels = map[string]string{v1.LabelHostname: node.Name}
 	})
