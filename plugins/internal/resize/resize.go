@@ -15,9 +15,9 @@ limitations under the License.
 */
 
 // Package resize decides which Mesos tasks a pod keeps, takes and gives back when
-// what it needs changes while it runs. A task's resources never change, so a pod that
-// grew holds a second one, and a pod that shrank gives one back or moves to a smaller
-// one.
+// what it needs changes while it runs, or Mesos took a task away. A task's resources
+// never change, so a pod that grew holds a second one, and a pod that shrank gives one
+// back or moves to a smaller one.
 //
 // It is pure: no I/O and no clock.
 package resize
@@ -48,6 +48,9 @@ type State struct {
 	Coming []Task
 	// Fixed tells that no smaller task is to be looked for in place of Main.
 	Fixed bool
+	// Gone tells that Main ended: it holds nothing, and the pod is to live by another
+	// task, which is taken if there is none.
+	Gone bool
 }
 
 // Plan is what becomes of a pod's tasks.
@@ -69,6 +72,9 @@ type Plan struct {
 // Decide returns the plan. What is kept holds at least the need, or everything that is
 // held if that is less.
 func Decide(s State) Plan {
+	if s.Gone {
+		return s.replace()
+	}
 	held := append([]Task{s.Main}, s.Extras...)
 	keep := s.choose(held)
 	p := Plan{Main: keep[0].ID}
@@ -95,6 +101,45 @@ func Decide(s State) Plan {
 		p.Take, p.Whole = s.Need, true
 	}
 	return p
+}
+
+// replace is the plan for a pod whose main task is gone. It lives by the latest of its
+// further tasks, or by one to come.
+func (s *State) replace() Plan {
+	have := sum(s.Extras)
+	missing := s.Need.Missing(have)
+	if missing.IsZero() {
+		missing = s.Need
+	}
+	missing.Vector = missing.Vector.Max(smallest)
+	p := Plan{Main: s.Main.ID}
+	if latest := s.latest(); latest >= 0 {
+		// Whatever is missing then is taken as for any pod that grew.
+		rest := *s
+		rest.Main, rest.Extras, rest.Gone = s.Extras[latest], slices.Delete(slices.Clone(s.Extras), latest, latest+1), false
+		p = Decide(rest)
+		p.Drop = append(p.Drop, s.Main.ID)
+		return p
+	}
+	for _, t := range s.Extras {
+		p.Extras = append(p.Extras, t.ID)
+	}
+	if len(s.Coming) == 0 {
+		p.Take = missing
+	}
+	return p
+}
+
+// latest is the index of the latest further task, -1 if none is later than Main: a pod
+// only ever moves on to a later task.
+func (s *State) latest() int {
+	at := -1
+	for i, t := range s.Extras {
+		if t.Attempt > s.Main.Attempt && (at < 0 || t.Attempt > s.Extras[at].Attempt) {
+			at = i
+		}
+	}
+	return at
 }
 
 // smallest is what a task holds at least: with less Mesos warns of it, and its cgroups

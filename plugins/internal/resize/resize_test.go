@@ -70,7 +70,14 @@ func TestDecide(t *testing.T) {
 		"other ways at once": {
 			State{Need: resources.Bundle{Vector: resources.Vector{resources.CPU: 500, resources.Memory: 900_000}}, Main: task(1, cores(2))},
 			"t1", resources.Bundle{Vector: resources.Vector{resources.CPU: 10, resources.Memory: 772_000}}, false},
-		"nothing": {State{Main: task(1, cores(1)), Extras: []Task{task(2, cores(1))}, Fixed: true}, "t1", cores(0), false},
+		"gone":                           {State{Need: cores(2), Main: task(1, cores(2)), Gone: true}, "t1", cores(2), false},
+		"gone, one is coming":            {State{Need: cores(2), Main: task(1, cores(2)), Coming: []Task{task(2, cores(2))}, Gone: true}, "t1", cores(0), false},
+		"gone, the next is there":        {State{Need: cores(2), Main: task(1, cores(2)), Extras: []Task{task(2, cores(2))}, Gone: true}, "t2", cores(0), false},
+		"gone, with ports":               {State{Need: withPort(1), Main: task(1, withPort(1)), Gone: true}, "t1", withPort(1), false},
+		"gone of a pod that grew":        {State{Need: cores(3), Main: task(1, cores(1)), Extras: []Task{task(2, cores(2))}, Gone: true}, "t2", cores(1), false},
+		"gone, the others are earlier":   {State{Need: cores(3), Main: task(3, cores(1)), Extras: []Task{task(2, cores(2))}, Gone: true}, "t3 t2", cores(1), false},
+		"gone, the earlier one suffices": {State{Need: cores(2), Main: task(3, cores(1)), Extras: []Task{task(2, cores(2))}, Gone: true}, "t3 t2", cores(2), false},
+		"nothing":                        {State{Main: task(1, cores(1)), Extras: []Task{task(2, cores(1))}, Fixed: true}, "t1", cores(0), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Decide(test.State)
@@ -123,6 +130,7 @@ func (w *world) step() bool {
 		w.t.Fatalf("moves back from %s to %s", w.s.Main.ID, main.ID)
 	}
 	moved := main.ID != w.s.Main.ID || len(keep) != len(w.s.Extras)
+	w.s.Gone = w.s.Gone && main.ID == w.s.Main.ID
 	w.s.Main, w.s.Extras = main, keep
 	have := w.held()
 	if w.s.Need.Fits(&had) && !w.s.Need.Fits(&have) {
@@ -153,7 +161,9 @@ func TestPlansConverge(t *testing.T) {
 			w.s.Extras, w.s.Coming = append(w.s.Extras, w.s.Coming...), nil
 		}
 		for range 30 {
-			switch w.rnd.IntN(5) {
+			switch w.rnd.IntN(6) {
+			case 5:
+				w.s.Main.Need, w.s.Gone = resources.Bundle{}, true
 			case 0:
 				w.s.Need = w.random()
 			case 1:
@@ -175,7 +185,7 @@ func TestPlansConverge(t *testing.T) {
 			}
 		}
 		have := w.held()
-		if !w.s.Need.Fits(&have) || Worthwhile(w.s.Need, have) {
+		if w.s.Gone || !w.s.Need.Fits(&have) || Worthwhile(w.s.Need, have) {
 			t.Fatalf("seed %d: at rest with %v for %v", seed, have, w.s.Need)
 		}
 	}
