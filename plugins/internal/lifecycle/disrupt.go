@@ -35,6 +35,8 @@ const (
 	ReasonRevoked = "Revoked"
 	// ReasonClaimLost: Mesos ended the task that held their resources.
 	ReasonClaimLost = "MesosClaimLost"
+	// ReasonClaimHeld: they need not go after all.
+	ReasonClaimHeld = "MesosClaimHeld"
 )
 
 // disruption is why and how a pod has to go.
@@ -88,15 +90,42 @@ func shorter(grace *int64, pod *v1.Pod) *int64 {
 // reason of its own, so that ours is seen on pods that a budget protects and on those
 // that are deleted; the event says it in any case.
 func (m *Manager) markDisrupted(ctx context.Context, pod *v1.Pod, reason, message string) error {
+	if disruptedBy(pod) != "" {
+		return nil
+	}
+	return m.setDisrupted(ctx, pod, v1.ConditionTrue, reason, message)
+}
+
+// spare takes the mark back from a pod that may stay after all.
+func (m *Manager) spare(ctx context.Context, namespace, name, uid string) error {
+	pod, err := m.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && (string(pod.UID) != uid || pod.DeletionTimestamp != nil):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot read the pod that may stay: %w", err)
+	case disruptedBy(pod) != ReasonClaimLost:
+		return nil
+	}
+	return m.setDisrupted(ctx, pod, v1.ConditionFalse, ReasonClaimHeld, "Mesos holds the pod's resources")
+}
+
+// disruptedBy is the reason of the pod's condition DisruptionTarget, "" if that is not
+// true.
+func disruptedBy(pod *v1.Pod) string {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == v1.DisruptionTarget && c.Status == v1.ConditionTrue {
-			return nil
+			return c.Reason
 		}
 	}
+	return ""
+}
+
+func (m *Manager) setDisrupted(ctx context.Context, pod *v1.Pod, status v1.ConditionStatus, reason, message string) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID},
 		"status": map[string]any{"conditions": []v1.PodCondition{{
-			Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: reason, Message: note(message),
+			Type: v1.DisruptionTarget, Status: status, Reason: reason, Message: note(message),
 			LastTransitionTime: metav1.NewTime(time.Now()), ObservedGeneration: pod.Generation,
 		}}},
 	})
@@ -105,7 +134,7 @@ func (m *Manager) markDisrupted(ctx context.Context, pod *v1.Pod, reason, messag
 	}
 	_, err = m.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("cannot mark the pod that has to go: %w", err)
+		return fmt.Errorf("cannot write the condition %s of the pod: %w", v1.DisruptionTarget, err)
 	}
 	return nil
 }

@@ -105,6 +105,10 @@ func TestEvictionRefused(t *testing.T) {
 					return nil
 				})
 				r.lose(pod)
+				r.pass(200 * time.Millisecond)
+				if c := r.disruption("p"); c == nil || c.Status != v1.ConditionTrue || c.Reason != ReasonClaimLost || !strings.Contains(c.Message, "gone for good") {
+					t.Errorf("the pod waits for its end with condition %+v", c)
+				}
 				r.pass(time.Minute)
 				if r.exists("p") || *tries != 4 {
 					t.Errorf("after %d evictions the pod exists: %v", *tries, r.exists("p"))
@@ -175,7 +179,24 @@ func TestTaskThatComesBackEndsTheEviction(t *testing.T) {
 		if !r.exists("p") || r.phase(id) != claims.Held {
 			t.Errorf("the pod exists: %v, its claim is %q", r.exists("p"), r.phase(id))
 		}
+		if c := r.disruption("p"); c == nil || c.Status != v1.ConditionFalse {
+			t.Errorf("the pod that stays has condition %+v", c)
+		}
 	}, pod)
+}
+
+// disruption returns the pod's condition DisruptionTarget, nil without one.
+func (r *rig) disruption(name string) *v1.PodCondition {
+	pod, err := r.api.CoreV1().Pods("ns").Get(r.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == v1.DisruptionTarget {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 // unexplained tells of a running task that nobody here launched.

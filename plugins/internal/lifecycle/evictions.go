@@ -87,7 +87,7 @@ func lostNote(s claims.TaskStatus) string {
 // knows it; nil if there is nothing to do any more.
 func (m *Manager) lostPod(ctx context.Context, d duty, breaker *rate.Limiter) (*v1.Pod, error) {
 	if !m.stillLost(d.taskID) {
-		return nil, nil
+		return nil, m.spare(ctx, d.namespace, d.name, d.uid)
 	}
 	pod, err := m.client.CoreV1().Pods(d.namespace).Get(ctx, d.name, metav1.GetOptions{})
 	switch {
