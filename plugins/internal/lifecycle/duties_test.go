@@ -87,6 +87,29 @@ func TestLostTaskEvictsItsPod(t *testing.T) {
 	}, pod)
 }
 
+// A pod of ours that somebody else bound has no claim: it is treated as one that lost
+// its task, once Mesos has said so for long enough.
+func TestPodBoundByOthers(t *testing.T) {
+	pod := boundPod("p", "n1", "", "")
+	pod.Annotations = nil
+	inBubble(t, func(r *rig) {
+		r.onEviction(func(int) error { return nil })
+		r.podChanged(pod)
+		unknown := claims.TaskStatus{TaskID: claims.TaskID("uid-p", 0), State: claims.TaskUnknown, Reason: "REASON_RECONCILIATION"}
+		r.Updated(unknown)
+		r.pass(r.cfg.Claims.UnknownGrace / 2)
+		if !r.exists("p") {
+			t.Fatal("the pod went at the first word of the master")
+		}
+		r.pass(r.cfg.Claims.UnknownGrace)
+		r.Updated(unknown)
+		r.pass(time.Second)
+		if r.exists("p") {
+			t.Error("the pod has no claim and stays")
+		}
+	}, pod)
+}
+
 func TestEvictionRefused(t *testing.T) {
 	refused := map[string]error{
 		"by a budget":         apierrors.NewTooManyRequests("disruption budget", 0),

@@ -35,12 +35,20 @@ import (
 )
 
 // noteBound tells the ledger of the tasks that a pod's annotations name, if it is
-// bound. The mutex is held.
+// bound. A pod that somebody else bound names none: it is taken to name one that Mesos
+// does not know, so that it is treated as any other that has lost its task. The mutex is
+// held.
 func (m *Manager) noteBound(p *podInfo, now time.Time) {
 	pod := p.pod
-	task := pod.Annotations[AnnotationTask]
-	if pod.Spec.NodeName == "" || task == "" {
+	if pod.Spec.NodeName == "" {
 		return
+	}
+	task, role := pod.Annotations[AnnotationTask], pod.Annotations[AnnotationRole]
+	if task == "" {
+		task = claims.TaskID(string(pod.UID), 0)
+	}
+	if role == "" && len(p.plan.Roles) > 0 {
+		role = p.plan.Roles[0]
 	}
 	need := p.plan.Want.Need
 	if text := pod.Annotations[AnnotationResources]; text != "" {
@@ -50,7 +58,7 @@ func (m *Manager) noteBound(p *podInfo, now time.Time) {
 			m.logger.Info("A pod's annotation cannot be read; its requests are taken for what its task holds", "pod", pod.Namespace+"/"+pod.Name, "annotation", AnnotationResources, "err", err)
 		}
 	}
-	m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], pod.Annotations[AnnotationRole], need, now)
+	m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], role, need, now)
 	extras, err := extrasOf(pod)
 	if err != nil {
 		m.logger.Info("A pod's annotation cannot be read; its further tasks are given up", "pod", pod.Namespace+"/"+pod.Name, "annotation", AnnotationExtras, "err", err)
