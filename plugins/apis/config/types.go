@@ -21,19 +21,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SessionStart says when this process subscribes to the Mesos master.
-type SessionStart string
-
-const (
-	// SessionStartLeading subscribes once this replica leads: standby replicas
-	// never subscribe. Two subscriptions with one framework ID would evict each
-	// other.
-	SessionStartLeading SessionStart = "Leading"
-	// SessionStartImmediately subscribes as soon as the plugin is built. It is
-	// for a single replica without leader election only.
-	SessionStartImmediately SessionStart = "Immediately"
-)
-
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // MesosOffersArgs holds the arguments of the scheduler plugin MesosOffers. They
@@ -42,12 +29,20 @@ type MesosOffersArgs struct {
 	metav1.TypeMeta
 
 	// Masters lists the Mesos masters, each as "host:port", "http://host:port"
-	// or "https://host:port"; without a scheme http is spoken. The session asks
-	// them for the leader. At least one entry is required; no two entries may
-	// name the same host and port.
+	// or "https://host:port"; without a scheme http is spoken, or https if
+	// TLS.Enabled says so. The session asks them for the leader. At least one
+	// entry is required; no two entries may name the same host and port. Or it is
+	// one entry "zk://host:port,host:port/path": the ZooKeeper ensemble that knows
+	// the leader, 2181 where a port is left out.
 	Masters []string
 	// Framework says who we are in Mesos.
 	Framework Framework
+	// Authentication says how we prove to the masters who we are.
+	Authentication Authentication
+	// TLS says how https is spoken with the masters.
+	TLS TLS
+	// ZooKeeper says how the ensemble is asked that Masters names.
+	ZooKeeper ZooKeeper
 	// FrameworkIDConfigMap names the ConfigMap that keeps the framework ID.
 	FrameworkIDConfigMap ConfigMapReference
 	// DefaultRequests is what a pod claims of a resource of which it requests
@@ -82,7 +77,24 @@ type MesosOffersArgs struct {
 	Quota Quota
 	// Balance says what is done where an agent offers more than its node has.
 	Balance Balance
+	// Claims says what becomes of running pods whose claims Mesos ended.
+	Claims Claims
+	// Maintenance says what is done about agents and nodes that are taken out of
+	// service.
+	Maintenance Maintenance
 }
+
+// OnFrameworkRemoved says what follows when Mesos removed the framework.
+type OnFrameworkRemoved string
+
+const (
+	// OnFrameworkRemovedNewIdentity registers a new framework, which takes over
+	// the pods that run.
+	OnFrameworkRemovedNewIdentity OnFrameworkRemoved = "NewIdentity"
+	// OnFrameworkRemovedWait waits until an operator deletes the framework ID
+	// that is kept.
+	OnFrameworkRemovedWait OnFrameworkRemoved = "Wait"
+)
 
 // Framework is what we register as in Mesos (FrameworkInfo).
 type Framework struct {
@@ -103,6 +115,9 @@ type Framework struct {
 	// FailoverTimeout is how long Mesos keeps our tasks after we disconnected.
 	// When it ends, Mesos kills them all and refuses our framework ID for ever.
 	FailoverTimeout metav1.Duration
+	// OnRemoved says what follows when Mesos removed the framework, and with it
+	// all its tasks.
+	OnRemoved OnFrameworkRemoved
 }
 
 // ConfigMapReference names a ConfigMap.
@@ -186,26 +201,6 @@ type Preemption struct {
 	// StarvationTimeout is how long a pod must have found no fitting offer before
 	// that; 0: at once.
 	StarvationTimeout metav1.Duration
-}
-
-// Session tunes the connection to the Mesos master.
-type Session struct {
-	// Start says when this process subscribes.
-	Start SessionStart
-	// CallTimeout bounds one call to the master, from dialing to its response.
-	// It does not bound the subscription's stream of events.
-	CallTimeout metav1.Duration
-	// HeartbeatMisses is the number of heartbeat intervals (announced by the
-	// master) without any event after which the connection counts as dead.
-	HeartbeatMisses int32
-	// MaxRecordBytes bounds one event of the stream, in bytes. A longer one ends
-	// the connection.
-	MaxRecordBytes int64
-	// BackoffInitial is the pause before the first new attempt to connect. It
-	// doubles with each failed attempt, with jitter.
-	BackoffInitial metav1.Duration
-	// BackoffMax bounds that pause. At least BackoffInitial.
-	BackoffMax metav1.Duration
 }
 
 // Placeholder describes the task that holds a pod's resources on an agent.
@@ -319,63 +314,6 @@ type RevocableRule struct {
 	Name string
 	// Use is "Never", "Allowed" or "Required".
 	Use RevocableUse
-}
-
-// HostPorts says whether the host ports of pods are claimed.
-type HostPorts string
-
-const (
-	// HostPortsClaim claims a pod's host ports as Mesos ports: a pod is placed
-	// only where they are offered.
-	HostPortsClaim HostPorts = "Claim"
-	// HostPortsIgnore leaves host ports to Kubernetes alone.
-	HostPortsIgnore HostPorts = "Ignore"
-)
-
-// GPUAgents says which pods may be placed on agents with GPUs.
-type GPUAgents string
-
-const (
-	// GPUAgentsUnused claims no GPUs. Agents with GPUs offer us nothing,
-	// because we lack the capability GPU_RESOURCES (unless the master runs with
-	// --filter_gpu_resources=false).
-	GPUAgentsUnused GPUAgents = "Unused"
-	// GPUAgentsForGPUPods places only pods that need GPUs on agents with GPUs.
-	GPUAgentsForGPUPods GPUAgents = "ForGPUPods"
-	// GPUAgentsForAllPods places pods of all kinds on agents with GPUs.
-	GPUAgentsForAllPods GPUAgents = "ForAllPods"
-)
-
-// Resources says what of a pod's needs is claimed beside cpu, memory and
-// ephemeral-storage, and under which names.
-type Resources struct {
-	// HostPorts says whether the host ports of pods are claimed.
-	HostPorts HostPorts
-	// Extended maps extended resources of Kubernetes to scalar resources of
-	// Mesos. No two entries may have the same name on either side.
-	Extended []ExtendedResource
-	// GPUs says what of GPUs is claimed.
-	GPUs GPUs
-}
-
-// ExtendedResource is a resource that has a name of its own in Kubernetes and
-// in Mesos, and the same unit in both.
-type ExtendedResource struct {
-	// Kubernetes is the name of an extended resource, for example
-	// "example.com/fpga".
-	Kubernetes string
-	// Mesos is the name of a scalar resource of the agents, for example
-	// "fpgas". Not cpus, mem, disk, gpus or ports.
-	Mesos string
-}
-
-// GPUs says what of GPUs is claimed.
-type GPUs struct {
-	// ResourceName is the extended resource that is claimed as the Mesos
-	// resource gpus.
-	ResourceName string
-	// Agents says which pods may be placed on agents with GPUs.
-	Agents GPUAgents
 }
 
 // Quota says what the Mesos quotas of our roles do in Kubernetes.

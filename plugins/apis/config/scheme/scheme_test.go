@@ -42,8 +42,8 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
 )
 
-// fullArgs sets every field, none to its default but quota.push, which its
-// neighbour excludes.
+// fullArgs sets every field, none to its default but those that its others
+// exclude: quota.push, authentication.tokenFile, zookeeper.
 const fullArgs = `
       masters: ["mesos-1.example.com:5050", "https://mesos-2.example.com:5050"]
       framework:
@@ -54,6 +54,14 @@ const fullArgs = `
         hostname: scheduler.example.com
         webUIURL: https://ui.example.com
         failoverTimeout: 24h
+        onRemoved: Wait
+      authentication: {secretFile: /etc/mesos/secret, tokenScheme: Token}
+      tls:
+        enabled: true
+        caFile: /etc/mesos/ca.crt
+        certFile: /etc/mesos/tls.crt
+        keyFile: /etc/mesos/tls.key
+        serverName: mesos.example.com
       frameworkIDConfigMap: {namespace: mesos, name: framework}
       defaultRequests: {cpu: 50m, memory: 64Mi, ephemeral-storage: 1Gi}
       launchTimeout: 20s
@@ -111,6 +119,15 @@ const fullArgs = `
         gpus: {resourceName: amd.com/gpu, agents: ForGPUPods}
       quota: {pollPeriod: 1m, enforce: false, status: false, resourceQuota: true, push: false}
       balance: {cap: true}
+      claims:
+        onLost: Reacquire
+        reacquireTimeout: 0s
+        pdbDeadline: 1m
+        evictionsPerMinute: 60
+        evictionBurst: 10
+        evictionPercent: 50
+        evictionWindow: 1m
+      maintenance: {taint: false, evictBefore: 1m, cordonedNodes: Drain, drainGrace: 0s}
 `
 
 func fullInternalArgs() *config.MesosOffersArgs {
@@ -119,7 +136,12 @@ func fullInternalArgs() *config.MesosOffersArgs {
 		Masters: []string{"mesos-1.example.com:5050", "https://mesos-2.example.com:5050"},
 		Framework: config.Framework{
 			Name: "pods", User: "nobody", Role: "engineering/batch", Principal: "kube", Hostname: "scheduler.example.com",
-			WebUIURL: "https://ui.example.com", FailoverTimeout: d(24 * time.Hour),
+			WebUIURL: "https://ui.example.com", FailoverTimeout: d(24 * time.Hour), OnRemoved: config.OnFrameworkRemovedWait,
+		},
+		Authentication: config.Authentication{SecretFile: "/etc/mesos/secret", TokenScheme: config.TokenSchemeToken},
+		TLS: config.TLS{
+			Enabled: true, CAFile: "/etc/mesos/ca.crt", CertFile: "/etc/mesos/tls.crt", KeyFile: "/etc/mesos/tls.key",
+			ServerName: "mesos.example.com",
 		},
 		FrameworkIDConfigMap: config.ConfigMapReference{Namespace: "mesos", Name: "framework"},
 		DefaultRequests: corev1.ResourceList{
@@ -166,6 +188,11 @@ func fullInternalArgs() *config.MesosOffersArgs {
 		},
 		Quota:   config.Quota{PollPeriod: d(time.Minute), ResourceQuota: true},
 		Balance: config.Balance{Cap: true},
+		Claims: config.Claims{
+			OnLost: config.OnClaimLostReacquire, PDBDeadline: d(time.Minute), EvictionsPerMinute: 60, EvictionBurst: 10,
+			EvictionPercent: 50, EvictionWindow: d(time.Minute),
+		},
+		Maintenance: config.Maintenance{EvictBefore: d(time.Minute), CordonedNodes: config.CordonedNodesDrain},
 	}
 }
 
@@ -211,6 +238,30 @@ func pluginArgs(t *testing.T, object runtime.Object) *config.MesosOffersArgs {
 	}
 	t.Fatal("the configuration has no arguments of MesosOffers")
 	return nil
+}
+
+// TestDecodeZooKeeper has what fullArgs cannot have.
+func TestDecodeZooKeeper(t *testing.T) {
+	object, err := decode(configuration(`
+      masters: ["zk://a:2181,b:2181/mesos"]
+      zookeeper: {authFile: /etc/mesos/zookeeper}
+      authentication: {tokenFile: /etc/mesos/token}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := scheme.DefaultArgs("zk://a:2181,b:2181/mesos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.ZooKeeper.AuthFile, want.Authentication.TokenFile = "/etc/mesos/zookeeper", "/etc/mesos/token"
+	got := pluginArgs(t, object)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("arguments (-want +got):\n%s", diff)
+	}
+	if errs := validation.ValidateMesosOffersArgs(nil, got); len(errs) != 0 {
+		t.Error(errs)
+	}
 }
 
 func TestDecode(t *testing.T) {

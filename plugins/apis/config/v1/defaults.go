@@ -50,6 +50,10 @@ func SetDefaults_MesosOffersArgs(args *MesosOffersArgs) {
 	setResourcesDefaults(&args.Resources)
 	setQuotaDefaults(&args.Quota)
 	setDefault(&args.Balance.Cap, false)
+	setEnumDefault(&args.Authentication.TokenScheme, TokenSchemeBearer)
+	setDefault(&args.TLS.Enabled, false)
+	setClaimsDefaults(&args.Claims)
+	setMaintenanceDefaults(&args.Maintenance)
 }
 
 // setDefaultRequests uses kube-scheduler's own assumptions for pods without
@@ -72,6 +76,7 @@ func setFrameworkDefaults(framework *Framework) {
 	setDefault(&framework.User, "root")
 	setDefault(&framework.Role, "*")
 	setDefault(&framework.FailoverTimeout, duration(7*24*time.Hour))
+	setEnumDefault(&framework.OnRemoved, OnFrameworkRemovedNewIdentity)
 }
 
 func setOffersDefaults(offers *Offers) {
@@ -121,6 +126,23 @@ func setQuotaDefaults(quota *Quota) {
 	setDefault(&quota.Status, true)
 	setDefault(&quota.ResourceQuota, false)
 	setDefault(&quota.Push, false)
+}
+
+func setClaimsDefaults(claims *Claims) {
+	setEnumDefault(&claims.OnLost, OnClaimLostEvict)
+	setDefault(&claims.ReacquireTimeout, duration(10*time.Minute))
+	setDefault(&claims.PDBDeadline, duration(5*time.Minute))
+	setDefault(&claims.EvictionsPerMinute, 30)
+	setDefault(&claims.EvictionBurst, 20)
+	setDefault(&claims.EvictionPercent, 20)
+	setDefault(&claims.EvictionWindow, duration(5*time.Minute))
+}
+
+func setMaintenanceDefaults(maintenance *Maintenance) {
+	setDefault(&maintenance.Taint, true)
+	setDefault(&maintenance.EvictBefore, duration(5*time.Minute))
+	setEnumDefault(&maintenance.CordonedNodes, CordonedNodesIgnore)
+	setDefault(&maintenance.DrainGrace, duration(10*time.Minute))
 }
 
 func setDefault[T any](field **T, value T) {

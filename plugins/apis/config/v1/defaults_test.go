@@ -37,6 +37,7 @@ func defaulted() *configv1.MesosOffersArgs {
 	return &configv1.MesosOffersArgs{
 		Framework: configv1.Framework{
 			Name: ptr.To("kube-mesos"), User: ptr.To("root"), Role: ptr.To("*"), FailoverTimeout: duration(168 * time.Hour),
+			OnRemoved: "NewIdentity",
 		},
 		FrameworkIDConfigMap: configv1.ConfigMapReference{Namespace: ptr.To("kube-system"), Name: ptr.To("kube-mesos-framework")},
 		DefaultRequests: corev1.ResourceList{
@@ -70,13 +71,23 @@ func defaulted() *configv1.MesosOffersArgs {
 			PollPeriod: duration(10 * time.Second), Enforce: ptr.To(true), Status: ptr.To(true),
 			ResourceQuota: ptr.To(false), Push: ptr.To(false),
 		},
-		Balance: configv1.Balance{Cap: ptr.To(false)},
+		Balance:        configv1.Balance{Cap: ptr.To(false)},
+		Authentication: configv1.Authentication{TokenScheme: "Bearer"},
+		TLS:            configv1.TLS{Enabled: ptr.To(false)},
+		Claims: configv1.Claims{
+			OnLost: "Evict", ReacquireTimeout: duration(10 * time.Minute), PDBDeadline: duration(5 * time.Minute),
+			EvictionsPerMinute: ptr.To[int32](30), EvictionBurst: ptr.To[int32](20), EvictionPercent: ptr.To[int32](20),
+			EvictionWindow: duration(5 * time.Minute),
+		},
+		Maintenance: configv1.Maintenance{
+			Taint: ptr.To(true), EvictBefore: duration(5 * time.Minute), CordonedNodes: "Ignore", DrainGrace: duration(10 * time.Minute),
+		},
 	}
 }
 
 func TestDefaults(t *testing.T) {
 	zeros := &configv1.MesosOffersArgs{
-		Framework:            configv1.Framework{Name: ptr.To(""), User: ptr.To(""), Role: ptr.To(""), FailoverTimeout: duration(0)},
+		Framework:            configv1.Framework{Name: ptr.To(""), User: ptr.To(""), Role: ptr.To(""), FailoverTimeout: duration(0), OnRemoved: "x"},
 		FrameworkIDConfigMap: configv1.ConfigMapReference{Namespace: ptr.To(""), Name: ptr.To("")},
 		DefaultRequests:      corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")},
 		LaunchTimeout:        duration(0),
@@ -105,7 +116,14 @@ func TestDefaults(t *testing.T) {
 		Quota: configv1.Quota{
 			PollPeriod: duration(0), Enforce: ptr.To(false), Status: ptr.To(false), ResourceQuota: ptr.To(true), Push: ptr.To(true),
 		},
-		Balance: configv1.Balance{Cap: ptr.To(true)},
+		Balance:        configv1.Balance{Cap: ptr.To(true)},
+		Authentication: configv1.Authentication{TokenScheme: "x"},
+		TLS:            configv1.TLS{Enabled: ptr.To(true)},
+		Claims: configv1.Claims{
+			OnLost: "x", ReacquireTimeout: duration(0), PDBDeadline: duration(0), EvictionsPerMinute: ptr.To[int32](0),
+			EvictionBurst: ptr.To[int32](0), EvictionPercent: ptr.To[int32](0), EvictionWindow: duration(0),
+		},
+		Maintenance: configv1.Maintenance{Taint: ptr.To(false), EvictBefore: duration(0), CordonedNodes: "x", DrainGrace: duration(0)},
 	}
 	onlyCPU := defaulted()
 	onlyCPU.DefaultRequests[corev1.ResourceCPU] = resource.MustParse("1")

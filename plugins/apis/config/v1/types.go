@@ -21,19 +21,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SessionStart says when this process subscribes to the Mesos master.
-type SessionStart string
-
-const (
-	// SessionStartLeading subscribes once this replica leads: standby replicas
-	// never subscribe. Two subscriptions with one framework ID would evict each
-	// other.
-	SessionStartLeading SessionStart = "Leading"
-	// SessionStartImmediately subscribes as soon as the plugin is built. It is
-	// for a single replica without leader election only.
-	SessionStartImmediately SessionStart = "Immediately"
-)
-
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // MesosOffersArgs holds the arguments of the scheduler plugin MesosOffers. They
@@ -44,13 +31,21 @@ type MesosOffersArgs struct {
 	metav1.TypeMeta `json:",inline"`
 
 	// Masters lists the Mesos masters, each as "host:port", "http://host:port"
-	// or "https://host:port"; without a scheme http is spoken. The session asks
-	// them for the leader. At least one entry is required; no two entries may
-	// name the same host and port. No default.
+	// or "https://host:port"; without a scheme http is spoken, or https if
+	// TLS.Enabled says so. The session asks them for the leader. At least one
+	// entry is required; no two entries may name the same host and port. Or it is
+	// one entry "zk://host:port,host:port/path": the ZooKeeper ensemble that knows
+	// the leader, 2181 where a port is left out. No default.
 	// +listType=atomic
 	Masters []string `json:"masters,omitempty"`
 	// Framework says who we are in Mesos.
 	Framework Framework `json:"framework,omitempty"`
+	// Authentication says how we prove to the masters who we are.
+	Authentication Authentication `json:"authentication,omitempty"`
+	// TLS says how https is spoken with the masters.
+	TLS TLS `json:"tls,omitempty"`
+	// ZooKeeper says how the ensemble is asked that Masters names.
+	ZooKeeper ZooKeeper `json:"zookeeper,omitempty"`
 	// FrameworkIDConfigMap names the ConfigMap that keeps the framework ID which
 	// Mesos gave us. Losing it means losing every running task, so it is written
 	// before the first offer is used.
@@ -89,7 +84,24 @@ type MesosOffersArgs struct {
 	Quota Quota `json:"quota,omitempty"`
 	// Balance says what is done where an agent offers more than its node has.
 	Balance Balance `json:"balance,omitempty"`
+	// Claims says what becomes of running pods whose claims Mesos ended.
+	Claims Claims `json:"claims,omitempty"`
+	// Maintenance says what is done about agents and nodes that are taken out of
+	// service.
+	Maintenance Maintenance `json:"maintenance,omitempty"`
 }
+
+// OnFrameworkRemoved says what follows when Mesos removed the framework.
+type OnFrameworkRemoved string
+
+const (
+	// OnFrameworkRemovedNewIdentity registers a new framework, which takes over
+	// the pods that run.
+	OnFrameworkRemovedNewIdentity OnFrameworkRemoved = "NewIdentity"
+	// OnFrameworkRemovedWait waits until an operator deletes the framework ID
+	// that is kept.
+	OnFrameworkRemovedWait OnFrameworkRemoved = "Wait"
+)
 
 // Framework is what we register as in Mesos (FrameworkInfo).
 type Framework struct {
@@ -115,6 +127,9 @@ type Framework struct {
 	// When it ends, Mesos kills them all and refuses our framework ID for ever.
 	// At least 1m, default 168h (a week).
 	FailoverTimeout *metav1.Duration `json:"failoverTimeout,omitempty"`
+	// OnRemoved says what follows when Mesos removed the framework, and with it
+	// all its tasks. "NewIdentity" (default) or "Wait".
+	OnRemoved OnFrameworkRemoved `json:"onRemoved,omitempty"`
 }
 
 // ConfigMapReference names a ConfigMap.
@@ -208,31 +223,6 @@ type Preemption struct {
 	// StarvationTimeout is how long a pod must have found no fitting offer before
 	// that; 0s: at once. 0s to 1h, default 30s.
 	StarvationTimeout *metav1.Duration `json:"starvationTimeout,omitempty"`
-}
-
-// Session tunes the connection to the Mesos master.
-type Session struct {
-	// Start says when this process subscribes: "Leading" (default) once this
-	// replica leads, "Immediately" at start-up, for a single replica without
-	// leader election only.
-	Start SessionStart `json:"start,omitempty"`
-	// CallTimeout bounds one call to the master, from dialing to its response.
-	// It does not bound the subscription's stream of events. 100ms to 10m,
-	// default 10s.
-	CallTimeout *metav1.Duration `json:"callTimeout,omitempty"`
-	// HeartbeatMisses is the number of heartbeat intervals (announced by the
-	// master) without any event after which the connection counts as dead. 1 to
-	// 20, default 3.
-	HeartbeatMisses *int32 `json:"heartbeatMisses,omitempty"`
-	// MaxRecordBytes bounds one event of the stream, in bytes. A longer one ends
-	// the connection. At least 65536, default 268435456 (256 MiB).
-	MaxRecordBytes *int64 `json:"maxRecordBytes,omitempty"`
-	// BackoffInitial is the pause before the first new attempt to connect. It
-	// doubles with each failed attempt, with jitter. 10ms to 1m, default 500ms.
-	BackoffInitial *metav1.Duration `json:"backoffInitial,omitempty"`
-	// BackoffMax bounds that pause. At least BackoffInitial, at most 1h, default
-	// 15s.
-	BackoffMax *metav1.Duration `json:"backoffMax,omitempty"`
 }
 
 // Placeholder describes the task that holds a pod's resources on an agent.
@@ -355,69 +345,6 @@ type RevocableRule struct {
 	Name string `json:"name"`
 	// Use is "Never", "Allowed" or "Required".
 	Use RevocableUse `json:"use"`
-}
-
-// HostPorts says whether the host ports of pods are claimed.
-type HostPorts string
-
-const (
-	// HostPortsClaim claims a pod's host ports as Mesos ports: a pod is placed
-	// only where they are offered.
-	HostPortsClaim HostPorts = "Claim"
-	// HostPortsIgnore leaves host ports to Kubernetes alone.
-	HostPortsIgnore HostPorts = "Ignore"
-)
-
-// GPUAgents says which pods may be placed on agents with GPUs.
-type GPUAgents string
-
-const (
-	// GPUAgentsUnused claims no GPUs. Agents with GPUs offer us nothing,
-	// because we lack the capability GPU_RESOURCES (unless the master runs with
-	// --filter_gpu_resources=false).
-	GPUAgentsUnused GPUAgents = "Unused"
-	// GPUAgentsForGPUPods places only pods that need GPUs on agents with GPUs.
-	GPUAgentsForGPUPods GPUAgents = "ForGPUPods"
-	// GPUAgentsForAllPods places pods of all kinds on agents with GPUs.
-	GPUAgentsForAllPods GPUAgents = "ForAllPods"
-)
-
-// Resources says what of a pod's needs is claimed beside cpu, memory and
-// ephemeral-storage, and under which names.
-type Resources struct {
-	// HostPorts says whether the host ports of pods are claimed. "Claim"
-	// (default) or "Ignore".
-	HostPorts HostPorts `json:"hostPorts,omitempty"`
-	// Extended maps extended resources of Kubernetes to scalar resources of
-	// Mesos. No two entries may have the same name on either side. Default:
-	// none.
-	// +listType=map
-	// +listMapKey=kubernetes
-	Extended []ExtendedResource `json:"extended,omitempty"`
-	// GPUs says what of GPUs is claimed.
-	GPUs GPUs `json:"gpus,omitempty"`
-}
-
-// ExtendedResource is a resource that has a name of its own in Kubernetes and
-// in Mesos, and the same unit in both.
-type ExtendedResource struct {
-	// Kubernetes is the name of an extended resource, for example
-	// "example.com/fpga".
-	Kubernetes string `json:"kubernetes"`
-	// Mesos is the name of a scalar resource of the agents, for example
-	// "fpgas". Not cpus, mem, disk, gpus or ports.
-	Mesos string `json:"mesos"`
-}
-
-// GPUs says what of GPUs is claimed.
-type GPUs struct {
-	// ResourceName is the extended resource that is claimed as the Mesos
-	// resource gpus. Default "nvidia.com/gpu".
-	ResourceName *string `json:"resourceName,omitempty"`
-	// Agents says which pods may be placed on agents with GPUs. "Unused"
-	// (default: none, such agents offer us nothing), "ForGPUPods" or
-	// "ForAllPods".
-	Agents GPUAgents `json:"agents,omitempty"`
 }
 
 // Quota says what the Mesos quotas of our roles do in Kubernetes.

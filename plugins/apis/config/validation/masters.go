@@ -30,18 +30,28 @@ import (
 const (
 	schemeHTTP  = "http"
 	schemeHTTPS = "https"
+	schemeZK    = "zk"
 	// masterForms says what an entry of masters may be.
-	masterForms = "must be host:port, http://host:port or https://host:port"
+	masterForms = "must be host:port, http://host:port or https://host:port, or a single zk://host:port,host:port/path"
 )
 
-func validateMasters(path *field.Path, masters []string) field.ErrorList {
+// validateMasters takes tls.enabled and its path too, because it says what entries
+// without scheme and ZooKeeper mean.
+func validateMasters(path *field.Path, masters []string, tlsPath *field.Path, tls bool) field.ErrorList {
 	if len(masters) == 0 {
 		return field.ErrorList{field.Required(path, "at least one Mesos master is needed, for example \"mesos-1.example.com:5050\"")}
 	}
 	var errs field.ErrorList
 	first := map[string]int{}
 	for i, entry := range masters {
+		if isZooKeeper(entry) {
+			errs = append(errs, validateZooKeeper(path, masters, i)...)
+			continue
+		}
 		address, problem := parseMaster(entry)
+		if tls && problem == "" && strings.HasPrefix(entry, schemeHTTP+"://") {
+			problem = fmt.Sprintf("must be https://host:port or host:port: %s is true", tlsPath)
+		}
 		if problem != "" {
 			// What stands before an @ may be a password.
 			if strings.Contains(entry, "@") {
@@ -66,8 +76,6 @@ func parseMaster(entry string) (address, problem string) {
 	if scheme, rest, ok := strings.Cut(entry, "://"); ok {
 		switch scheme {
 		case schemeHTTP, schemeHTTPS:
-		case "zk":
-			return "", "ZooKeeper is not supported: list the masters themselves; " + masterForms
 		default:
 			return "", masterForms
 		}
@@ -79,17 +87,26 @@ func parseMaster(entry string) (address, problem string) {
 	if strings.ContainsAny(hostport, "/?#") {
 		return "", masterForms + ", without path, query or fragment"
 	}
+	if address, problem = parseHostPort(hostport); problem != "" {
+		return "", masterForms + problem
+	}
+	return address, ""
+}
+
+// parseHostPort returns a host and a port in one spelling, or what is wrong with
+// them beyond their form.
+func parseHostPort(hostport string) (address, problem string) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return "", masterForms
+		return "", ", with a port, and an IPv6 address in brackets"
 	}
 	if !isHost(host) {
-		return "", masterForms + ", host being a host name, an IPv4 address or an IPv6 address in brackets"
+		return "", ", host being a host name, an IPv4 address or an IPv6 address in brackets"
 	}
 	// Only plain digits: ParseUint takes no sign, unlike Atoi.
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || number == 0 {
-		return "", masterForms + ", port being a number from 1 to 65535"
+		return "", ", port being a number from 1 to 65535"
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.String()

@@ -38,7 +38,7 @@ import (
 // be nil. The arguments must have their defaults; they are not changed.
 func ValidateMesosOffersArgs(path *field.Path, args *config.MesosOffersArgs) field.ErrorList {
 	var errs field.ErrorList
-	errs = append(errs, validateMasters(path.Child("masters"), args.Masters)...)
+	errs = append(errs, validateConnection(path, args)...)
 	errs = append(errs, validateFramework(path.Child("framework"), &args.Framework)...)
 	errs = append(errs, validateConfigMap(path.Child("frameworkIDConfigMap"), args.FrameworkIDConfigMap)...)
 	errs = append(errs, validateDefaultRequests(path.Child("defaultRequests"), args.DefaultRequests)...)
@@ -54,6 +54,8 @@ func ValidateMesosOffersArgs(path *field.Path, args *config.MesosOffersArgs) fie
 	errs = append(errs, validateRevocable(path.Child("revocable"), &args.Revocable)...)
 	errs = append(errs, validateResources(path.Child("resources"), &args.Resources)...)
 	errs = append(errs, validateQuota(path.Child("quota"), &args.Quota)...)
+	errs = append(errs, validateClaims(path.Child("claims"), &args.Claims)...)
+	errs = append(errs, validateMaintenance(path.Child("maintenance"), &args.Maintenance)...)
 	return errs
 }
 
@@ -74,6 +76,7 @@ func validateFramework(path *field.Path, framework *config.Framework) field.Erro
 		errs = append(errs, field.Invalid(path.Child("failoverTimeout"), framework.FailoverTimeout.Duration.String(),
 			"must be at least 1m: Mesos kills every task of this framework when the scheduler is away for longer"))
 	}
+	errs = append(errs, oneOf(path.Child("onRemoved"), framework.OnRemoved, config.OnFrameworkRemovedNewIdentity, config.OnFrameworkRemovedWait)...)
 	return errs
 }
 

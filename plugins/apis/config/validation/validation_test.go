@@ -17,7 +17,6 @@ limitations under the License.
 package validation_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +80,11 @@ func durationCases() []durationCase {
 		{"roles.updatePeriod", func(a *args) *metav1.Duration { return &a.Roles.UpdatePeriod }, time.Second, 10 * time.Minute},
 		{"roles.keepUnused", func(a *args) *metav1.Duration { return &a.Roles.KeepUnused }, 0, 24 * time.Hour},
 		{"reservations.releaseAfter", func(a *args) *metav1.Duration { return &a.Reservations.ReleaseAfter }, 0, 24 * time.Hour},
+		{"claims.reacquireTimeout", func(a *args) *metav1.Duration { return &a.Claims.ReacquireTimeout }, 0, 24 * time.Hour},
+		{"claims.pdbDeadline", func(a *args) *metav1.Duration { return &a.Claims.PDBDeadline }, 0, 24 * time.Hour},
+		{"claims.evictionWindow", func(a *args) *metav1.Duration { return &a.Claims.EvictionWindow }, 10 * time.Second, time.Hour},
+		{"maintenance.evictBefore", func(a *args) *metav1.Duration { return &a.Maintenance.EvictBefore }, 0, 24 * time.Hour},
+		{"maintenance.drainGrace", func(a *args) *metav1.Duration { return &a.Maintenance.DrainGrace }, 0, 24 * time.Hour},
 		{"quota.pollPeriod", func(a *args) *metav1.Duration { return &a.Quota.PollPeriod }, time.Second, 10 * time.Minute},
 	}
 }
@@ -126,6 +130,9 @@ func TestIntegers(t *testing.T) {
 		{"offers.warmAgents", func(a *args, n int64) { a.Offers.WarmAgents = int32(n) }, 0, 10000},
 		{"offers.maxConstraintHosts", func(a *args, n int64) { a.Offers.MaxConstraintHosts = int32(n) }, 1, 10000},
 		{"offers.candidateLimit", func(a *args, n int64) { a.Offers.CandidateLimit = int32(n) }, 0, 1024},
+		{"claims.evictionsPerMinute", func(a *args, n int64) { a.Claims.EvictionsPerMinute = int32(n) }, 1, 10000},
+		{"claims.evictionBurst", func(a *args, n int64) { a.Claims.EvictionBurst = int32(n) }, 1, 10000},
+		{"claims.evictionPercent", func(a *args, n int64) { a.Claims.EvictionPercent = int32(n) }, 1, 100},
 		{"session.heartbeatMisses", func(a *args, n int64) { a.Session.HeartbeatMisses = int32(n) }, 1, 20},
 		{"session.maxRecordBytes", func(a *args, n int64) { a.Session.MaxRecordBytes = n }, 65536, 1<<63 - 1},
 	}
@@ -195,8 +202,8 @@ func TestFields(t *testing.T) {
 		{"empty program", func(a *args) { a.Placeholder.Command = []string{"", "x"} }, []string{"FieldValueInvalid placeholder.command[0]"}},
 		{"empty argument", func(a *args) { a.Placeholder.Command = []string{"x", ""} }, nil},
 		{"all errors at once", func(a *args) { *a = args{} }, []string{
-			"FieldValueRequired masters", "FieldValueRequired framework.name", "FieldValueRequired framework.user",
-			"FieldValueRequired framework.role", "FieldValueInvalid framework.failoverTimeout",
+			"FieldValueRequired masters", "FieldValueNotSupported authentication.tokenScheme", "FieldValueRequired framework.name", "FieldValueRequired framework.user",
+			"FieldValueRequired framework.role", "FieldValueInvalid framework.failoverTimeout", "FieldValueNotSupported framework.onRemoved",
 			"FieldValueInvalid frameworkIDConfigMap.namespace", "FieldValueInvalid frameworkIDConfigMap.name",
 			"FieldValueRequired defaultRequests[cpu]", "FieldValueRequired defaultRequests[memory]",
 			"FieldValueInvalid launchTimeout", "FieldValueInvalid offers.maxHold", "FieldValueInvalid offers.refuseForeign",
@@ -208,7 +215,10 @@ func TestFields(t *testing.T) {
 			"FieldValueInvalid session.backoffMax", "FieldValueRequired placeholder.command",
 			"FieldValueInvalid roles.updatePeriod", "FieldValueNotSupported reservations.policy",
 			"FieldValueNotSupported resources.hostPorts", "FieldValueRequired resources.gpus.resourceName",
-			"FieldValueNotSupported resources.gpus.agents", "FieldValueInvalid quota.pollPeriod"}},
+			"FieldValueNotSupported resources.gpus.agents", "FieldValueInvalid quota.pollPeriod",
+			"FieldValueNotSupported claims.onLost", "FieldValueInvalid claims.evictionsPerMinute", "FieldValueInvalid claims.evictionBurst",
+			"FieldValueInvalid claims.evictionPercent", "FieldValueInvalid claims.evictionWindow",
+			"FieldValueNotSupported maintenance.cordonedNodes"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { judgeFields(t, tt.set, tt.want) })
@@ -260,58 +270,6 @@ func TestRole(t *testing.T) {
 			if err.Field != "framework.role" {
 				t.Errorf("role %q: error of %s", role, err.Field)
 			}
-		}
-	}
-}
-
-func TestMasters(t *testing.T) {
-	const invalid, duplicate = "FieldValueInvalid masters[", "FieldValueDuplicate masters["
-	tests := []struct {
-		name    string
-		masters []string
-		want    []string
-	}{
-		{"one of each form", []string{"a:5050", "http://b:5050", "https://c.example.com:443"}, nil},
-		{"addresses", []string{"10.0.0.1:5050", "[fd00::1]:5050", "http://[fd00::2]:5050"}, nil},
-		{"one host, two ports", []string{"a:5050", "a:5051"}, nil},
-		{"none", nil, []string{"FieldValueRequired masters"}},
-		{"empty", []string{""}, []string{invalid + "0]"}},
-		{"no port", []string{"a", "http://a", "[fd00::1]"}, []string{invalid + "0]", invalid + "1]", invalid + "2]"}},
-		{"bad port", []string{"a:", "a:0", "a:65536", "a:http", "a:+1", "a:-1"},
-			[]string{invalid + "0]", invalid + "1]", invalid + "2]", invalid + "3]", invalid + "4]", invalid + "5]"}},
-		{"no host", []string{":5050", "http://:5050"}, []string{invalid + "0]", invalid + "1]"}},
-		{"bad host", []string{"a b:5050", "fd00::1:5050", "a..b:5050"}, []string{invalid + "0]", invalid + "1]", invalid + "2]"}},
-		{"path, query, fragment", []string{"http://a:5050/", "a:5050/x", "a:5050?x", "a:5050#x"},
-			[]string{invalid + "0]", invalid + "1]", invalid + "2]", invalid + "3]"}},
-		{"other schemes", []string{"zk://a:2181/mesos", "ftp://a:21", "HTTP://a:5050"}, []string{invalid + "0]", invalid + "1]", invalid + "2]"}},
-		{"duplicates", []string{"a:5050", "A:5050", "http://a:5050", "https://a:05050"},
-			[]string{duplicate + "1]", duplicate + "2]", duplicate + "3]"}},
-		{"duplicate address", []string{"[fd00::1]:5050", "[fd00:0::1]:5050"}, []string{duplicate + "1]"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			args := validArgs(t)
-			args.Masters = tt.masters
-			errs := validation.ValidateMesosOffersArgs(nil, args)
-			if diff := cmp.Diff(tt.want, summary(errs)); diff != "" {
-				t.Errorf("errors (-want +got):\n%s\n%v", diff, errs)
-			}
-		})
-	}
-}
-
-func TestErrorsShowNoCredentials(t *testing.T) {
-	const secret = "hunter2"
-	for _, url := range []string{"http://me:" + secret + "@a:5050", "zk://me:" + secret + "@a:2181/mesos", "me:" + secret + "@a:5050", "http://me:" + secret + "@%zz"} {
-		args := validArgs(t)
-		args.Masters = []string{url}
-		args.Framework.WebUIURL = url
-		errs := validation.ValidateMesosOffersArgs(nil, args)
-		if len(errs) != 2 {
-			t.Errorf("want two errors, got %v", errs)
-		}
-		if strings.Contains(errs.ToAggregate().Error(), secret) {
-			t.Errorf("an error repeats the password: %v", errs)
 		}
 	}
 }
