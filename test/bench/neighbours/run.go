@@ -30,7 +30,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/kube-mesos/kube-mesos/test/bench/stage"
+	"github.com/kube-mesos/kube-mesos/test/stage"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
 )
 

@@ -66,3 +66,51 @@ func TestPod(t *testing.T) {
 func dialer(m *mesosmaster.Master) func(context.Context, string, string) (net.Conn, error) {
 	return func(_ context.Context, _, address string) (net.Conn, error) { return m.Dial(address) }
 }
+
+// What a killed scheduler leaves behind, the next takes over: nothing is lost, nothing
+// is started twice.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		master := mesosmaster.New(mesosmaster.Config{Agents: []mesosmaster.AgentConfig{{Hostname: "agent-0", Resources: "cpus:64;mem:488000"}}})
+		defer master.Close()
+		api := NewAPI([]string{"agent-0"})
+		kubelets := api.StartKubelets(KubeletOptions{Start: time.Second, Stop: time.Second, Collect: time.Minute})
+		defer kubelets.Stop()
+		options := SchedulerOptions{Name: "kube-mesos", Role: "kubernetes", Dir: dir, Dial: dialer(master)}
+		for round := range 3 {
+			s, err := StartScheduler(api, options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 4 {
+				if err := api.CreatePod(t.Context(), fmt.Sprintf("p%d-%d", round, i), v1.ResourceList{v1.ResourceCPU: resource.MustParse("1"), v1.ResourceMemory: resource.MustParse("1Gi")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Duration(round) * 40 * time.Millisecond)
+			if err := s.Crash(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := StartScheduler(api, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		running := 0
+		for _, pod := range api.Pods() {
+			if pod.Status.Phase == v1.PodRunning {
+				running++
+			}
+		}
+		if frameworks := master.Frameworks(); running != 12 || len(master.Tasks()) != 12 || len(frameworks) != 1 {
+			t.Errorf("%d pods run with %d tasks of the frameworks %+v, want 12 of one", running, len(master.Tasks()), frameworks)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

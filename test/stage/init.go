@@ -19,14 +19,9 @@ package stage
 import (
 	"os"
 	"os/signal"
-
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 func init() {
-	// The fake's watches panic when they are full, and a burst in virtual time has
-	// more events than their readers get round to.
-	watch.DefaultChanSize = 1 << 14
 	// The scheduler listens for a signal that makes it compare its cache. The runtime's
 	// own goroutine for signals begins with the first that is listened for, and must
 	// not do so in a bubble.

@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -74,27 +75,52 @@ type SchedulerOptions struct {
 	Args string
 	// Dial reaches the master.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// WrapAPI, if set, is put between the scheduler's client and the API server, for
+	// faults. It must heed the context of requests that it delays; a call that it
+	// forwards after Kill has no effect.
+	WrapAPI func(api http.RoundTripper) http.RoundTripper
+	// Recorder takes the scheduler's events; nil discards them.
+	Recorder events.EventRecorder
 	// Dir is where the configuration is written.
 	Dir string
 	// Logger is for the scheduler; the zero Logger discards.
 	Logger logr.Logger
 }
 
-// Scheduler is one run of our scheduler.
+// Scheduler is one run of our scheduler. Runs may follow each other, also where the one
+// before was killed and has not been waited for.
 type Scheduler struct {
 	Runtime   *mesosoffers.Runtime
 	informers informers.SharedInformerFactory
+	links     *links
 	cancel    context.CancelFunc
 	done      chan struct{}
 }
 
-// StartScheduler starts our scheduler as its command does when it leads.
+// StartScheduler starts our scheduler as its command does when it leads. It returns
+// when the scheduler's informers are synced; to start without that, when the API server
+// may be out of reach, use BeginScheduler.
 func StartScheduler(api *API, o SchedulerOptions) (*Scheduler, error) {
+	s, err := BeginScheduler(api, o)
+	if err != nil {
+		return nil, err
+	}
+	s.informers.WaitForCacheSync(nil)
+	return s, nil
+}
+
+// BeginScheduler starts our scheduler as its command does when it leads, and does not
+// wait for anything.
+func BeginScheduler(api *API, o SchedulerOptions) (*Scheduler, error) {
 	if o.Logger.GetSink() == nil {
 		o.Logger = logr.Discard()
 	}
+	if o.Recorder == nil {
+		o.Recorder = silent{}
+	}
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), o.Logger))
-	s := &Scheduler{Runtime: mesosoffers.NewRuntime(mesosoffers.WithDial(o.Dial)), cancel: cancel, done: make(chan struct{})}
+	s := &Scheduler{links: newLinks(), cancel: cancel, done: make(chan struct{})}
+	s.Runtime = mesosoffers.NewRuntime(mesosoffers.WithDial(s.links.dialer(o.Dial)))
 	sched, err := s.setup(ctx, api, o)
 	if err != nil {
 		cancel()
@@ -102,14 +128,12 @@ func StartScheduler(api *API, o SchedulerOptions) (*Scheduler, error) {
 	}
 	s.Runtime.Gate(sched)
 	s.informers.Start(ctx.Done())
-	s.informers.WaitForCacheSync(ctx.Done())
-	if err := sched.WaitForHandlersSync(ctx); err != nil {
-		cancel()
-		return nil, fmt.Errorf("stage: the scheduler's informers: %w", err)
-	}
 	go func() {
 		defer close(s.done)
-		sched.Run(ctx)
+		s.informers.WaitForCacheSync(ctx.Done())
+		if sched.WaitForHandlersSync(ctx) == nil {
+			sched.Run(ctx)
+		}
 	}()
 	return s, nil
 }
@@ -123,9 +147,10 @@ func (s *Scheduler) setup(ctx context.Context, api *API, o SchedulerOptions) (*s
 	if err != nil {
 		return nil, err
 	}
-	s.informers = informers.NewSharedInformerFactory(api.Client(), resync)
-	return scheduler.New(ctx, api.Client(), s.informers, nil,
-		profile.RecorderFactory(func(string) events.EventRecorder { return silent{} }),
+	client := newClient(s.links.transport(api, o.WrapAPI))
+	s.informers = scheduler.NewInformerFactory(client, resync)
+	return scheduler.New(ctx, client, s.informers, nil,
+		profile.RecorderFactory(func(string) events.EventRecorder { return o.Recorder }),
 		scheduler.WithKubeConfig(&rest.Config{}),
 		scheduler.WithProfiles(config.Profiles...),
 		scheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{mesosoffers.Name: s.Runtime.New}))
@@ -134,12 +159,44 @@ func (s *Scheduler) setup(ctx context.Context, api *API, o SchedulerOptions) (*s
 // Stop ends the scheduler as SIGTERM does: it gives everything back first.
 func (s *Scheduler) Stop(ctx context.Context) error {
 	err := s.Runtime.Stop(ctx)
+	s.end()
+	return err
+}
+
+// Kill ends the process as SIGKILL does, as far as anybody else can see: its
+// connections break, and from now on nothing of it reaches the master or the API
+// server. It returns at once and may be called from anywhere, also from within a call
+// of the scheduler's; Crash or Reap must follow.
+func (s *Scheduler) Kill() {
+	s.links.cut()
+	s.cancel()
+}
+
+// Reap waits until nothing is left of a scheduler that was killed.
+func (s *Scheduler) Reap() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	// Nothing is given back: nothing gets through. It waits for the goroutines.
+	if err := s.Runtime.Stop(ctx); ctx.Err() != nil {
+		return fmt.Errorf("stage: the killed scheduler does not end: %w", err)
+	}
+	s.end()
+	return nil
+}
+
+// Crash is Kill and Reap.
+func (s *Scheduler) Crash() error {
+	s.Kill()
+	return s.Reap()
+}
+
+func (s *Scheduler) end() {
 	s.cancel()
 	<-s.done
 	s.informers.Shutdown()
+	s.links.cut()
 	// The scheduler's metrics look once a second whether they are to end.
 	time.Sleep(2 * time.Second)
-	return err
 }
 
 // silent is an event recorder for events that nobody reads.
