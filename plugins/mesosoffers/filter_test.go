@@ -260,7 +260,7 @@ func TestScoreAvoidsMaintenance(t *testing.T) {
 		for name, in := range map[string]time.Duration{"now": 0, "soon": time.Hour, "later": 20 * time.Hour, "far": 1000 * time.Hour} {
 			w.addNode(name)
 			o := w.offer(name, lots)
-			o.UnavailableAt = time.Now().Add(in)
+			o.Unavailability = &offers.Unavailability{Start: time.Now().Add(in)}
 			w.manager.Offers([]offers.Offer{o})
 		}
 		wantStatus(t, "PreScore", w.PreScore(ctx, nil, pod, w.infos), fwk.Success, "")

@@ -122,7 +122,11 @@ func (f *master) Revive(context.Context, ...string) error                { retur
 func (f *master) Suppress(context.Context, ...string) error              { return f.answer() }
 func (f *master) UpdateRoles(context.Context, []mesos.RoleAsk) error     { return f.answer() }
 func (f *master) Unreserve(context.Context, mesos.UnreserveCall) error   { return f.answer() }
-func (f *master) Reconcile(context.Context, ...mesos.TaskRef) error      { return f.answer() }
+func (f *master) AnswerInverse(context.Context, bool, []string, time.Duration) error {
+	return f.answer()
+}
+func (f *master) ReleaseAck(string)                                 {}
+func (f *master) Reconcile(context.Context, ...mesos.TaskRef) error { return f.answer() }
 
 // world is a plugin between a fake API server and a fake master.
 type world struct {

@@ -423,6 +423,14 @@ func (k *market) Reconcile(_ context.Context, refs ...mesos.TaskRef) error {
 	})
 }
 
+// AnswerInverse implements mesos.Client: nothing is ever maintained here.
+func (k *market) AnswerInverse(context.Context, bool, []string, time.Duration) error {
+	return errors.New("there are no inverse offers")
+}
+
+// ReleaseAck implements mesos.Client: nobody waits for acknowledgements here.
+func (k *market) ReleaseAck(string) {}
+
 // Revive implements mesos.Client.
 func (k *market) Revive(_ context.Context, names ...string) error {
 	return k.call("REVIVE", names, func() error {

@@ -230,7 +230,7 @@ func (m *Manager) Rescinded(offerID string) {
 }
 
 // Updated implements mesos.Handler.
-func (m *Manager) Updated(s claims.TaskStatus) {
+func (m *Manager) Updated(s claims.TaskStatus) (hold bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s.State.Terminal() && m.releasing {
@@ -242,7 +242,14 @@ func (m *Manager) Updated(s claims.TaskStatus) {
 	if c := m.ledger.ByTask(s.TaskID); c != nil {
 		m.resize(c.Pod.UID, now)
 	}
+	return false
 }
+
+// InverseOffers implements mesos.Handler.
+func (m *Manager) InverseOffers([]mesos.InverseOffer) {}
+
+// InverseRescinded implements mesos.Handler.
+func (m *Manager) InverseRescinded(string) {}
 
 // Failed implements mesos.Handler. An agent that the master gave up is forgotten
 // with its offers; what became of its tasks comes as updates.
@@ -342,6 +349,8 @@ func (m *Manager) pollAgents(ctx context.Context) {
 // The list comes beside the stream: it is not taken, and false returned, if the
 // stream told of a subscription or of an agent's end since it was asked for.
 func (m *Manager) agentsListed(generation, failures uint64, begun time.Time, list []mesos.Agent) bool {
+	// An agent that the master only waits for is none yet.
+	list = slices.DeleteFunc(list, func(a mesos.Agent) bool { return a.Recovered })
 	first, taken := m.takeInAgents(generation, failures, list)
 	if taken {
 		m.listReservations(begun, list, first)

@@ -157,6 +157,12 @@ func (f *master) Unreserve(_ context.Context, c mesos.UnreserveCall) error {
 	return f.record("UNRESERVE", fmt.Sprintf("%s of %s: %s", strings.Join(c.OfferIDs, "+"), c.AgentID, strings.Join(portionTexts(c.Portions), "+")))
 }
 
+func (f *master) AnswerInverse(_ context.Context, accept bool, ids []string, refuse time.Duration) error {
+	return f.record("ANSWER_INVERSE", fmt.Sprintf("%t %s for %s", accept, strings.Join(slices.Sorted(slices.Values(ids)), "+"), refuse))
+}
+
+func (f *master) ReleaseAck(taskID string) { _ = f.record("RELEASE_ACK", taskID) }
+
 // others names the roles of a call, unless it is for the one that most tests use.
 func others(roles []string) string {
 	if slices.Equal(roles, []string{"web"}) {

@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,9 +33,20 @@ import (
 // Agent is one agent that the master knows, whether it offers us anything or not.
 type Agent struct {
 	ID, Hostname string
+	// IP is the address that the agent registered from, by which maintenance schedules
+	// name it beside its hostname; "" if the master does not tell.
+	IP string
 	// Active is false for agents that are disconnected, deactivated or draining:
 	// they make no offers.
 	Active bool
+	// Deactivated is true for those that an operator deactivated or drains; Drain tells
+	// of the drain, nil for none.
+	Deactivated bool
+	Drain       *AgentDrain
+	// Recovered is true for one that the master knows from its registry only, because it
+	// has not come back since the master's start: it is not active, and the master tells
+	// only its name, attributes and fault domain.
+	Recovered bool
 	// Attributes by name, as text: numbers as the master writes them, ranges and
 	// sets in Mesos' text form. Of several with one name the first counts, as it does
 	// for offer constraints (Mesos offer_constraints_filter.cpp).
@@ -67,21 +79,27 @@ const agentsPath = "/slaves"
 // getAgents is the name of that request in errors and metrics.
 const getAgents = "GET " + agentsPath
 
-// Agents lists the agents registered with the master that holds the
-// subscription. The answer of a big cluster is big (some 2 KB of JSON for each
+// Agents lists the agents registered with the master that holds the subscription, and
+// those that it waits for since its start. The answer of a big cluster is big (some 2 KB of JSON for each
 // agent): ask seldom. A refusal says nothing about the subscription, which goes
 // on. The error is ErrNotSubscribed, a *CallError or the context's.
 func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
 	var answer struct {
-		Slaves []agentJSON `json:"slaves"`
+		Slaves    []agentJSON `json:"slaves"`
+		Recovered []agentJSON `json:"recovered_slaves"`
 	}
 	if err := s.operate(ctx, operation{name: getAgents, method: http.MethodGet, path: agentsPath, into: &answer}); err != nil {
 		return nil, err
 	}
 	flavours := newMemo(maxFlavours, parseFlavour)
-	agents := make([]Agent, 0, len(answer.Slaves))
+	agents := make([]Agent, 0, len(answer.Slaves)+len(answer.Recovered))
 	for _, a := range answer.Slaves {
 		agents = append(agents, a.agent(flavours))
+	}
+	for _, a := range answer.Recovered {
+		back := a.agent(flavours)
+		back.Active, back.Recovered = false, true
+		agents = append(agents, back)
 	}
 	return agents, nil
 }
@@ -90,11 +108,15 @@ func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
 type agentJSON struct {
 	ID         string                     `json:"id"`
 	Hostname   string                     `json:"hostname"`
+	PID        string                     `json:"pid"`
 	Active     bool                       `json:"active"`
 	Attributes firstValues                `json:"attributes"`
 	Resources  map[string]json.RawMessage `json:"resources"`
 	Reserved   map[string][]resourceJSON  `json:"reserved_resources_full"`
 	Used       []resourceJSON             `json:"used_resources_full"`
+	Off        bool                       `json:"deactivated"`
+	Drain      *drainJSON                 `json:"drain_info"`
+	DrainSince int64                      `json:"estimated_drain_start_time_seconds"`
 	Domain     struct {
 		FaultDomain struct {
 			Region, Zone struct {
@@ -106,7 +128,7 @@ type agentJSON struct {
 
 func (a *agentJSON) agent(flavours *memo[*resources.Flavour]) Agent {
 	agent := Agent{
-		ID: a.ID, Hostname: a.Hostname, Active: a.Active,
+		ID: a.ID, Hostname: a.Hostname, IP: addressOf(a.PID), Active: a.Active, Deactivated: a.Off, Drain: a.Drain.drain(a.DrainSince),
 		Region: a.Domain.FaultDomain.Region.Name, Zone: a.Domain.FaultDomain.Zone.Name,
 	}
 	for name, value := range a.Resources {
@@ -132,6 +154,16 @@ func (a *agentJSON) agent(flavours *memo[*resources.Flavour]) Agent {
 		}
 	}
 	return agent
+}
+
+// addressOf is the IP address in a libprocess PID, "slave(1)@127.0.0.1:5051".
+func addressOf(pid string) string {
+	_, address, _ := strings.Cut(pid, "@")
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // firstValues is a JSON object of which the first of equal names counts: a master

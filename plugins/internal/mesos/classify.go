@@ -53,14 +53,20 @@ func classifySubscribe(status int, header http.Header, body string) (answer, err
 		return answerRedirect, nil
 	case http.StatusServiceUnavailable, http.StatusNotFound,
 		http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
+		if strings.Contains(body, textRecovering) {
+			return answerNotReady, fmt.Errorf("%w: %d %q", errRecovering, status, body)
+		}
 		return answerNotReady, fmt.Errorf("%w: %d %q", errNotReady, status, body)
 	case http.StatusUnauthorized:
-		return answerRefused, fmt.Errorf("%w: 401 %q; check the principal and its secret", errRefused, body)
+		return answerRefused, fmt.Errorf("%w: 401 %q: %w", errRefused, body, errUnauthorized)
 	case http.StatusForbidden:
-		return answerRefused, fmt.Errorf("%w: 403 %q; check the credentials and the master's ACLs", errRefused, body)
+		return answerRefused, fmt.Errorf("%w: 403 %q: %w", errRefused, body, errForbidden)
 	}
 	return answerRefused, fmt.Errorf("%w: %d %q", errRefused, status, body)
 }
+
+// textRecovering is the 503 of a leader that is not ready yet.
+const textRecovering = "Master has not finished recovery"
 
 // Texts of a master's 400 that mean our subscription is not the live one (Mesos
 // Master::Http::scheduler, confirmed by a recorded master). Other 400 concern the

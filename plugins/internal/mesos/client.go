@@ -262,7 +262,7 @@ func (s *Session) authorize(req *http.Request) error {
 	}
 	value, err := s.cfg.Authorization()
 	if err != nil {
-		return fmt.Errorf("cannot read the credentials: %w", err)
+		return fmt.Errorf("%w: %w", errCredentials, err)
 	}
 	req.Header.Set("Authorization", value)
 	return nil

@@ -41,8 +41,11 @@ const (
 	fieldOfferUnavailability = 9
 	fieldOfferAllocationInfo = 10
 
-	// fieldValue is the only field of the id messages, Scalar, AllocationInfo, and
-	// the first of Unavailability (start) and TimeInfo (nanoseconds).
+	fieldStart    = 1
+	fieldDuration = 2
+
+	// fieldValue is the only field of the id messages, Scalar, AllocationInfo, TimeInfo
+	// and DurationInfo.
 	fieldValue = 1
 )
 
@@ -179,7 +182,7 @@ func (d *offerDecoder) field(o *offers.Offer, ids *rawIDs, num protowire.Number,
 		executor, err = d.interned(value)
 		o.Executors = append(o.Executors, executor)
 	case fieldOfferUnavailability:
-		o.UnavailableAt, err = unavailableAt(value)
+		o.Unavailability, err = unavailabilityOf(value)
 	case fieldOfferAllocationInfo:
 		o.Role, err = d.roleOf(value)
 	}
@@ -227,31 +230,56 @@ func (d *offerDecoder) roleOf(b []byte) (string, error) {
 	return d.role, err
 }
 
-// unavailableAt reads Unavailability.start.nanoseconds.
-func unavailableAt(b []byte) (time.Time, error) {
-	start, err := consumeValue(b)
-	if err != nil {
-		return time.Time{}, err
-	}
-	var nanoseconds uint64
+// unavailabilityOf reads Unavailability; without a duration it has no end.
+func unavailabilityOf(b []byte) (*offers.Unavailability, error) {
+	var start, duration uint64
 	var found bool
-	for len(start) > 0 {
-		num, typ, rest, value, err := consumeField(start)
+	for len(b) > 0 {
+		num, typ, rest, value, err := consumeField(b)
 		if err != nil {
-			return time.Time{}, err
+			return nil, err
 		}
-		start = rest
+		b = rest
+		switch {
+		case num != fieldStart && num != fieldDuration:
+		case typ != protowire.BytesType:
+			return nil, fmt.Errorf("%w: field %d of an unavailability has wire type %d", errWire, num, typ)
+		case num == fieldStart:
+			start, found, err = nanoseconds(value)
+		default:
+			duration, _, err = nanoseconds(value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("%w: an unavailability without a start", errOffer)
+	}
+	return windowOf(int64(start), int64(duration)), nil
+}
+
+// windowOf makes a window of nanoseconds. Masters refuse negative durations.
+func windowOf(start, duration int64) *offers.Unavailability {
+	return &offers.Unavailability{Start: time.Unix(0, start), Duration: time.Duration(max(0, duration))}
+}
+
+// nanoseconds reads the only field of TimeInfo and DurationInfo.
+func nanoseconds(b []byte) (v uint64, found bool, err error) {
+	for len(b) > 0 {
+		num, typ, rest, value, err := consumeField(b)
+		if err != nil {
+			return 0, false, err
+		}
+		b = rest
 		if num != fieldValue {
 			continue
 		}
-		v, n := protowire.ConsumeVarint(value)
-		if typ != protowire.VarintType || n < 0 {
-			return time.Time{}, fmt.Errorf("%w: start of an unavailability", errWire)
+		n := 0
+		if v, n = protowire.ConsumeVarint(value); typ != protowire.VarintType || n < 0 {
+			return 0, false, fmt.Errorf("%w: a time of an unavailability", errWire)
 		}
-		nanoseconds, found = v, true
+		found = true
 	}
-	if !found {
-		return time.Time{}, fmt.Errorf("%w: an unavailability without a start", errOffer)
-	}
-	return time.Unix(0, int64(nanoseconds)), nil
+	return v, found, nil
 }

@@ -40,7 +40,10 @@ import (
 func reference(o *mesosv1.Offer) (offers.Offer, bool) {
 	out := offers.Offer{ID: o.ID.Value, AgentID: o.AgentID.Value, Hostname: o.Hostname, Role: o.GetAllocationInfo().GetRole()}
 	if o.Unavailability != nil {
-		out.UnavailableAt = time.Unix(0, o.Unavailability.Start.Nanoseconds)
+		out.Unavailability = &offers.Unavailability{
+			Start:    time.Unix(0, o.Unavailability.Start.Nanoseconds),
+			Duration: time.Duration(o.Unavailability.GetDuration().GetNanoseconds()),
+		}
 	}
 	for _, e := range o.ExecutorIDs {
 		if e.Value == "" {

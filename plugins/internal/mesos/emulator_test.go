@@ -46,10 +46,13 @@ type cache struct {
 	subscriptions []mesos.Subscription
 	failed        []string
 	reason        error
+	inverse       map[string]mesos.InverseOffer
+	// hold tells to hold the acknowledgements of ends back.
+	hold bool
 }
 
 func newCache() *cache {
-	return &cache{offers: map[string]offers.Offer{}, states: map[string]claims.TaskStatus{}}
+	return &cache{offers: map[string]offers.Offer{}, states: map[string]claims.TaskStatus{}, inverse: map[string]mesos.InverseOffer{}}
 }
 
 func (c *cache) Subscribed(s mesos.Subscription) {
@@ -62,6 +65,7 @@ func (c *cache) Disconnected(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.offers)
+	clear(c.inverse)
 	c.reason = err
 }
 
@@ -79,10 +83,25 @@ func (c *cache) Rescinded(id string) {
 	delete(c.offers, id)
 }
 
-func (c *cache) Updated(s claims.TaskStatus) {
+func (c *cache) Updated(s claims.TaskStatus) (hold bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.states[s.TaskID] = s
+	return s.State.Terminal() && c.hold
+}
+
+func (c *cache) InverseOffers(list []mesos.InverseOffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range list {
+		c.inverse[o.ID] = o
+	}
+}
+
+func (c *cache) InverseRescinded(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.inverse, id)
 }
 
 func (c *cache) Failed(agent, executor string, _ int32) {

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // maxErrorBody is how much of an error answer is kept, in bytes.
@@ -91,4 +92,26 @@ var (
 	errMasterError   = errors.New("the master reported an error")
 	errRefused       = errors.New("the master refused the subscription")
 	errNotReady      = errors.New("no master is ready to take a subscription")
+	errRecovering    = errors.New("the master is recovering")
+	errUnauthorized  = errors.New("our credentials are wrong or missing; check the principal and its secret, or the token")
+	errForbidden     = errors.New("our credentials are known but may not do this; check them and the master's ACLs")
+	errUntrusted     = errors.New("the master's certificate is not trusted")
+	errCertificate   = errors.New("the master refuses our certificate")
+	errCredentials   = errors.New("cannot read the credentials")
+	errIdentity      = errors.New("the FrameworkID is not available")
 )
+
+// roundError is why no master took a subscription: what each of them said.
+type roundError []error
+
+// Error joins what the masters said.
+func (r roundError) Error() string {
+	texts := make([]string, len(r))
+	for i, err := range r {
+		texts[i] = err.Error()
+	}
+	return errNotReady.Error() + ": " + strings.Join(texts, "; ")
+}
+
+// Unwrap returns all of it.
+func (r roundError) Unwrap() []error { return append([]error{errNotReady}, r...) }

@@ -86,6 +86,12 @@ type recordedEvent struct {
 	Rescind struct {
 		OfferID value `json:"offer_id"`
 	} `json:"rescind"`
+	InverseOffers struct {
+		InverseOffers []recordedInverse `json:"inverse_offers"`
+	} `json:"inverse_offers"`
+	RescindInverse struct {
+		ID value `json:"inverse_offer_id"`
+	} `json:"rescind_inverse_offer"`
 	Update struct {
 		Status struct {
 			TaskID    value    `json:"task_id"`
@@ -112,6 +118,19 @@ type value struct {
 	Value string `json:"value"`
 }
 
+type recordedWindow struct {
+	Start, Duration struct {
+		Nanoseconds int64 `json:"nanoseconds"`
+	}
+}
+
+// recordedInverse is an inverse offer as its JSON has it.
+type recordedInverse struct {
+	ID             value          `json:"id"`
+	AgentID        value          `json:"agent_id"`
+	Unavailability recordedWindow `json:"unavailability"`
+}
+
 type recordedOffer struct {
 	ID          value   `json:"id"`
 	AgentID     value   `json:"agent_id"`
@@ -120,12 +139,8 @@ type recordedOffer struct {
 	Allocation  struct {
 		Role string `json:"role"`
 	} `json:"allocation_info"`
-	Unavailability struct {
-		Start struct {
-			Nanoseconds int64 `json:"nanoseconds"`
-		} `json:"start"`
-	} `json:"unavailability"`
-	Resources []map[string]json.RawMessage `json:"resources"`
+	Unavailability recordedWindow               `json:"unavailability"`
+	Resources      []map[string]json.RawMessage `json:"resources"`
 }
 
 // domain is the offer as the session should tell it; usable is false for one to a
@@ -133,7 +148,7 @@ type recordedOffer struct {
 func (o *recordedOffer) domain(t testing.TB) (offers.Offer, bool) {
 	out := offers.Offer{ID: o.ID.Value, AgentID: o.AgentID.Value, Hostname: o.Hostname, Role: o.Allocation.Role}
 	if at := o.Unavailability.Start.Nanoseconds; at != 0 {
-		out.UnavailableAt = time.Unix(0, at)
+		out.Unavailability = &offers.Unavailability{Start: time.Unix(0, at), Duration: time.Duration(o.Unavailability.Duration.Nanoseconds)}
 	}
 	for _, id := range o.ExecutorIDs {
 		out.Executors = append(out.Executors, id.Value)
@@ -268,6 +283,12 @@ func TestRecordedOffersReadAsTheirJSON(t *testing.T) {
 
 // TestRecordedEventsReadAsTheirJSON: every other recorded event, field by field.
 func TestRecordedEventsReadAsTheirJSON(t *testing.T) {
+	inverse := 0
+	defer func() {
+		if inverse < 8 {
+			t.Errorf("%d INVERSE_OFFERS", inverse)
+		}
+	}()
 	for _, r := range recordedRecords(t) {
 		head, err := scanEvent(r.record)
 		if err != nil {
@@ -312,6 +333,22 @@ func TestRecordedEventsReadAsTheirJSON(t *testing.T) {
 		case scheduler.Event_RESCIND:
 			if event.Rescind.OfferID.Value != want.Rescind.OfferID.Value {
 				t.Errorf("%s: read as %v", r.where, event.Rescind)
+			}
+		case scheduler.Event_INVERSE_OFFERS:
+			inverse++
+			var told []InverseOffer
+			for _, o := range want.InverseOffers.InverseOffers {
+				told = append(told, InverseOffer{ID: o.ID.Value, AgentID: o.AgentID.Value, Unavailability: offers.Unavailability{
+					Start:    time.Unix(0, o.Unavailability.Start.Nanoseconds),
+					Duration: time.Duration(o.Unavailability.Duration.Nanoseconds),
+				}})
+			}
+			if diff := cmp.Diff(told, inverseOffersOf(event.InverseOffers)); diff != "" || len(told) == 0 {
+				t.Errorf("%s (-recorded +read):\n%s", r.where, diff)
+			}
+		case scheduler.Event_RESCIND_INVERSE_OFFER:
+			if event.RescindInverseOffer.InverseOfferID.Value != want.RescindInverse.ID.Value || want.RescindInverse.ID.Value == "" {
+				t.Errorf("%s: read as %v", r.where, event.RescindInverseOffer)
 			}
 		case scheduler.Event_ERROR:
 			if event.Error.Message != want.Error.Message {

@@ -36,10 +36,13 @@ type recorder struct {
 	onUpdate       func(claims.TaskStatus)
 	onSubscribed   func(Subscription)
 	onDisconnected func(error)
-	subs           []Subscription
-	statuses       []claims.TaskStatus
-	offers         []offers.Offer
-	reasons        []error
+	// hold is the answer of Updated; nil holds nothing.
+	hold     func(claims.TaskStatus) bool
+	inverse  []InverseOffer
+	subs     []Subscription
+	statuses []claims.TaskStatus
+	offers   []offers.Offer
+	reasons  []error
 }
 
 func (r *recorder) add(format string, args ...any) {
@@ -73,13 +76,23 @@ func (r *recorder) Offers(list []offers.Offer) {
 
 func (r *recorder) Rescinded(id string) { r.add("rescinded %s", id) }
 
-func (r *recorder) Updated(s claims.TaskStatus) {
+func (r *recorder) Updated(s claims.TaskStatus) (hold bool) {
 	if r.onUpdate != nil {
 		r.onUpdate(s)
 	}
 	r.add("updated %s %s", s.TaskID, s.State)
 	r.statuses = append(r.statuses, s)
+	return r.hold != nil && r.hold(s)
 }
+
+func (r *recorder) InverseOffers(list []InverseOffer) {
+	for _, o := range list {
+		r.add("inverse offer %s", o.ID)
+		r.inverse = append(r.inverse, o)
+	}
+}
+
+func (r *recorder) InverseRescinded(id string) { r.add("inverse rescinded %s", id) }
 
 func (r *recorder) Failed(agent, executor string, status int32) {
 	r.add("failed %s/%s %d", agent, executor, status)

@@ -75,8 +75,10 @@ type Status struct {
 	Master string
 	// Since is when State began.
 	Since time.Time
-	// LastError is why State is not Subscribed, "" if all is well.
+	// LastError is why State is not Subscribed, "" if all is well; Reason is the same for
+	// machines.
 	LastError string
+	Reason    Reason
 	// LastRecord is when the master was last heard of, zero for never.
 	LastRecord time.Time
 }
@@ -167,7 +169,7 @@ func (s *Session) loadID(ctx context.Context) error {
 	defer cancel()
 	id, err := s.cfg.IDs.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot load the FrameworkID, not subscribing without it: %w", err)
+		return fmt.Errorf("%w: cannot load it, not subscribing without it: %w", errIdentity, err)
 	}
 	s.setFrameworkID(id)
 	return nil
@@ -178,8 +180,8 @@ func (s *Session) saveID(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
 	if err := s.cfg.IDs.Save(ctx, id); err != nil {
-		return fmt.Errorf("cannot store the FrameworkID %s, giving the subscription up before it is used; the master forgets it in %v: %w",
-			id, firstFailoverTimeout, err)
+		return fmt.Errorf("%w: cannot store %s, giving the subscription up before it is used; the master forgets it in %v: %w",
+			errIdentity, id, firstFailoverTimeout, err)
 	}
 	s.setFrameworkID(id)
 	return nil
@@ -210,9 +212,9 @@ func (s *Session) setStateLocked(state State, master string, err error) {
 	s.status.State, s.status.Master = state, master
 	switch {
 	case state == StateSubscribed || state == StateStopped:
-		s.status.LastError = ""
+		s.status.LastError, s.status.Reason = "", ""
 	case err != nil:
-		s.status.LastError = err.Error()
+		s.status.LastError, s.status.Reason = err.Error(), ReasonOf(err)
 	}
 }
 

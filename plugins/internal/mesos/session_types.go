@@ -96,8 +96,19 @@ type Handler interface {
 	Offers(offers []offers.Offer)
 	// Rescinded voids one offer, which may be unknown already.
 	Rescinded(offerID string)
-	// Updated brings a task status. The session acknowledges it after the return.
-	Updated(claims.TaskStatus)
+	// Updated brings a task status. The session acknowledges it after the return, unless
+	// hold is true and the state is terminal: then, and for every repetition of the
+	// update, not before Session.ReleaseAck. An agent is not DRAINED, and a task id not
+	// free, until its end is acknowledged, so that a pod can be ended first. What is held
+	// belongs to the subscription: in the next one the agent repeats the update, and this
+	// is asked again.
+	Updated(claims.TaskStatus) (hold bool)
+	// InverseOffers asks for agents back, for maintenance. One that was answered comes
+	// again when the refusal given with the answer is over.
+	InverseOffers([]InverseOffer)
+	// InverseRescinded voids one inverse offer, which may be unknown already. So does
+	// the end of the subscription, for all.
+	InverseRescinded(id string)
 	// Failed says that an agent (executorID == "") or an executor of ours is gone.
 	// status is a raw wait(2) status for executors.
 	Failed(agentID, executorID string, status int32)
@@ -184,6 +195,11 @@ type Client interface {
 	// refuses it drops without a word, and offers it again as it was.
 	Unreserve(ctx context.Context, call UnreserveCall) error
 	Decline(ctx context.Context, offerIDs []string, refuse time.Duration) error
+	// AnswerInverse accepts or declines inverse offers. The master only shows the answer
+	// to its operators, and makes no new inverse offer of the agents for as long as
+	// refuse says, unless their windows change or we REVIVE. Ids that it does not know
+	// are ignored by it.
+	AnswerInverse(ctx context.Context, accept bool, ids []string, refuse time.Duration) error
 	Kill(ctx context.Context, task TaskRef) error
 	// UpdateRoles replaces our roles, which of them are suppressed, and their terms, as
 	// a whole (UPDATE_FRAMEWORK). If the roles or a Terms.Min change, all agents are
@@ -199,6 +215,9 @@ type Client interface {
 	// Reconcile asks for the state of the tasks; none given asks for all that the
 	// master knows of us (implicit reconciliation).
 	Reconcile(ctx context.Context, tasks ...TaskRef) error
+	// ReleaseAck acknowledges the updates of a task that Handler.Updated held back. It
+	// does not block; without such updates it does nothing.
+	ReleaseAck(taskID string)
 }
 
 // State is where the session stands.

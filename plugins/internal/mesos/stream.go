@@ -45,6 +45,7 @@ type subscription struct {
 	constraints bool
 	lanes       *lanes
 	acks        *ackQueue
+	held        heldAcks
 	// workers are the goroutines of the subscription.
 	workers sync.WaitGroup
 
@@ -174,14 +175,14 @@ func (st *stream) handle(record []byte) error {
 	switch head.kind {
 	case scheduler.Event_OFFERS:
 		return st.onOffers(head.offers)
-	case scheduler.Event_RESCIND, scheduler.Event_UPDATE, scheduler.Event_FAILURE:
+	case scheduler.Event_RESCIND, scheduler.Event_UPDATE, scheduler.Event_FAILURE,
+		scheduler.Event_INVERSE_OFFERS, scheduler.Event_RESCIND_INVERSE_OFFER:
 		return st.onEvent(head.kind, record)
 	case scheduler.Event_ERROR:
 		return onError(record)
 	case scheduler.Event_SUBSCRIBED:
 		return fmt.Errorf("%w: a second SUBSCRIBED on one stream", errProtocol)
-	case scheduler.Event_HEARTBEAT, scheduler.Event_INVERSE_OFFERS, scheduler.Event_RESCIND_INVERSE_OFFER,
-		scheduler.Event_UPDATE_OPERATION_STATUS, scheduler.Event_MESSAGE:
+	case scheduler.Event_HEARTBEAT, scheduler.Event_UPDATE_OPERATION_STATUS, scheduler.Event_MESSAGE:
 		return nil
 	}
 	st.onUnknown(head.kind)
@@ -324,7 +325,7 @@ func (st *stream) declineLater(ids []string) {
 	})
 }
 
-// onEvent hands RESCIND, UPDATE and FAILURE to the handler.
+// onEvent hands all events but OFFERS to the handler.
 func (st *stream) onEvent(kind scheduler.Event_Type, record []byte) error {
 	s := st.session
 	event, err := decodeEvent(record)
@@ -337,9 +338,11 @@ func (st *stream) onEvent(kind scheduler.Event_Type, record []byte) error {
 	case kind == scheduler.Event_RESCIND && event.Rescind != nil:
 		s.handler.Rescinded(event.Rescind.OfferID.Value)
 	case kind == scheduler.Event_UPDATE && event.Update != nil:
-		status := taskStatusOf(event.Update)
-		s.handler.Updated(status)
-		st.acknowledge(status.TaskID, status.AgentID, status.UUID)
+		st.onUpdate(taskStatusOf(event.Update))
+	case kind == scheduler.Event_INVERSE_OFFERS && event.InverseOffers != nil:
+		st.onInverseOffers(event.InverseOffers)
+	case kind == scheduler.Event_RESCIND_INVERSE_OFFER && event.RescindInverseOffer != nil:
+		s.handler.InverseRescinded(event.RescindInverseOffer.InverseOfferID.Value)
 	case kind == scheduler.Event_FAILURE && event.Failure != nil:
 		f := event.Failure
 		s.handler.Failed(f.GetAgentID().GetValue(), f.GetExecutorID().GetValue(), f.GetStatus())
@@ -347,28 +350,6 @@ func (st *stream) onEvent(kind scheduler.Event_Type, record []byte) error {
 		s.counters.eventsUndecodable.Add(1)
 	}
 	return nil
-}
-
-// acknowledge queues the acknowledgement of an update that has a uuid.
-func (st *stream) acknowledge(taskID, agentID string, uuid []byte) {
-	s := st.session
-	if len(uuid) == 0 {
-		return
-	}
-	a, ok := ackOf(taskID, agentID, uuid)
-	if !ok {
-		s.counters.acksImpossible.Add(1)
-		klog.FromContext(st.sub.ctx).V(2).Info("An update cannot be acknowledged, its uuid or agent is not one that a master accepts",
-			"taskID", taskID, "agentID", agentID, "uuidBytes", len(uuid))
-		return
-	}
-	if _, err := s.begin(); err != nil {
-		s.counters.acksDropped.Add(1)
-		return
-	}
-	if !st.sub.acks.add(a) {
-		s.dropAck()
-	}
 }
 
 func (st *stream) onUnknown(kind scheduler.Event_Type) {

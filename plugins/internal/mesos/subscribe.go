@@ -33,7 +33,7 @@ import (
 // subscribe tries each master once, beginning with the last good one. Only a
 // refusal that would be the same everywhere ends the round early.
 func (s *Session) subscribe(ctx context.Context) (*stream, error) {
-	var texts []string
+	var round roundError
 	for range s.masters {
 		st, err := s.subscribeVia(ctx, s.masters[s.next])
 		if err == nil {
@@ -43,9 +43,9 @@ func (s *Session) subscribe(ctx context.Context) (*stream, error) {
 		if ctx.Err() != nil || errors.Is(err, errRefused) {
 			return nil, err
 		}
-		texts = append(texts, err.Error())
+		round = append(round, err)
 	}
-	return nil, fmt.Errorf("%w: %s", errNotReady, strings.Join(texts, "; "))
+	return nil, round
 }
 
 // subscribeVia subscribes at a master or at the one it names as the leader. We
@@ -85,7 +85,7 @@ func (s *Session) postSubscribe(parent context.Context, master *url.URL) (st *st
 		}
 		st.sub.end(err)
 		s.observeCall(scheduler.Call_SUBSCRIBE.String(), failureName(err), started)
-		return nil, "", fmt.Errorf("%w at %s: %w", errNotConnecting, master, err)
+		return nil, "", fmt.Errorf("%w at %s: %w", errNotConnecting, master, explainTLS(err))
 	}
 	s.observeCall(scheduler.Call_SUBSCRIBE.String(), strconv.Itoa(resp.StatusCode), started)
 	text := ""

@@ -270,7 +270,9 @@ func TestViewAndUnavailableAt(t *testing.T) {
 	c := withNodes("a", "gone", "b")
 	window := func(id string, start time.Time, held time.Duration) {
 		o := offerOf(id, "a", cm(1, 1))
-		o.UnavailableAt = start
+		if !start.IsZero() {
+			o.Unavailability = &Unavailability{Start: start}
+		}
 		c.Add(o, epoch.Add(held))
 	}
 	i := slotFor(t, c, "a")
@@ -315,7 +317,7 @@ func TestAnyUnavailable(t *testing.T) {
 		t.Error("true though no offer announced maintenance")
 	}
 	o := offerOf("o2", "a", cm(1, 1))
-	o.UnavailableAt = epoch
+	o.Unavailability = &Unavailability{Start: epoch}
 	mustAdd(t, c, o)
 	if !c.AnyUnavailable() {
 		t.Error("false though an offer announced maintenance")

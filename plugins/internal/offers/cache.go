@@ -187,7 +187,7 @@ func (c *Cache) Add(o *Offer, now time.Time) (index int32, broken []string, isNe
 	}
 	s.enter(h, c.cfg.Classify)
 	s.inFlight, s.declined = false, nil
-	if !o.UnavailableAt.IsZero() {
+	if o.Unavailability != nil {
 		c.maintained.Store(true)
 	}
 	c.count(now)

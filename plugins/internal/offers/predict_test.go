@@ -275,10 +275,10 @@ func TestUsage(t *testing.T) {
 func TestSweepTellsOfMaintenance(t *testing.T) {
 	c := withNodes("a", "b")
 	o := offerOf("o1", "a", cm(4, 4))
-	o.UnavailableAt = epoch.Add(time.Hour)
+	o.Unavailability = &Unavailability{Start: epoch.Add(time.Hour)}
 	mustAdd(t, c, o, offerOf("o2", "b", cm(4, 4)))
 	c.Sweep(epoch, func(h Held) bool {
-		if want := map[string]time.Time{"o1": o.UnavailableAt}[h.ID]; !h.UnavailableAt.Equal(want) {
+		if want := map[string]time.Time{"o1": o.Unavailability.Start}[h.ID]; !h.UnavailableAt.Equal(want) {
 			t.Errorf("%s: unavailable at %s, want %s", h.ID, h.UnavailableAt, want)
 		}
 		return false

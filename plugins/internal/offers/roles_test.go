@@ -343,7 +343,7 @@ func TestViewAndSweepOverRoles(t *testing.T) {
 	c := NewCache(Config{})
 	addNodes(c, "a", "idle")
 	window := offerTo("ads", "d", "a", cm(2, 2))
-	window.UnavailableAt = epoch.Add(time.Hour)
+	window.Unavailability = &Unavailability{Start: epoch.Add(time.Hour)}
 	mustAdd(t, c, offerTo("eng", "e", "a", cm(4, 4)), window)
 	reserveIn(t, c, "eng", "a", "p", Plain(cm(1, 1)), epoch)
 	views := c.View()

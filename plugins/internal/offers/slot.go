@@ -83,8 +83,11 @@ type rare struct {
 func (s *slot) hold(o *Offer, now time.Time) *held {
 	s.offers = append(s.offers, held{id: o.ID, unreserved: o.Unreserved, since: now})
 	h := &s.offers[len(s.offers)-1]
-	if len(o.Special) > 0 || !o.UnavailableAt.IsZero() {
-		h.rare = &rare{o.Special, o.UnavailableAt}
+	if len(o.Special) > 0 || o.Unavailability != nil {
+		h.rare = &rare{special: o.Special}
+		if o.Unavailability != nil {
+			h.rare.unavailable = o.Unavailability.Start
+		}
 	}
 	return h
 }

@@ -22,6 +22,23 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
+// Unavailability is a maintenance window: a time in which an agent is expected to be
+// away (v1/mesos.proto Unavailability). Its start does nothing by itself: an
+// operator takes the machine down.
+type Unavailability struct {
+	Start time.Time
+	// Duration is how long it lasts; 0 means that no end is known.
+	Duration time.Duration
+}
+
+// End returns when the window ends, zero if no end is known.
+func (u Unavailability) End() time.Time {
+	if u.Duration == 0 {
+		return time.Time{}
+	}
+	return u.Start.Add(u.Duration)
+}
+
 // Offer is what the cache knows of one Mesos offer: one agent's resources,
 // allocated to one role, good for exactly one ACCEPT or DECLINE
 // (v1/mesos.proto Offer).
@@ -41,9 +58,8 @@ type Offer struct {
 	Unreserved resources.Bundle
 	// Special is the rest, one portion for each flavour; nil for most offers.
 	Special []resources.Portion
-	// UnavailableAt is the start of the agent's next maintenance window, zero
-	// if none is scheduled.
-	UnavailableAt time.Time
+	// Unavailability is the agent's maintenance window, nil if none is scheduled.
+	Unavailability *Unavailability
 	// Executors are our executors that the master believes to run on the agent.
 	// Nil for most offers; a snapshot, not a promise.
 	Executors []string

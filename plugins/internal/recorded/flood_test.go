@@ -87,9 +87,9 @@ type frozen struct {
 	thaw chan struct{}
 }
 
-func (f *frozen) Updated(s claims.TaskStatus) {
+func (f *frozen) Updated(s claims.TaskStatus) (hold bool) {
 	<-f.thaw
-	f.books.Updated(s)
+	return f.books.Updated(s)
 }
 
 // TestFloodToAFrozenReader: 40,000 answers wait while nobody reads the stream for a

@@ -46,6 +46,8 @@ type books struct {
 	last     map[string]claims.TaskStatus
 	// failures are "agent/executor status".
 	failures []string
+	// inverse are the inverse offers that are not void, by id.
+	inverse map[string]mesos.InverseOffer
 	// alive tells that a subscription is live; ids are those that were.
 	alive bool
 	ids   []string
@@ -54,13 +56,14 @@ type books struct {
 }
 
 func newBooks() *books {
-	return &books{held: map[string]offers.Offer{}, last: map[string]claims.TaskStatus{}}
+	return &books{held: map[string]offers.Offer{}, last: map[string]claims.TaskStatus{}, inverse: map[string]mesos.InverseOffer{}}
 }
 
 func (b *books) Subscribed(s mesos.Subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.held)
+	clear(b.inverse)
 	b.alive = true
 	b.ids = append(b.ids, s.FrameworkID)
 }
@@ -69,6 +72,7 @@ func (b *books) Disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.held)
+	clear(b.inverse)
 	b.alive = false
 	b.reasons = append(b.reasons, err)
 }
@@ -91,11 +95,26 @@ func (b *books) void(ids ...string) {
 	}
 }
 
-func (b *books) Updated(s claims.TaskStatus) {
+func (b *books) Updated(s claims.TaskStatus) (hold bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.statuses = append(b.statuses, s)
 	b.last[s.TaskID] = s
+	return false
+}
+
+func (b *books) InverseOffers(list []mesos.InverseOffer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range list {
+		b.inverse[o.ID] = o
+	}
+}
+
+func (b *books) InverseRescinded(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.inverse, id)
 }
 
 func (b *books) Failed(agent, executor string, status int32) {
