@@ -181,7 +181,7 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		Registry:      reservations.NewRegistry(), Book: &quota.Book{}, Usage: &quota.Usage{},
 		Preempt: args.Preemption.Enabled, StarvationTimeout: args.Preemption.StarvationTimeout.Duration,
 		QuotaPeriod: args.Quota.PollPeriod.Duration, EnforceQuota: args.Quota.Enforce,
-		Claims: claims.DefaultConfig(args.LaunchTimeout.Duration),
+		Claims: claimsConfig(args), OnLost: claims.OnLost(args.Claims.OnLost),
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
@@ -194,12 +194,15 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		},
 		Command: args.Placeholder.Command,
 		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
-		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: pdbDeadline, ShowAgents: nodes.show,
+		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: args.Claims.PDBDeadline.Duration, ShowAgents: nodes.show,
 	}
 }
 
-// pdbDeadline is how long a PodDisruptionBudget may keep a pod whose task is lost.
-const pdbDeadline = 5 * time.Minute
+func claimsConfig(args *config.MesosOffersArgs) claims.Config {
+	c := claims.DefaultConfig(args.LaunchTimeout.Duration)
+	c.ReacquireFor = args.Claims.ReacquireTimeout.Duration
+	return c
+}
 
 func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manager *lifecycle.Manager) mesos.Config {
 	f := args.Framework

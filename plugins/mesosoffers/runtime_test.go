@@ -29,6 +29,8 @@ import (
 
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 )
 
@@ -182,9 +184,11 @@ func TestArgumentsReachTheManager(t *testing.T) {
 	args := testArgs(t)
 	args.Framework.Role, args.LaunchTimeout.Duration = "web/shop", 7*time.Second
 	args.Offers.MaxTasksPerAccept = 3
+	args.Claims.OnLost, args.Claims.ReacquireTimeout.Duration = config.OnClaimLostReacquire, time.Hour
 	got := managerConfig(args, &nodeControllers{})
 	if got.Roles.Default != "web/shop" || got.Subscriptions.Default != "web/shop" || got.Claims.LaunchTimeout != 7*time.Second || got.MaxTasks != 3 ||
-		got.Demand.MaxHold != args.Offers.MaxHold.Duration || got.Linger != args.Offers.BatchLinger.Duration || got.PDBDeadline != pdbDeadline {
+		got.Demand.MaxHold != args.Offers.MaxHold.Duration || got.Linger != args.Offers.BatchLinger.Duration || got.PDBDeadline != args.Claims.PDBDeadline.Duration ||
+		got.OnLost != claims.OnLostReacquire || got.Claims.ReacquireFor != time.Hour {
 		t.Errorf("%+v", got)
 	}
 }

@@ -170,8 +170,8 @@ func TestBindingNamesAnotherPodsTask(t *testing.T) {
 	r := newRig(t)
 	id := r.in("Held")
 	thief := Pod{"evil", "t", "thief"}
-	r.PodBound(thief, "node", id, "agent", "role", one, r.now)
-	r.PodBound(thief, "node", TaskID("absent", 3), "agent", "role", one, r.now)
+	r.PodBound(Binding{Pod: thief, Node: "node", TaskID: id, AgentID: "agent", Role: "role", Need: one}, r.now)
+	r.PodBound(Binding{Pod: thief, Node: "node", TaskID: TaskID("absent", 3), AgentID: "agent", Role: "role", Need: one}, r.now)
 	r.want()
 	if r.ByTask(id).Bound || r.ByPod("thief") != nil || r.ByPod("absent") != nil {
 		t.Error("a pod took over another pod's task")

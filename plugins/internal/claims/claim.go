@@ -41,7 +41,7 @@ const (
 	// Unreachable has its agent partitioned from the master, or not known to it
 	// (yet); the task may live.
 	Unreachable Phase = "Unreachable"
-	// Lost has its task ended by Mesos while the pod is bound: the pod must go.
+	// Lost has its task ended by Mesos while the pod is bound; see OnLost.
 	Lost Phase = "Lost"
 	// Releasing has its task being killed, repeated until Mesos says it ended.
 	Releasing Phase = "Releasing"
@@ -99,6 +99,12 @@ type Claim struct {
 	// heir tells of an extra that the pod's binding names: the pod will live by it
 	// once it is Held. wasHeir tells that it ever was.
 	heir, wasHeir bool
+	// OnLost is what becomes of the pod when the task ends, explicit that the pod itself
+	// says so; gaveUp tells that no other task came in its place in time.
+	OnLost           OnLost
+	explicit, gaveUp bool
+	// verifying tells that the master is asked once more about a lost task.
+	verifying bool
 	// barred are the tasks that were to replace this one, or one before it, and got
 	// lost: a binding that names them is out of date.
 	barred []string
@@ -170,6 +176,7 @@ type (
 		Node    string
 		TaskID  string
 		Status  TaskStatus
+		Meaning Meaning
 		// Revoked tells that the agent took revocable resources back.
 		Revoked bool
 	}

@@ -55,6 +55,11 @@ func (l *Ledger) reconcile(now time.Time) {
 				c.kills = 0
 				l.kill(c, now)
 			}
+		case Lost:
+			if c.verifying {
+				c.asks = 0
+				l.ask(c, now)
+			}
 		}
 	}
 }
@@ -91,8 +96,10 @@ func (l *Ledger) Unanswered() (open int, since time.Time) {
 // Tick does what is due: launch timeouts, repeated KILLs and questions, tasks
 // that no claim explains, the periodic reconciliation.
 func (l *Ledger) Tick(now time.Time) {
-	for _, c := range l.inOrder(func(c *Claim) bool { return l.overdue(c, now) || l.repeats(c, now) }) {
+	for _, c := range l.inOrder(func(c *Claim) bool { return l.overdue(c, now) || l.late(c, now) || l.repeats(c, now) }) {
 		switch {
+		case l.late(c, now):
+			l.giveUpReacquiring(c, now)
 		case l.overdue(c, now):
 			l.expire(c, now)
 		case c.Phase == Releasing:
@@ -101,6 +108,7 @@ func (l *Ledger) Tick(now time.Time) {
 			l.ask(c, now)
 		}
 	}
+	l.noteAnswered(now)
 	if !l.connected {
 		return
 	}
@@ -276,8 +284,10 @@ func (l *Ledger) mayYetCome(c *Claim, now time.Time) bool {
 
 // strange tells that the master says, but not for long enough to be believed,
 // that it knows neither the task nor its agent.
-func (l *Ledger) strange(c *Claim, now time.Time) bool {
-	return c.Status.State == TaskUnknown && now.Sub(c.unknownSince) < l.cfg.UnknownGrace
+func (l *Ledger) strange(c *Claim, now time.Time) bool { return l.isStrange(c, c.Status, now) }
+
+func (l *Ledger) isStrange(c *Claim, s TaskStatus, now time.Time) bool {
+	return s.State == TaskUnknown && now.Sub(c.unknownSince) < l.cfg.UnknownGrace
 }
 
 func (l *Ledger) heldNews(c *Claim, s TaskStatus, now time.Time) {
@@ -312,18 +322,22 @@ func (l *Ledger) lose(c *Claim, now time.Time) {
 	}
 	l.enter(c, Lost, now)
 	if c.Bound {
-		l.evict(c)
+		l.lost(c, now)
+	} else {
+		l.releaseExtras(c.Pod.UID, now)
 	}
-	l.releaseExtras(c.Pod.UID, now)
 }
 
 // lostNews takes a task back that Mesos had given up with its agent. Everything
 // else about a lost task is old news.
 func (l *Ledger) lostNews(c *Claim, before TaskStatus, now time.Time) {
 	if !c.Status.State.Live() || before.State.Final() {
+		answer := c.Status
 		c.Status = before
+		l.verified(c, answer, now)
 		return
 	}
+	c.verifying = false
 	l.enter(c, Held, now)
 }
 

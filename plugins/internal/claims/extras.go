@@ -26,18 +26,21 @@ import (
 
 // OpenExtra makes a further claim of a bound pod, in phase Reserved, of its node,
 // agent and role, and returns its task id. It fails unless the claim that the pod
-// lives by is held on that agent.
+// lives by is held on that agent, or is lost and to be replaced (Reacquire).
 func (l *Ledger) OpenExtra(podUID, agentID string, need resources.Bundle, now time.Time) (string, error) {
 	main := l.byPod[podUID]
 	switch {
 	case main == nil || !main.Bound:
 		return "", fmt.Errorf("no claim is bound to the pod with UID %s that another could be added to", podUID)
+	case main.Reacquires():
+		// Its agent may have come back under another id.
 	case main.Phase != Held || main.Status.State == TaskKilling:
 		return "", fmt.Errorf("claim %s of pod %s/%s is %s (%s) and cannot be added to", main.TaskID, main.Pod.Namespace, main.Pod.Name, main.Phase, main.Status.State)
 	case main.AgentID != agentID:
 		return "", fmt.Errorf("pod %s/%s has its claim on agent %s and cannot have another on %s", main.Pod.Namespace, main.Pod.Name, main.AgentID, agentID)
 	}
 	c := main.extra(l.newTaskID(podUID, now), need, Reserved, now)
+	c.AgentID = agentID
 	l.insert(c)
 	return c.TaskID, nil
 }

@@ -248,7 +248,7 @@ func TestExtrasAfterRestart(t *testing.T) {
 	}
 
 	standby := NewLedger(testCfg)
-	standby.PodBound(pod, "node", main, "agent", "role", one, start)
+	standby.PodBound(Binding{Pod: pod, Node: "node", TaskID: main, AgentID: "agent", Role: "role", Need: one}, start)
 	standby.PodExtra(pod.UID, extra, one, start)
 	standby.PodGone(pod.UID, start)
 	standby.All(func(c *Claim) { t.Errorf("left with a standby: %+v", c) })

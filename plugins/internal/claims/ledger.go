@@ -43,6 +43,9 @@ type Config struct {
 	OrphanGrace time.Duration
 	// ReconcileEvery is the period of complete reconciliations.
 	ReconcileEvery time.Duration
+	// ReacquireFor is how long another task is sought for a bound pod whose task ended,
+	// by OnLostReacquire, before the pod must go; 0 for ever.
+	ReacquireFor time.Duration
 	// Tally is told, as it changes, what Mesos counts against quotas; may be nil.
 	Tally Tally
 }
@@ -52,7 +55,7 @@ type Config struct {
 func DefaultConfig(launchTimeout time.Duration) Config {
 	return Config{
 		LaunchTimeout: launchTimeout, UnknownGrace: 30 * time.Second, RetryMin: 2 * time.Second, RetryMax: time.Minute,
-		OrphanGrace: 5 * time.Second, ReconcileEvery: 10 * time.Minute,
+		OrphanGrace: 5 * time.Second, ReconcileEvery: 10 * time.Minute, ReacquireFor: 10 * time.Minute,
 	}
 }
 
@@ -77,6 +80,8 @@ type Ledger struct {
 	nextFull  time.Time
 	// asked is when the last complete reconciliation began.
 	asked time.Time
+	// answered is when the last one came to its end.
+	answered time.Time
 }
 
 // orphan is a task that no claim explains.
@@ -303,7 +308,7 @@ func (l *Ledger) ended(c *Claim, now time.Time) {
 		l.remove(c)
 	default:
 		l.enter(c, Lost, now)
-		l.evict(c)
+		l.lost(c, now)
 	}
 }
 
@@ -334,12 +339,6 @@ func (l *Ledger) askLater(c *Claim, now time.Time) {
 
 func (l *Ledger) settle(c *Claim, o Outcome) {
 	l.effects = append(l.effects, Settle{TaskID: c.TaskID, AgentID: c.AgentID, Pod: c.Pod, Outcome: o, Extra: c.Extra})
-}
-
-func (l *Ledger) evict(c *Claim) {
-	l.effects = append(l.effects, Evict{
-		AgentID: c.AgentID, Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, Status: c.Status, Revoked: c.Status.Revoked(),
-	})
 }
 
 func (l *Ledger) backoff(tries int) time.Duration {

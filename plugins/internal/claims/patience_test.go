@@ -115,7 +115,7 @@ func TestStagingIsGivenTime(t *testing.T) {
 // be killed on the day it leads.
 func TestStandbyForgetsPodsThatEnd(t *testing.T) {
 	l := NewLedger(DefaultConfig(30 * time.Second))
-	l.PodBound(pod, "node", TaskID(pod.UID, 1), "agent", "role", one, start)
+	l.PodBound(Binding{Pod: pod, Node: "node", TaskID: TaskID(pod.UID, 1), AgentID: "agent", Role: "role", Need: one}, start)
 	l.PodGone(pod.UID, start)
 	if n := l.Count(Releasing) + l.Count(Recovering); n != 0 {
 		t.Errorf("%d claims are left of a pod that ended while we did not lead", n)

@@ -51,7 +51,8 @@ func (l *Ledger) Cancel(taskID string, now time.Time) (reserved bool) {
 // one holds. Nor does a task older than the one that the pod is bound by: that is
 // old news, because a pod only ever moves on to a later task. Such a one takes the
 // place of a living claim when it is known to be held, and not before.
-func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need resources.Bundle, now time.Time) {
+func (l *Ledger) PodBound(b Binding, now time.Time) {
+	pod, taskID := b.Pod, b.TaskID
 	uid, attempt, ours := ParseTaskID(taskID)
 	if ours && uid != pod.UID {
 		return
@@ -62,6 +63,7 @@ func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need reso
 		return
 	}
 	if main != nil && main.Bound {
+		l.setPolicy(main, &b, now)
 		switch {
 		case c == main:
 			l.disinherit(pod.UID)
@@ -69,24 +71,25 @@ func (l *Ledger) PodBound(pod Pod, node, taskID, agentID, role string, need reso
 		case main.outdates(taskID):
 			return
 		case main.carries():
-			l.succeed(main, taskID, need, now)
+			l.succeed(main, taskID, b.Need, now)
 			return
 		}
 	}
 	if c != nil {
 		if c.Pod != pod {
 			// A task disowned before its pod was seen.
-			l.describe(c, pod, node, role, need)
+			l.describe(c, pod, b.Node, b.Role, b.Need)
 		}
+		c.OnLost, c.explicit = b.OnLost, b.Explicit
 		l.adoptAs(c, now)
 		if c.Phase == Lost {
-			l.evict(c)
+			l.lost(c, now)
 		}
 		return
 	}
 	c = &Claim{
-		TaskID: taskID, Pod: pod, Node: node, AgentID: agentID, Role: role, Need: need,
-		Phase: Recovering, Since: now, sent: true,
+		TaskID: taskID, Pod: pod, Node: b.Node, AgentID: b.AgentID, Role: b.Role, Need: b.Need,
+		Phase: Recovering, Since: now, sent: true, OnLost: b.OnLost, explicit: b.Explicit,
 	}
 	l.adoptAs(c, now)
 	l.recover(c, now)
@@ -123,6 +126,9 @@ func (l *Ledger) adoptAs(c *Claim, now time.Time) {
 	c.Bound = true
 	l.byPod[c.Pod.UID] = c
 	if other != nil && other != c {
+		if other.Bound && c.OnLost == "" {
+			c.OnLost, c.explicit = other.OnLost, other.explicit
+		}
 		c.barred = append(c.barred, other.barred...)
 		l.giveUp(other, now)
 	}

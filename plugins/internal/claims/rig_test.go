@@ -126,7 +126,7 @@ func (r *rig) answer(task string, s TaskState) {
 }
 
 func (r *rig) bind(task string) {
-	r.PodBound(pod, "node", task, "agent", "role", one, r.now)
+	r.PodBound(Binding{Pod: pod, Node: "node", TaskID: task, AgentID: "agent", Role: "role", Need: one}, r.now)
 }
 
 // in brings a claim into one of the states that tests begin with.

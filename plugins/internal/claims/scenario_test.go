@@ -83,7 +83,7 @@ func TestRestart(t *testing.T) {
 	r := &rig{T: t, Ledger: NewLedger(testCfg), now: start}
 	id := func(uid string) string { return TaskID(uid, 7) }
 	for _, uid := range []string{"runs", "ended", "unreachable", "recovering"} {
-		r.PodBound(Pod{"ns", uid, uid}, "n", id(uid), "a", "r", one, r.now)
+		r.PodBound(Binding{Pod: Pod{"ns", uid, uid}, Node: "n", TaskID: id(uid), AgentID: "a", Role: "r", Need: one}, r.now)
 	}
 	r.want() // no connection, no questions
 	r.after(time.Second)
@@ -277,7 +277,7 @@ func TestTaskIDsNeverRepeat(t *testing.T) {
 		take(l)
 	}
 	// Forged numbers must not make counting overflow.
-	l.PodBound(Pod{UID: "x"}, "n", fmt.Sprintf("x.%d", math.MaxInt64), "a", "r", one, now)
+	l.PodBound(Binding{Pod: Pod{UID: "x"}, Node: "n", TaskID: fmt.Sprintf("x.%d", math.MaxInt64), AgentID: "a", Role: "r", Need: one}, now)
 	for range 50 {
 		take(l)
 	}
@@ -288,7 +288,7 @@ func TestEffectsAreInOrder(t *testing.T) {
 		l := NewLedger(testCfg)
 		for i := range 50 {
 			uid := fmt.Sprint("u", i)
-			l.PodBound(Pod{UID: uid}, "n", TaskID(uid, 1), "a", "r", one, start.Add(time.Duration(i%7)))
+			l.PodBound(Binding{Pod: Pod{UID: uid}, Node: "n", TaskID: TaskID(uid, 1), AgentID: "a", Role: "r", Need: one}, start.Add(time.Duration(i%7)))
 			l.Status(TaskStatus{TaskID: TaskID(uid, 2), State: TaskRunning}, start)
 		}
 		l.Subscribed(start)

@@ -36,7 +36,7 @@ func (w *world) snap(uid string) {
 
 func (w *world) tell(s snapshot) {
 	need := resources.Bundle{Vector: resources.Vector{1}}
-	w.l.PodBound(Pod{"ns", s.uid, s.uid}, "n", s.main, "a", roleOf(s.uid), need, w.now)
+	w.l.PodBound(Binding{Pod: Pod{"ns", s.uid, s.uid}, Node: "n", TaskID: s.main, AgentID: "a", Role: roleOf(s.uid), Need: need}, w.now)
 	for _, id := range s.extras {
 		w.l.PodExtra(s.uid, id, need, w.now)
 	}

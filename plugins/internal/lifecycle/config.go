@@ -40,6 +40,9 @@ type Config struct {
 	// Pods says what pods ask for.
 	Pods   PodRules
 	Claims claims.Config
+	// OnLost is what becomes of bound pods whose task Mesos ended and that say nothing
+	// else (AnnotationOnLost).
+	OnLost claims.OnLost
 	Demand demand.Config
 	// Terms says what the master is told of the offers that we want.
 	Terms   TermsConfig

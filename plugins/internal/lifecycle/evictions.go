@@ -36,6 +36,7 @@ import (
 // lost starts the end of a pod whose task Mesos ended. The mutex is held.
 func (m *Manager) lost(e claims.Evict) {
 	metrics.Evictions.WithLabelValues(string(e.Status.State)).Inc()
+	metrics.ClaimsLost.WithLabelValues(string(e.Meaning), string(claims.OnLostEvict)).Inc()
 	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,
 		"task", e.TaskID, "state", e.Status.State, "reason", e.Status.Reason, "message", e.Status.Message)
 	kind := evict
@@ -49,10 +50,7 @@ func (m *Manager) lost(e claims.Evict) {
 	default:
 		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict, "%s", note(lostNote(e.Status)))
 	}
-	// The placeholder never ends by itself: an agent on which it does is broken.
-	if e.Status.OfAgent() && (e.Status.State == claims.TaskFailed || e.Status.State == claims.TaskFinished || e.Status.State == claims.TaskDropped) {
-		m.penalize(e.AgentID)
-	}
+	m.blame(e.AgentID, e.Status)
 	m.duties.Add(duty{
 		kind: kind, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
 	})
@@ -109,7 +107,7 @@ func (m *Manager) stillLost(taskID string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.ledger.ByTask(taskID)
-	lost := c != nil && c.Phase == claims.Lost || m.revoked[taskID] != ""
+	lost := c != nil && c.Goes() || m.revoked[taskID] != ""
 	if !lost {
 		delete(m.evicting, taskID)
 	}

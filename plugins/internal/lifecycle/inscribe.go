@@ -30,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resize"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -58,7 +59,11 @@ func (m *Manager) noteBound(p *podInfo, now time.Time) {
 			m.logger.Info("A pod's annotation cannot be read; its requests are taken for what its task holds", "pod", pod.Namespace+"/"+pod.Name, "annotation", AnnotationResources, "err", err)
 		}
 	}
-	m.ledger.PodBound(podOf(pod), pod.Spec.NodeName, task, pod.Annotations[AnnotationAgent], role, need, now)
+	onLost, explicit := m.onLost(p)
+	m.ledger.PodBound(claims.Binding{
+		Pod: podOf(pod), Node: pod.Spec.NodeName, TaskID: task, AgentID: pod.Annotations[AnnotationAgent], Role: role, Need: need,
+		OnLost: onLost, Explicit: explicit,
+	}, now)
 	extras, err := extrasOf(pod)
 	if err != nil {
 		m.logger.Info("A pod's annotation cannot be read; its further tasks are given up", "pod", pod.Namespace+"/"+pod.Name, "annotation", AnnotationExtras, "err", err)
@@ -126,6 +131,9 @@ func (m *Manager) inscription(uid string, plan *resize.Plan) (main, holds, extra
 // asInscribed tells whether the pod's annotations name the tasks of the plan. The
 // mutex is held.
 func (m *Manager) asInscribed(pod *v1.Pod, plan *resize.Plan) bool {
+	if c := m.ledger.ByTask(plan.Main); c != nil && c.Reacquires() {
+		return true // there is nothing better to name yet
+	}
 	main, _, extras := m.inscription(string(pod.UID), plan)
 	return pod.Annotations[AnnotationTask] == main && pod.Annotations[AnnotationExtras] == extras
 }
@@ -144,7 +152,7 @@ func (m *Manager) inscribe(ctx context.Context, d duty) error {
 	case pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed:
 		return nil
 	}
-	plan, patch, due := m.toInscribe(pod)
+	plan, patch, gone, due := m.toInscribe(pod)
 	if !due {
 		return nil
 	}
@@ -154,26 +162,36 @@ func (m *Manager) inscribe(ctx context.Context, d duty) error {
 			return fmt.Errorf("cannot write which tasks hold the resources of the pod that was resized: %w", err)
 		}
 	}
-	m.inscribed(d.uid, &plan, patch != nil)
+	m.inscribed(d.uid, &plan, patch != nil, gone)
 	return nil
 }
 
 // toInscribe returns what is to become of the pod's tasks, and the patch that says so,
-// nil if the pod does already. due is false if nothing is to be done.
-func (m *Manager) toInscribe(pod *v1.Pod) (plan resize.Plan, patch []byte, due bool) {
+// nil if the pod does already. gone tells that the task that the pod lived by ended. due
+// is false if nothing is to be done.
+func (m *Manager) toInscribe(pod *v1.Pod) (plan resize.Plan, patch []byte, gone, due bool) {
 	p := &podInfo{pod: pod, plan: m.plan(pod)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	state, _, ok := m.tasksOf(p)
 	if !ok {
-		return plan, nil, false
+		return plan, nil, false, false
 	}
 	plan = resize.Decide(state)
 	if m.asInscribed(pod, &plan) {
-		return plan, nil, len(plan.Drop) > 0 || m.unnamed(&plan)
+		return plan, nil, state.Gone, len(plan.Drop) > 0 || m.unnamed(&plan)
 	}
 	main, holds, extras := m.inscription(string(pod.UID), &plan)
 	annotations := map[string]any{AnnotationTask: main, AnnotationResources: holds, AnnotationExtras: nil}
+	if c := m.ledger.ByTask(main); c != nil && c.AgentID != pod.Annotations[AnnotationAgent] {
+		annotations[AnnotationAgent] = c.AgentID // the node's agent has a new id
+	}
+	if c := m.ledger.ByTask(main); c != nil && pod.Annotations[AnnotationRole] == "" {
+		annotations[AnnotationRole] = c.Role
+	}
+	if pod.Annotations[AnnotationFramework] != m.subscription.FrameworkID {
+		annotations[AnnotationFramework] = m.subscription.FrameworkID
+	}
 	if extras != "" {
 		annotations[AnnotationExtras] = extras
 	}
@@ -181,7 +199,7 @@ func (m *Manager) toInscribe(pod *v1.Pod) (plan resize.Plan, patch []byte, due b
 	patch, _ = json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": pod.UID, "resourceVersion": pod.ResourceVersion, "annotations": annotations,
 	}})
-	return plan, patch, true
+	return plan, patch, state.Gone, true
 }
 
 // unnamed tells whether the ledger does not know yet that the pod names its further
@@ -198,7 +216,7 @@ func (m *Manager) unnamed(plan *resize.Plan) bool {
 
 // inscribed notes that the pod's annotations name the tasks of the plan. Those that it
 // does without are let go.
-func (m *Manager) inscribed(uid string, plan *resize.Plan, written bool) {
+func (m *Manager) inscribed(uid string, plan *resize.Plan, written, gone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -220,7 +238,13 @@ func (m *Manager) inscribed(uid string, plan *resize.Plan, written bool) {
 		// Of these, the one that the pod lived by went with Replace.
 		m.ledger.ReleaseExtra(id, now)
 	}
-	if held := m.ledger.HeldOf(uid); written && plan.Take.IsZero() {
+	held := m.ledger.HeldOf(uid)
+	switch {
+	case written && gone && plan.Main == m.ledger.ByPod(uid).TaskID:
+		metrics.ClaimsReacquired.Inc()
+		m.recorder.Eventf(m.pods[uid].pod, nil, v1.EventTypeNormal, EventReacquired, actionReacquire,
+			"Mesos holds %s for the pod again, by task %s", held, plan.Main)
+	case written && plan.Take.IsZero():
 		m.recorder.Eventf(m.pods[uid].pod, nil, v1.EventTypeNormal, EventResized, actionResize,
 			"Mesos holds %s for the pod now (tasks: %d)", held, 1+len(plan.Extras))
 	}

@@ -402,6 +402,10 @@ func (m *Manager) carryOut() {
 			m.enqueue("RECONCILE", func(ctx context.Context, c mesos.Client) error { return c.Reconcile(ctx) })
 		case claims.Evict:
 			m.lost(e)
+		case claims.Reacquire:
+			m.reacquire(e)
+		case claims.Kept:
+			m.kept(e)
 		case claims.ExtraLost:
 			m.extraLost(e)
 		case claims.Examine:

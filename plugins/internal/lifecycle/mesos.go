@@ -46,6 +46,7 @@ func (m *Manager) Subscribed(s mesos.Subscription) {
 	m.identity.Store(&s.FrameworkID)
 	m.cfg.Registry.SetFramework(s.FrameworkID)
 	m.rolesSubscribed(s, now)
+	m.renotePods(now)
 	m.ledger.Subscribed(now)
 	m.carryOut()
 	m.kick()

@@ -48,6 +48,9 @@ const (
 	AnnotationOrder = "kube-mesos.io/reservation-policy"
 	// AnnotationRevocable says whether the pod may use revocable resources.
 	AnnotationRevocable = "kube-mesos.io/revocable"
+	// AnnotationOnLost says what becomes of the pod if Mesos ends the task that holds
+	// its resources: Evict, Reacquire or Keep.
+	AnnotationOnLost = "kube-mesos.io/on-claim-lost"
 )
 
 // Reasons and actions of the events we record on pods and nodes.
@@ -59,8 +62,11 @@ const (
 	EventRoleRefused    = "MesosRoleRefused"
 	EventResized        = "MesosResized"
 	EventResizePending  = "MesosResizePending"
+	EventReacquired     = "MesosClaimReacquired"
 	actionLaunch        = "Launching"
 	actionEvict         = "Evicting"
+	actionReacquire     = "Reacquiring"
+	actionKeep          = "Keeping"
 	actionMap           = "Mapping"
 	actionRoles         = "Subscribing"
 	actionResize        = "Resizing"

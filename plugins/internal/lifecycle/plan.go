@@ -22,6 +22,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/reservations"
@@ -91,6 +92,9 @@ func (r *PodRules) want(pod *v1.Pod) (want offers.Want, err error) {
 		case r.Revocable:
 			want.Revocable = use
 		}
+	}
+	if text, set := pod.Annotations[AnnotationOnLost]; set && OnLosts[text] == "" {
+		return want, fmt.Errorf("annotation %s is %q; it may be %s, %s or %s", AnnotationOnLost, text, claims.OnLostEvict, claims.OnLostReacquire, claims.OnLostKeep)
 	}
 	return want, nil
 }

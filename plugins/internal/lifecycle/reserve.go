@@ -309,7 +309,10 @@ func (m *Manager) Bound(taskID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.ledger.ByTask(taskID); c != nil {
-		m.ledger.PodBound(c.Pod, c.Node, c.TaskID, c.AgentID, c.Role, c.Need, time.Now())
+		onLost, explicit := m.onLost(m.pods[c.Pod.UID])
+		m.ledger.PodBound(claims.Binding{
+			Pod: c.Pod, Node: c.Node, TaskID: c.TaskID, AgentID: c.AgentID, Role: c.Role, Need: c.Need, OnLost: onLost, Explicit: explicit,
+		}, time.Now())
 		m.carryOut()
 	}
 }

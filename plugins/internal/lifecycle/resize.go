@@ -102,10 +102,13 @@ func (m *Manager) tasksOf(p *podInfo) (s resize.State, main *claims.Claim, ok bo
 	}
 	uid := string(p.pod.UID)
 	main = m.ledger.ByPod(uid)
-	if main == nil || !main.Bound || !alive(main) || m.wasRevoked(uid) {
+	if main == nil || !main.Bound || !alive(main) && !main.Reacquires() || m.wasRevoked(uid) {
 		return s, nil, false
 	}
-	s.Need, s.Main, s.Fixed = m.needOf(p.pod, main), taskOf(main), p.plan.Sticky()
+	s.Need, s.Main, s.Fixed, s.Gone = m.needOf(p.pod, main), taskOf(main), p.plan.Sticky(), !alive(main)
+	if s.Gone {
+		s.Main.Need = resources.Bundle{}
+	}
 	for _, c := range m.ledger.Extras(uid) {
 		switch {
 		case alive(c):
@@ -131,6 +134,16 @@ func (m *Manager) needOf(pod *v1.Pod, main *claims.Claim) resources.Bundle {
 	return need
 }
 
+// agentOf returns the agent from which the pod that lives by the claim may get another
+// task: that of the claim, unless its task is gone, perhaps with the agent: then the
+// node's of now, "" while there is none. The mutex is held.
+func (m *Manager) agentOf(main *claims.Claim) string {
+	if alive(main) {
+		return main.AgentID
+	}
+	return m.nodes.AgentOf(main.Node)
+}
+
 // alive tells whether the claim is held at this moment.
 func alive(c *claims.Claim) bool {
 	return c.Phase == claims.Held && c.Status.State != claims.TaskKilling
@@ -143,7 +156,8 @@ func taskOf(c *claims.Claim) resize.Task {
 
 // take looks for the task that the plan asks for. The mutex is held.
 func (m *Manager) take(uid string, p *podInfo, main *claims.Claim, plan *resize.Plan, now time.Time) {
-	r := m.sought(uid, main, plan, now)
+	agent := m.agentOf(main)
+	r := m.sought(uid, agent, main, plan, now)
 	r.again = now.Add(resizeEvery)
 	if r.whole && now.Sub(r.since) >= shrinkSeek {
 		r.since, r.rest = now.Add(shrinkRest), now.Add(shrinkRest)
@@ -166,12 +180,12 @@ func (m *Manager) take(uid string, p *podInfo, main *claims.Claim, plan *resize.
 
 // sought returns what is sought for the pod, which is what the plan says. The mutex is
 // held.
-func (m *Manager) sought(uid string, main *claims.Claim, plan *resize.Plan, now time.Time) *resizing {
+func (m *Manager) sought(uid, agent string, main *claims.Claim, plan *resize.Plan, now time.Time) *resizing {
 	r := m.resizes[uid]
-	if r != nil && r.role == main.Role && r.agentID == main.AgentID && r.whole == plan.Whole && r.take.Equal(&plan.Take) {
+	if r != nil && r.role == main.Role && r.agentID == agent && r.whole == plan.Whole && r.take.Equal(&plan.Take) {
 		return r
 	}
-	next := &resizing{agentID: main.AgentID, role: main.Role, take: plan.Take, whole: plan.Whole, since: now}
+	next := &resizing{agentID: agent, role: main.Role, take: plan.Take, whole: plan.Whole, since: now}
 	if r != nil {
 		m.demandOf(r.role).Remove(resizer(uid), now)
 		next.failures, next.told = r.failures, r.told
@@ -201,10 +215,15 @@ func (m *Manager) takeNow(uid string, p *podInfo, main *claims.Claim, r *resizin
 		d.Remove(resizer(uid), now)
 		return why
 	}
+	if r.agentID == "" {
+		d.Remove(resizer(uid), now)
+		m.relist = true // its host may have a new one by now, which offers us nothing yet
+		return "the node has no Mesos agent now"
+	}
 	ask := demand.Ask{Need: want.Need.Vector, Special: special(&want)}
 	ask.AgentID = r.agentID
 	d.Add(resizer(uid), ask)
-	if why = m.takeFrom(uid, main, &want, now); why != "" {
+	if why = m.takeFrom(uid, r.agentID, main, &want, now); why != "" {
 		// Nobody wakes it: it looks at what comes by itself.
 		d.Park(resizer(uid))
 		return why
@@ -214,10 +233,10 @@ func (m *Manager) takeNow(uid string, p *podInfo, main *claims.Claim, r *resizin
 }
 
 // takeFrom reserves a further task for the pod, or says why not. The mutex is held.
-func (m *Manager) takeFrom(uid string, main *claims.Claim, want *offers.Want, now time.Time) (why string) {
+func (m *Manager) takeFrom(uid, agent string, main *claims.Claim, want *offers.Want, now time.Time) (why string) {
 	const notOffered = "the node's agent does not offer that"
-	slot, ok := m.cache.Slot(main.AgentID)
-	if !ok || m.nodes.NodeOf(main.AgentID) != main.Node {
+	slot, ok := m.cache.Slot(agent)
+	if !ok || m.nodes.NodeOf(agent) != main.Node {
 		return "the node's agent is not known now"
 	}
 	ways, lack := m.WithinQuota(main.Role, *want)
@@ -225,12 +244,12 @@ func (m *Manager) takeFrom(uid string, main *claims.Claim, want *offers.Want, no
 		if verdict, _ := m.cache.Role(main.Role).Fits(slot, &ways[i]); verdict != offers.Fitting {
 			continue
 		}
-		id, err := m.ledger.OpenExtra(uid, main.AgentID, want.Need, now)
+		id, err := m.ledger.OpenExtra(uid, agent, want.Need, now)
 		if err != nil {
 			return err.Error()
 		}
 		if err = m.secure(id, slot, main.Role, &ways[i], now); err == nil {
-			m.logger.V(2).Info("Taking a further Mesos task for a pod that was resized", "pod", uid, "task", id, "resources", want.Need)
+			m.logger.V(2).Info("Taking a further Mesos task for a running pod", "pod", uid, "task", id, "resources", want.Need)
 			return ""
 		}
 		why = err.Error()
@@ -261,7 +280,7 @@ func pendingNote(pod *v1.Pod, main *claims.Claim, r *resizing, why string) strin
 	return fmt.Sprintf("The pod needs %s more than Mesos holds for it on agent %s, and has not got it: %s. "+
 		"Until it does, the pod may use more than it holds, and other frameworks may be given the same resources. "+
 		"Free resources on node %s, resize the pod back, or delete it to have it placed where there is room",
-		r.take, main.AgentID, why, pod.Spec.NodeName)
+		r.take, cmp.Or(r.agentID, main.AgentID), why, pod.Spec.NodeName)
 }
 
 // endResize notes that the pod needs no other task. The mutex is held.
@@ -304,7 +323,8 @@ func (m *Manager) resizeOn(list []offers.Offer, now time.Time) {
 		came[place{list[i].AgentID, list[i].Role}] = true
 	}
 	for uid, r := range m.resizes {
-		if came[place{r.agentID, r.role}] {
+		// The node of a pod that knows no agent may have got one with them.
+		if r.agentID == "" || came[place{r.agentID, r.role}] {
 			m.resize(uid, now)
 		}
 	}
