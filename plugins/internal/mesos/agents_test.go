@@ -31,6 +31,8 @@ import (
 // staticEng is a static reservation as a master encodes it.
 var staticEng = &resources.Flavour{Reservations: []resources.Reservation{{Role: "eng"}}, Wire: "\x6a\x07\x1a\x03eng\x20\x01"}
 
+var twoSeconds = 2 * time.Second
+
 func TestAgentsAreListed(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -71,6 +73,20 @@ func TestAgentsAreListed(t *testing.T) {
 				},
 				Used: []resources.Portion{{Flavour: staticEng, Bundle: resources.Bundle{Vector: resources.Vector{resources.Memory: 1000}}}},
 			}},
+		},
+		{
+			name: "deactivated, draining, drained, recovered", status: 200,
+			body: `{"slaves":[{"id":"S0","hostname":"a","pid":"slave(1)@10.0.0.1:5051","active":false,"deactivated":true},` +
+				`{"id":"S1","hostname":"b","pid":"slave(1)@[fe80::1]:5051","deactivated":true,"drain_info":{"state":"DRAINING","config":{"max_grace_period":{"nanoseconds":2000000000},"mark_gone":true}},"estimated_drain_start_time_seconds":1795418285},` +
+				`{"id":"S2","hostname":"c","pid":"nonsense","deactivated":true,"drain_info":{"state":"DRAINED","config":{"mark_gone":false}}}],` +
+				`"recovered_slaves":[{"id":"S3","hostname":"d","port":5051,"attributes":{"rack":"r1"}}]}`,
+			want: []Agent{
+				{ID: "S0", Hostname: "a", IP: "10.0.0.1", Deactivated: true},
+				{ID: "S1", Hostname: "b", IP: "fe80::1", Deactivated: true, Drain: &AgentDrain{
+					State: DrainStateDraining, MaxGrace: &twoSeconds, MarkGone: true, Started: time.Unix(1795418285, 0)}},
+				{ID: "S2", Hostname: "c", Deactivated: true, Drain: &AgentDrain{State: DrainStateDrained}},
+				{ID: "S3", Hostname: "d", Recovered: true, Attributes: map[string]string{"rack": "r1"}},
+			},
 		},
 		{name: "none", status: 200, body: `{"slaves":[]}`, want: []Agent{}},
 		{name: "forbidden", status: 403, body: "", failed: true},

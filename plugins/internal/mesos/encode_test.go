@@ -68,15 +68,17 @@ func TestEveryCallHasItsType(t *testing.T) {
 	}
 	info := testConfig().Framework
 	for kind, b := range map[scheduler.Call_Type][]byte{
-		scheduler.Call_SUBSCRIBE:        must(encodeSubscribe(info, roleSet{}, "fw", time.Minute)),
-		scheduler.Call_UPDATE_FRAMEWORK: must(encodeUpdateFramework(info, roleSet{}, "fw", true)),
-		scheduler.Call_ACCEPT:           must(encodeAccept("fw", "", launchOf("S0", "t"))),
-		scheduler.Call_DECLINE:          must(encodeDecline("fw", []string{"O"}, 0)),
-		scheduler.Call_KILL:             must(encodeKill("fw", TaskRef{TaskID: "t"})),
-		scheduler.Call_REVIVE:           must(encodeRevive("fw", nil)),
-		scheduler.Call_SUPPRESS:         must(encodeSuppress("fw", nil)),
-		scheduler.Call_RECONCILE:        must(encodeReconcile("fw", nil)),
-		scheduler.Call_ACKNOWLEDGE:      must(encodeAcknowledge("fw", ack{taskID: "t", agentID: "S0"})),
+		scheduler.Call_SUBSCRIBE:              must(encodeSubscribe(info, roleSet{}, "fw", time.Minute)),
+		scheduler.Call_UPDATE_FRAMEWORK:       must(encodeUpdateFramework(info, roleSet{}, "fw", true)),
+		scheduler.Call_ACCEPT:                 must(encodeAccept("fw", "", launchOf("S0", "t"))),
+		scheduler.Call_DECLINE:                must(encodeDecline("fw", []string{"O"}, 0)),
+		scheduler.Call_ACCEPT_INVERSE_OFFERS:  must(encodeAnswer("fw", true, []string{"O"}, 0)),
+		scheduler.Call_DECLINE_INVERSE_OFFERS: must(encodeAnswer("fw", false, []string{"O"}, 0)),
+		scheduler.Call_KILL:                   must(encodeKill("fw", TaskRef{TaskID: "t"})),
+		scheduler.Call_REVIVE:                 must(encodeRevive("fw", nil)),
+		scheduler.Call_SUPPRESS:               must(encodeSuppress("fw", nil)),
+		scheduler.Call_RECONCILE:              must(encodeReconcile("fw", nil)),
+		scheduler.Call_ACKNOWLEDGE:            must(encodeAcknowledge("fw", ack{taskID: "t", agentID: "S0"})),
 	} {
 		if got := callType(t, b); got != int32(kind) {
 			t.Errorf("%s is encoded as type %d", kind, got)

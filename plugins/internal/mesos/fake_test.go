@@ -45,6 +45,7 @@ type seenCall struct {
 
 type fakeMaster struct {
 	t      testing.TB
+	net    *memNet
 	addr   string
 	server *http.Server
 	// onSubscribe answers SUBSCRIBE without a stream if it returns true.
@@ -61,19 +62,24 @@ type fakeMaster struct {
 }
 
 func newFakeMaster(t testing.TB, n *memNet, addr string) *fakeMaster {
-	m := &fakeMaster{t: t, addr: addr, streams: make(chan *fakeStream, 16)}
+	m := &fakeMaster{t: t, net: n, addr: addr, streams: make(chan *fakeStream, 16)}
 	m.server = &http.Server{Handler: m}
-	l := n.listen(addr)
+	m.listenAlso(addr)
+	return m
+}
+
+// listenAlso makes the master reachable at an address.
+func (m *fakeMaster) listenAlso(addr string) {
+	l := m.net.listen(addr)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = m.server.Serve(l)
 	}()
-	t.Cleanup(func() {
+	m.t.Cleanup(func() {
 		_ = m.server.Close()
 		<-served
 	})
-	return m
 }
 
 // ServeHTTP judges a request as a master does, as far as these tests need it.

@@ -89,6 +89,20 @@ func TestRoundOverMasters(t *testing.T) {
 		{name: "redirects to another scheme", masters: []string{"m1", "m2"}, set: func(m1, _ *fakeMaster) {
 			m1.onSubscribe = redirectTo("file:///etc/passwd")
 		}},
+		// A stopped process: the system takes its connections.
+		{name: "does not answer", masters: []string{"m1", "m2"}, wait: 5 * time.Second, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true }
+		}},
+		{name: "leads to one that does not answer", masters: []string{"m1", "m2"}, wait: 5 * time.Second, set: func(m1, _ *fakeMaster) {
+			m1.onSubscribe = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Host == "m1:5050" {
+					return redirectTo("//m1.stopped:5050/master/api/v1/scheduler")(w, r)
+				}
+				<-r.Context().Done()
+				return true
+			}
+			m1.listenAlso("m1.stopped:5050")
+		}},
 		// What would be refused everywhere waits for the backoff first.
 		{name: "unauthorized", masters: []string{"m1", "m2"}, wait: time.Second, set: func(m1, _ *fakeMaster) {
 			m1.onSubscribe = refuseWith(401, "401 Unauthorized.")

@@ -40,8 +40,8 @@ type Config struct {
 	// terms. It must be quick. UpdateRoles changes them later. Without any roles there
 	// are no offers.
 	Roles func() []RoleAsk
-	// CallTimeout bounds every call but SUBSCRIBE, and every access to IDs; 0
-	// means 10 s.
+	// CallTimeout bounds every call, of SUBSCRIBE the wait for the head of the answer,
+	// and every access to IDs; 0 means 10 s.
 	CallTimeout time.Duration
 	// HeartbeatMisses is how many heartbeat intervals may pass without any record
 	// before the stream is given up; 0 means 3.

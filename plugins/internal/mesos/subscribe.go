@@ -137,14 +137,15 @@ func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, [
 	}, body, nil
 }
 
-// open sends SUBSCRIBE and waits for the head of the answer, as long as we would
-// wait for a heartbeat.
+// open sends SUBSCRIBE and waits for the head of the answer. A master writes it at once,
+// before it looks at what we ask for: the patience for a silent stream would be wasted on
+// one that is stopped or cut off, while another may lead.
 func (st *stream) open(body []byte) (*http.Response, error) {
 	req, err := st.session.request(st.sub.ctx, st.sub, body)
 	if err != nil {
 		return nil, err
 	}
-	timer := time.AfterFunc(st.session.silence(defaultHeartbeat), func() { st.sub.end(errNoAnswer) })
+	timer := time.AfterFunc(st.session.cfg.CallTimeout, func() { st.sub.end(errNoAnswer) })
 	defer timer.Stop()
 	return st.session.transport.RoundTrip(req)
 }

@@ -272,9 +272,9 @@ func TestMasterThatDoesNotAnswer(t *testing.T) {
 			return true
 		}
 		r := newRig(t, n, testConfig("m1"), nil).start()
-		time.Sleep(45*time.Second + time.Millisecond)
+		time.Sleep(5*time.Second + time.Millisecond)
 		synctest.Wait()
-		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, errNoAnswer.Error()) {
+		if got := r.session.Status(); got.State != StateBackoff || !strings.Contains(got.LastError, errNoAnswer.Error()) || got.Reason != ReasonMasterSilent {
 			t.Errorf("status is %+v", got)
 		}
 		calls, _, _ := r.observer.snapshot()

@@ -205,7 +205,7 @@ func TestCredentialsOnRecordedMasters(t *testing.T) {
 		outcome string
 	}{
 		{"framework-secret", string(mesos.StateConnecting)},
-		{"wrong", `Backoff: http://127.0.0.1:17050: the master refused the subscription: 401 "401 Unauthorized."; check the principal and its secret`},
+		{"wrong", `Backoff: http://127.0.0.1:17050: the master refused the subscription: 401 "401 Unauthorized.": our credentials are wrong or missing; check the principal and its secret, or the token`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var l *life
