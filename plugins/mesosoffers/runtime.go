@@ -36,6 +36,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
@@ -181,7 +182,8 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		Registry:      reservations.NewRegistry(), Book: &quota.Book{}, Usage: &quota.Usage{},
 		Preempt: args.Preemption.Enabled, StarvationTimeout: args.Preemption.StarvationTimeout.Duration,
 		QuotaPeriod: args.Quota.PollPeriod.Duration, EnforceQuota: args.Quota.Enforce,
-		Claims: claimsConfig(args), OnLost: claims.OnLost(args.Claims.OnLost),
+		Claims: claimsConfig(args), OnLost: claims.OnLost(args.Claims.OnLost), Evictions: evictionsConfig(args),
+		Identity: identityRef(args),
 		Demand: demand.Config{
 			MaxHold: args.Offers.MaxHold.Duration, RefuseUnused: args.Offers.RefuseUnused.Duration,
 			RefuseForeign: args.Offers.RefuseForeign.Duration, IdleGrace: args.Offers.IdleGrace.Duration,
@@ -196,6 +198,19 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
 		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: args.Claims.PDBDeadline.Duration, ShowAgents: nodes.show,
 	}
+}
+
+func evictionsConfig(args *config.MesosOffersArgs) breaker.Config {
+	c := args.Claims
+	return breaker.Config{
+		Burst: int(c.EvictionBurst), PerMinute: int(c.EvictionsPerMinute), Percent: int(c.EvictionPercent), Window: c.EvictionWindow.Duration,
+	}
+}
+
+// identityRef refers to the ConfigMap that keeps the FrameworkID, for events.
+func identityRef(args *config.MesosOffersArgs) v1.ObjectReference {
+	c := args.FrameworkIDConfigMap
+	return v1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: c.Namespace, Name: c.Name}
 }
 
 func claimsConfig(args *config.MesosOffersArgs) claims.Config {

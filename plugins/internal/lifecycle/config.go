@@ -19,6 +19,9 @@ package lifecycle
 import (
 	"time"
 
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
@@ -71,6 +74,11 @@ type Config struct {
 	// PredictedWait is how long pods may wait for what an ACCEPT leaves over; 0: none
 	// is promised any.
 	PredictedWait time.Duration
+	// Evictions says how many pods Mesos' news may end, and how fast.
+	Evictions breaker.Config
+	// Identity is the object that keeps the FrameworkID, for events about all of us; none
+	// without a name.
+	Identity v1.ObjectReference
 	// PDBDeadline is how long an eviction may be refused by PodDisruptionBudgets
 	// before the pod is deleted.
 	PDBDeadline time.Duration
@@ -80,6 +88,12 @@ type Config struct {
 }
 
 func withDefaults(cfg Config) Config {
+	if cfg.Evictions.Burst == 0 {
+		cfg.Evictions = defaultEvictions
+	}
+	if cfg.OnLost == "" {
+		cfg.OnLost = claims.OnLostEvict
+	}
 	if cfg.Registry == nil {
 		cfg.Registry = reservations.NewRegistry()
 	}

@@ -22,8 +22,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,6 +48,9 @@ func (m *Manager) lost(e claims.Evict) {
 	default:
 		m.recorder.Eventf(p.pod, nil, v1.EventTypeWarning, EventTaskLost, actionEvict, "%s", note(lostNote(e.Status)))
 	}
+	if kind == evict {
+		m.counted(e.TaskID, time.Now())
+	}
 	m.blame(e.AgentID, e.Status)
 	m.duties.Add(duty{
 		kind: kind, namespace: e.Pod.Namespace, name: e.Pod.Name, uid: e.Pod.UID, taskID: e.TaskID, since: time.Now().Unix(),
@@ -58,7 +59,7 @@ func (m *Manager) lost(e claims.Evict) {
 
 // evict ends a pod whose task Mesos ended, unless its claim is held again meanwhile.
 func (m *Manager) evict(ctx context.Context, d duty) error {
-	pod, err := m.lostPod(ctx, d, m.breaker)
+	pod, err := m.lostPod(ctx, d, m.mayEvict)
 	if pod == nil || err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func lostNote(s claims.TaskStatus) string {
 
 // lostPod returns the pod that has to go because its task is lost, as the API server
 // knows it; nil if there is nothing to do any more.
-func (m *Manager) lostPod(ctx context.Context, d duty, breaker *rate.Limiter) (*v1.Pod, error) {
+func (m *Manager) lostPod(ctx context.Context, d duty, may func(taskID string) bool) (*v1.Pod, error) {
 	if !m.stillLost(d.taskID) {
 		return nil, m.spare(ctx, d.namespace, d.name, d.uid)
 	}
@@ -97,7 +98,7 @@ func (m *Manager) lostPod(ctx context.Context, d duty, breaker *rate.Limiter) (*
 		return nil, fmt.Errorf("cannot read the pod that has to go: %w", err)
 	case pod.DeletionTimestamp != nil:
 		return nil, nil
-	case !m.mayEvict(d.taskID, breaker):
+	case !may(d.taskID):
 		return nil, errManyEvictions
 	}
 	return pod, nil
@@ -110,6 +111,7 @@ func (m *Manager) stillLost(taskID string) bool {
 	lost := c != nil && c.Goes() || m.revoked[taskID] != ""
 	if !lost {
 		delete(m.evicting, taskID)
+		m.breaker.Back(taskID, time.Now())
 	}
 	return lost
 }
@@ -117,14 +119,3 @@ func (m *Manager) stillLost(taskID string) bool {
 // errManyEvictions delays an eviction: news from Mesos never empties the cluster
 // at once, because it may turn out to be wrong.
 var errManyEvictions = errors.New("too many pods were evicted just now, waiting")
-
-// mayEvict tells whether the breaker lets the pod of this task go, and goes on
-// saying so.
-func (m *Manager) mayEvict(taskID string, breaker *rate.Limiter) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.evicting[taskID] && breaker.Allow() {
-		m.evicting[taskID] = true
-	}
-	return m.evicting[taskID]
-}

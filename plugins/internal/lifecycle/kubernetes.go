@@ -174,6 +174,7 @@ func (m *Manager) forgetPod(uid string) {
 	delete(m.early, uid)
 	if c := m.ledger.ByPod(uid); c != nil {
 		delete(m.evicting, c.TaskID)
+		m.breaker.Gone(c.TaskID, now)
 		if c.Phase == claims.Reserved {
 			m.unreserve(c)
 		}

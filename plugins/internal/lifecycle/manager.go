@@ -39,6 +39,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
@@ -53,20 +54,6 @@ import (
 type Agents interface {
 	Agents(ctx context.Context) ([]mesos.Agent, error)
 }
-
-// The breaker lets evictionBurst pods go at once and evictionsPerSecond from then
-// on, which is 30 a minute.
-const (
-	evictionsPerSecond = rate.Limit(0.5)
-	evictionBurst      = 20
-)
-
-// Pods on revocable resources are meant to be taken away, and their tasks are gone
-// for certain: a breaker of their own lets more of them go.
-const (
-	revocationsPerSecond = rate.Limit(5)
-	revocationBurst      = 100
-)
 
 // tickEvery is how often the time-driven duties are looked at. Everything that
 // must be quick is driven by events instead.
@@ -188,10 +175,11 @@ type Manager struct {
 	returns penalties
 	// owners are the pods with a reservation of their own, by its owner.
 	owners map[string]string
-	// breaker bounds how fast pods are evicted; evicting holds the tasks whose pods
-	// it let go.
-	breaker, revocations *rate.Limiter
-	evicting             map[string]bool
+	// breaker bounds how fast pods are evicted, revocations those on revocable resources;
+	// evicting holds the tasks of the latter that it let go.
+	breaker     *breaker.Breaker
+	revocations *rate.Limiter
+	evicting    map[string]bool
 	// failures counts the agents that the master told us to be gone.
 	failures uint64
 	// resizes are the pods that need other amounts than they hold, by UID; revoked are
@@ -224,7 +212,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		waiters: map[string]chan *claims.Outcome{}, outcomes: map[string]*claims.Outcome{},
 		freed: freedSlots{}, bargain: newBargain(cfg.Terms), expected: map[spent]time.Time{},
 		reported: map[string]bool{}, foreign: map[string]bool{},
-		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: rate.NewLimiter(evictionsPerSecond, evictionBurst),
+		penalties: newPenalties(), returns: newPenalties(), owners: map[string]string{}, breaker: breaker.New(cfg.Evictions),
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
 		resizes: map[string]*resizing{}, revoked: map[string]string{},
 	}
@@ -308,6 +296,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 	if !now.Before(m.sweepAt) {
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
+		m.watchBreaker(now)
 		m.sweep(now)
 		m.seek(now)
 		m.fallBack(now)
@@ -406,6 +395,8 @@ func (m *Manager) carryOut() {
 			m.reacquire(e)
 		case claims.Kept:
 			m.kept(e)
+		case claims.Verified:
+			m.breaker.Verified(e.TaskID, time.Now())
 		case claims.ExtraLost:
 			m.extraLost(e)
 		case claims.Examine:

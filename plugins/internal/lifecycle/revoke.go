@@ -28,7 +28,7 @@ import (
 // agreed to, without asking budgets. The condition tells controllers that it was not
 // the pod's fault.
 func (m *Manager) revoke(ctx context.Context, d duty) error {
-	pod, err := m.lostPod(ctx, d, m.revocations)
+	pod, err := m.lostPod(ctx, d, m.mayRevoke)
 	if pod == nil || err != nil {
 		return err
 	}

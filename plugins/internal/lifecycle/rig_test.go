@@ -196,7 +196,7 @@ func testConfig() Config {
 		Subscriptions: roles.Options{Default: "web", UpdatePeriod: 10 * time.Second, KeepUnused: time.Minute},
 		FallbackAfter: 3 * time.Second, QuotaPeriod: 10 * time.Second,
 		Pods:   PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true, Sticky: true},
-		Claims: claims.DefaultConfig(30 * time.Second),
+		Claims: claims.DefaultConfig(30 * time.Second), Identity: v1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-system", Name: "identity"},
 		Demand: demand.Config{
 			MaxHold: 10 * time.Second, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second,
 		},
