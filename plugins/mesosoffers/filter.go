@@ -164,8 +164,8 @@ func (p *Plugin) selectIn(s *state, begun *lifecycle.Cycle, limit int, buf []int
 				return sel, ""
 			}
 			if problem == "" && lack == "" {
-				role.Explain(&want, &sel)
-				problem = p.reasons.message(&sel, p.manager.Shortage())
+				undersized := role.Explain(&want, &sel)
+				problem = p.reasons.message(&sel, undersized, p.manager.Shortage())
 			}
 		}
 		if problem == "" {
@@ -262,7 +262,13 @@ func (p *Plugin) judged(s *state, node string, verdict offers.Verdict, lacks str
 	case s.preemptable[node]:
 		return reject(fwk.Unschedulable, p.reasons.of(verdict, lacks))
 	}
-	return reject(fwk.UnschedulableAndUnresolvable, p.reasons.of(verdict, lacks))
+	reason := p.reasons.of(verdict, lacks)
+	if verdict == offers.NoOffer || verdict == offers.InFlight || verdict == offers.ShortOf {
+		if lacks := s.role.TooSmall(p.manager.Index().LookupName(node), &s.want); lacks != "" {
+			reason = p.reasons.small(lacks)
+		}
+	}
+	return reject(fwk.UnschedulableAndUnresolvable, reason)
 }
 
 // PostFilter implements framework.PostFilterPlugin. It changes nothing in the

@@ -56,6 +56,25 @@ func TestPreFilterSaysWhyNothingFits(t *testing.T) {
 	})
 }
 
+// Pods that no agent could hold are told from those that merely wait, be there offers
+// or not.
+func TestReasonsOfTooSmallAgents(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.addNodes(3, func(i int) resources.Vector {
+			return []resources.Vector{little, little, cm(16000, 1)}[i]
+		})
+		w.manager.Rescinded("o2")
+		w.manager.Cache().SetCapacities(map[string]offers.Capacity{"a-n0": {Total: little}, "a-n1": {Total: little}, "a-n2": {Total: lots}})
+		_, _, status := w.preFilter(w.addPod(podOf("p").Obj()))
+		wantStatus(t, "PreFilter", status, fwk.UnschedulableAndUnresolvable, "1 Mesos offer short of memory, 2 Mesos agent short of cpu")
+		for node, reason := range map[string]string{
+			"n0": "Mesos agent short of cpu", "n1": "Mesos agent short of cpu", "n2": "Mesos offer short of memory",
+		} {
+			wantStatus(t, node, w.Filter(context.Background(), w.fullCycle(), podOf("p").Obj(), w.nodes[node]), fwk.UnschedulableAndUnresolvable, reason)
+		}
+	})
+}
+
 func TestPreFilterWithoutMaster(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.addNodes(3, all(lots))
@@ -283,7 +302,7 @@ func TestReasonsAreConstant(t *testing.T) {
 	reasons := []string{reasonNotConnected, reasonAmbiguous, reasonClaimLost, reasonMasterBusy, reasonPodGone, problemBinder, problemPoints}
 	for v := offers.NoOffer; v <= offers.NotAgent; v++ {
 		for k := range resources.NumKinds {
-			reasons = append(reasons, known.of(v, k.String()), known.of(v, "revocable "+k.String()))
+			reasons = append(reasons, known.of(v, k.String()), known.of(v, "revocable "+k.String()), known.small(k.String()))
 		}
 	}
 	for _, c := range []claims.Cause{claims.CauseOfferGone, claims.CauseDisconnected, claims.CauseRejected, claims.CauseFailed, claims.CauseTimeout, claims.CausePodGone, "new"} {

@@ -43,6 +43,7 @@ const (
 	reasonNotAgent     = "not a Mesos agent"
 	reasonAmbiguous    = "Mesos agent not unique"
 	reasonShortPrefix  = "Mesos offer short of "
+	reasonSmallPrefix  = "Mesos agent short of "
 	reasonClaimLost    = "the Mesos task that holds the pod's resources ended before the pod was bound"
 	reasonOfferGone    = "the Mesos offer was withdrawn before it could be used"
 	reasonDisconnected = "the Mesos master was lost while the pod's resources were claimed"
@@ -53,24 +54,30 @@ const (
 	reasonMasterBusy   = "the pod's earlier Mesos claim is still in use"
 )
 
-// reasons knows the reasons of nodes whose offers lack a resource, by its name in
-// offers.ShortError. They are few: the resources of pods, with and without what they
-// were to be.
+// reasons knows the reasons of nodes whose offers, or agents, lack a resource, by its
+// name in offers.ShortError. They are few: the resources of pods, with and without what
+// they were to be.
 type reasons struct {
-	table  *resources.Table
-	shorts sync.Map
+	table          *resources.Table
+	shorts, smalls sync.Map
 }
 
-func (r *reasons) short(lacks string) string {
-	if text, ok := r.shorts.Load(lacks); ok {
+func (r *reasons) short(lacks string) string { return r.text(&r.shorts, reasonShortPrefix, lacks) }
+
+// small is the reason of nodes whose agents could not even hold the pod if nobody else
+// used them.
+func (r *reasons) small(lacks string) string { return r.text(&r.smalls, reasonSmallPrefix, lacks) }
+
+func (r *reasons) text(known *sync.Map, prefix, lacks string) string {
+	if text, ok := known.Load(lacks); ok {
 		return text.(string)
 	}
 	quality, name := "", lacks
 	if first, rest, found := strings.Cut(lacks, " "); found {
 		quality, name = first+" ", rest
 	}
-	text := reasonShortPrefix + quality + r.table.KubernetesNameOf(name)
-	r.shorts.Store(lacks, text)
+	text := prefix + quality + r.table.KubernetesNameOf(name)
+	known.Store(lacks, text)
 	return text
 }
 
@@ -105,7 +112,7 @@ func reasonOfCause(c claims.Cause) string {
 }
 
 // shortageMessage says of a whole cluster what FitError says of judged nodes.
-func (r *reasons) message(sel *offers.Selection, rest lifecycle.Shortage) string {
+func (r *reasons) message(sel *offers.Selection, undersized offers.Undersized, rest lifecycle.Shortage) string {
 	var parts []string
 	add := func(n int, reason string) {
 		if n > 0 {
@@ -122,6 +129,11 @@ func (r *reasons) message(sel *offers.Selection, rest lifecycle.Shortage) string
 	}
 	for _, lacks := range slices.Sorted(maps.Keys(sel.Lacks)) {
 		add(sel.Lacks[lacks], r.short(lacks))
+	}
+	for k, n := range undersized {
+		if n > 0 {
+			add(n, r.small(resources.Kind(k).String()))
+		}
 	}
 	add(rest.NotAgent, reasonNotAgent)
 	add(rest.Ambiguous, reasonAmbiguous)

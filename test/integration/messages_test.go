@@ -38,6 +38,7 @@ func TestMessages(t *testing.T) {
 	}{
 		{"no offer, as agents are full", 2, agentsFull},
 		{"offers too small", 3, offersTooSmall},
+		{"agents too small", 3, agentsTooSmall},
 		{"a resource that Mesos cannot give", 1, unsupportedResource},
 		{"the master is not there", 1, masterMissing},
 		{"a pod that fits later is woken by the offer", 1, fitsLater},
@@ -79,6 +80,10 @@ func agentsFull(c *cluster.Cluster) {
 func offersTooSmall(c *cluster.Cluster) {
 	c.Args = "      offers: {maxHold: 5m}\n"
 	c.StartScheduler()
+	for i := range 3 {
+		c.AddPod(fmt.Sprintf("part-%d", i), "3", "4Gi")
+	}
+	c.WaitBound("part-0", "part-1", "part-2")
 	c.AddBystander()
 	c.Eventually("offers of all agents", func() string {
 		if n := len(c.Mesos.OutstandingOffers()); n != 3 {
@@ -86,14 +91,24 @@ func offersTooSmall(c *cluster.Cluster) {
 		}
 		return ""
 	})
-	c.AddPod("cpu", "5", "1Gi")
+	c.AddPod("cpu", "2", "1Gi")
 	c.WaitUnscheduled("cpu", "0/3 nodes are available: 3 Mesos offer short of cpu")
-	c.AddPod("memory", "1", "9Gi")
+	c.AddPod("memory", "1", "5Gi")
 	c.WaitUnscheduled("memory", "0/3 nodes are available: 3 Mesos offer short of memory")
+	c.Finish()
+}
+
+// agentsTooSmall: what no agent could hold is told at once, be there offers or not.
+func agentsTooSmall(c *cluster.Cluster) {
+	c.StartScheduler()
+	c.AddPod("cpu", "5", "1Gi")
+	c.WaitUnscheduled("cpu", "0/3 nodes are available: 3 Mesos agent short of cpu")
+	c.AddPod("memory", "1", "9Gi")
+	c.WaitUnscheduled("memory", "0/3 nodes are available: 3 Mesos agent short of memory")
 	c.AddPod("disk", "1", "1Gi", func(pod *v1.Pod) {
 		pod.Spec.Containers[0].Resources.Requests[v1.ResourceEphemeralStorage] = resource.MustParse("20Gi")
 	})
-	c.WaitUnscheduled("disk", "0/3 nodes are available: 3 Mesos offer short of ephemeral-storage")
+	c.WaitUnscheduled("disk", "0/3 nodes are available: 3 Mesos agent short of ephemeral-storage")
 	c.Finish()
 }
 
@@ -158,7 +173,7 @@ func idle(c *cluster.Cluster) {
 func tooBig(c *cluster.Cluster) {
 	c.StartScheduler()
 	c.AddPod("big", "64", "1Gi")
-	c.WaitUnscheduled("big", "0/2 nodes are available: ")
+	c.WaitUnscheduled("big", "0/2 nodes are available: 2 Mesos agent short of cpu")
 	other, err := neighbour.New(neighbour.Config{URL: c.Mesos.URL(), Machines: 2})
 	c.Must(err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -407,6 +407,7 @@ func (m *Manager) takeInAgents(generation, failures uint64, list []mesos.Agent) 
 			m.cache.HasGPUs(a.ID)
 		}
 	}
+	m.cache.SetCapacities(capacitiesOf(list))
 	first = !m.agentsKnown
 	m.agentsKnown = true
 	m.bargain.compiler.SetComplete(true)

@@ -165,6 +165,7 @@ func (c *Cache) grow(names []atomic.Pointer[string]) {
 		bigger[i].Store(names[i].Load())
 	}
 	c.each(func(r *Role) { r.cols.Store(r.cols.Load().grown()) })
+	c.capacities.grow(len(bigger))
 	c.names.Store(&bigger)
 }
 
@@ -193,6 +194,7 @@ func (c *Cache) drop(i int32, now time.Time) (broken []string) {
 	})
 	delete(c.byAgent, c.agents[i].id)
 	c.agents[i] = agent{}
+	(*c.capacities.of.Load())[i].Store(nil)
 	c.vacant = append(c.vacant, i)
 	c.publish(i)
 	return broken

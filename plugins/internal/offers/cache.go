@@ -50,8 +50,9 @@ type Cache struct {
 	cfg Config
 	// roles by name, and names by slot: replaced as a whole, so that readers need no
 	// lock. A role's columns are as long as names.
-	roles atomic.Pointer[map[string]*Role]
-	names atomic.Pointer[[]atomic.Pointer[string]]
+	roles      atomic.Pointer[map[string]*Role]
+	names      atomic.Pointer[[]atomic.Pointer[string]]
+	capacities capacities
 	// version counts the offers taken in; see Version.
 	version atomic.Uint64
 	// maintained tells that an offer announced maintenance since the last Reset.
@@ -86,6 +87,7 @@ func NewCache(cfg Config) *Cache {
 	c.roles.Store(&map[string]*Role{})
 	names := make([]atomic.Pointer[string], firstSize)
 	c.names.Store(&names)
+	c.capacities.grow(firstSize)
 	return c
 }
 

@@ -167,11 +167,9 @@ func (r *Role) searchPart(want *Want, from, count, n, limit int, sel *Selection)
 
 // lacking counts a slot by what it is short of.
 func (s *Selection) lacking(what string) {
-	for k, name := range kindNames {
-		if name == what {
-			s.Short[k]++
-			return
-		}
+	if kind, known := kindOf(what); known {
+		s.Short[kind]++
+		return
 	}
 	if s.Lacks == nil {
 		s.Lacks = map[string]int{}

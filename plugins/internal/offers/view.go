@@ -23,19 +23,29 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
-// Explain looks at the nodes that a selection counts as without an offer. Of those
-// whose agents had too little for the want when their offers were last given back it
-// counts what was lacking, or that they are kept, instead: to tell who asks for too
-// much from who merely has to wait.
-func (r *Role) Explain(want *Want, sel *Selection) {
+// Explain looks at the nodes that a selection counts as not fitting. Those whose agents
+// are too small for the want, all that they have for the role counted, it counts apart,
+// and takes them out of the selection. Of the nodes without an offer whose agents had too little
+// when their offers were last given back it counts what was lacking, or that they are
+// kept, instead: to tell who asks for too much from who merely has to wait.
+func (r *Role) Explain(want *Want, sel *Selection) (undersized Undersized) {
+	seek := r.cache.anyTooSmall(want)
 	r.cache.mu.Lock()
 	defer r.cache.mu.Unlock()
 	for i, s := range r.slots {
-		if sel.NoOffer == 0 {
-			return
+		if sel.NoOffer == 0 && !seek {
+			break
 		}
-		a := r.cache.agent(int32(i))
-		if s == nil || s.declined == nil || a == nil || a.node == "" || len(s.offers) > 0 || s.inFlight {
+		slot := int32(i)
+		a := r.cache.agent(slot)
+		if a == nil || a.node == "" {
+			continue
+		}
+		if kind, short := r.tooSmall(slot, want); short && sel.uncount(r.judgeSlot(slot, want)) {
+			undersized[kind]++
+			continue
+		}
+		if s == nil || s.declined == nil || len(s.offers) > 0 || s.inFlight || sel.NoOffer == 0 {
 			continue
 		}
 		if r.cache.kept(a, want) {
@@ -46,6 +56,7 @@ func (r *Role) Explain(want *Want, sel *Selection) {
 			sel.lacking(short)
 		}
 	}
+	return undersized
 }
 
 // shortOf names what a want finds too little of, "" if there is enough.

@@ -63,7 +63,7 @@ func (c *Cluster) UseConfigMap(name string) { c.configMap = name }
 func (c *Cluster) ConfigFile(head string) string {
 	c.T.Helper()
 	file := filepath.Join(c.T.TempDir(), "scheduler.yaml")
-	text := fmt.Sprintf(schedulerConfig, c.Mesos.Addr(), c.configMap, c.args())
+	text := fmt.Sprintf(schedulerConfig, c.Mesos.Addr(), c.configMap, c.Args)
 	text = strings.Replace(text, "profiles:\n", head+"profiles:\n", 1)
 	c.Must(os.WriteFile(file, []byte(text), 0o600))
 	return file

@@ -24,7 +24,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"k8s.io/client-go/kubernetes"
@@ -60,16 +59,6 @@ profiles:
       masters: [%q]
       frameworkIDConfigMap: {namespace: kube-system, name: %q}
 %s`
-
-// args are the arguments of the plugin beside those of the stage. Tests that say nothing
-// about offers see all of them, also those too small for every pod that waits: what pods
-// are told must not depend on when the master heard of that.
-func (c *Cluster) args() string {
-	if strings.Contains(c.Args, "offers:") {
-		return c.Args
-	}
-	return "      offers: {minAllocatable: Never}\n" + c.Args
-}
 
 // Scheduler is one run of our scheduler.
 type Scheduler struct {
@@ -116,7 +105,7 @@ func (c *Cluster) setup(ctx context.Context, runtime *mesosoffers.Runtime) (*sch
 	if c.MesosAPI != nil {
 		master = c.proxy()
 	}
-	text := fmt.Sprintf(schedulerConfig, master, c.configMap, c.args())
+	text := fmt.Sprintf(schedulerConfig, master, c.configMap, c.Args)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, nil, err
 	}

@@ -136,7 +136,7 @@ func others(c *cluster.Cluster) {
 	c.Args = adsArgs
 	c.StartScheduler()
 	c.AddPod("big", "2", "512Mi")
-	waits(c, "big", "1 Mesos offer short of cpu")
+	waits(c, "big", "1 Mesos agent short of cpu")
 	c.AddPod("small", "1", "512Mi")
 	wantParts(c, "small", "cpus:1", "mem:512")
 	finish(c)
