@@ -23,8 +23,8 @@ import (
 	"strings"
 )
 
-// Authentication is who must say who they are, over HTTP Basic, the one scheme
-// Mesos has built in.
+// Authentication is who must say who they are: over HTTP Basic, the one scheme
+// Mesos has built in, or by a token, as with authenticators that are modules.
 type Authentication struct {
 	// Frameworks is --authenticate_http_frameworks: calls of schedulers.
 	Frameworks bool
@@ -35,6 +35,8 @@ type Authentication struct {
 	Readwrite bool
 	// Credentials are the secrets by principal (--credentials).
 	Credentials map[string]string
+	// Tokens are the principals by token, shown as "Bearer TOKEN" or "token=TOKEN".
+	Tokens map[string]string
 }
 
 // realm is a part of the interface that is authenticated as one; the empty realm
@@ -68,7 +70,11 @@ func (a *Authentication) principal(r *http.Request, in realm) (string, bool) {
 	if !a.asks(in) {
 		return "", true
 	}
-	kind, encoded, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	header := r.Header.Get("Authorization")
+	if name, ok := a.bearer(header); ok {
+		return name, true
+	}
+	kind, encoded, _ := strings.Cut(header, " ")
 	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	if kind != "Basic" || err != nil {
 		return "", false
@@ -79,6 +85,17 @@ func (a *Authentication) principal(r *http.Request, in realm) (string, bool) {
 		return "", false
 	}
 	return name, true
+}
+
+// bearer is whose token a header holds.
+func (a *Authentication) bearer(header string) (principal string, ok bool) {
+	for _, scheme := range []string{"Bearer ", "token="} {
+		if token, is := strings.CutPrefix(header, scheme); is {
+			principal, ok = a.Tokens[token]
+			return principal, ok
+		}
+	}
+	return "", false
 }
 
 // unauthorized is the answer to a request that is not let in.

@@ -32,6 +32,7 @@ import (
 var secured = mesosmaster.Authentication{
 	Frameworks: true, Readonly: true, Readwrite: true,
 	Credentials: map[string]string{"framework": "framework-secret", "ops": "ops-secret"},
+	Tokens:      map[string]string{"abc.def": "framework", "o-p-s": "ops"},
 }
 
 // refusal is an answer with the realm it asks for.
@@ -96,6 +97,14 @@ func TestAuthentication(t *testing.T) {
 		{secured, "POST", api, "nobody:x", subscribeJSON, no("scheduler")},
 		{secured, "POST", api, "Basic !!!", subscribeJSON, no("scheduler")},
 		{secured, "POST", api, "Bearer abc", subscribeJSON, no("scheduler")},
+		{secured, "POST", api, "token=abc", subscribeJSON, no("scheduler")},
+		{secured, "POST", api, "token= abc.def", subscribeJSON, no("scheduler")},
+		{secured, "POST", api, "Basic abc.def", subscribeJSON, no("scheduler")},
+		{secured, "POST", api, "token=abc.def", named("framework"), ok},
+		{secured, "POST", api, "Bearer abc.def", subscribeJSON, ok},
+		{secured, "POST", api, "token=o-p-s", named("framework"), refusal{400, "", "Failed to validate scheduler::Call: Authenticated principal 'ops' does not match principal 'framework' set in `FrameworkInfo`"}},
+		{secured, "POST", operator, "token=o-p-s", health, ok},
+		{mesosmaster.Authentication{Frameworks: true}, "POST", api, "Bearer ", subscribeJSON, no("scheduler")},
 		{secured, "POST", api, "Basic", subscribeJSON, no("scheduler")},
 		{secured, "GET", api, "framework:framework-secret", "", refusal{405, "", "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'."}},
 		{secured, "POST", api, "framework:framework-secret", named("ops"), refusal{400, "", "Failed to validate scheduler::Call: Authenticated principal 'framework' does not match principal 'ops' set in `FrameworkInfo`"}},

@@ -17,6 +17,7 @@ limitations under the License.
 package mesosmaster
 
 import (
+	"crypto/tls"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster/agent"
@@ -114,6 +115,10 @@ type Config struct {
 	BootTime, RouteTime, RecoveryTime time.Duration
 	// Authentication is who must say who they are; default nobody.
 	Authentication Authentication
+	// TLS makes the masters speak https alone, as with LIBPROCESS_SSL_ENABLED and
+	// without LIBPROCESS_SSL_SUPPORT_DOWNGRADE; its ClientAuth is
+	// LIBPROCESS_SSL_REQUIRE_CERT. It does not concern Transport.
+	TLS *tls.Config
 	// CallLog is how many call records are kept, the newest; default 100,000.
 	CallLog int
 	// EventLog is how many records of events sent to frameworks are kept, the newest;

@@ -39,6 +39,9 @@ type EnsembleConfig struct {
 	Numbers []int
 	// ZooKeeperPath is the path of --zk, default "/mesos".
 	ZooKeeperPath string
+	// ZooKeeperReader is the "user:password" of the scheme "digest" that is needed to
+	// list and read the nodes; default: everybody may, as masters make it.
+	ZooKeeperReader string
 	// SessionTimeout is --zk_session_timeout, default 10 s.
 	SessionTimeout time.Duration
 	// Idle is how long before its end a master was last heard by ZooKeeper; its
@@ -63,6 +66,7 @@ type EnsembleConfig struct {
 type Ensemble struct {
 	*Master
 	zkPath   string
+	reader   string
 	replicas map[int]int // log replicas' sequence numbers by that of the master's node
 }
 
@@ -89,7 +93,7 @@ func NewEnsemble(cfg EnsembleConfig) (*Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ensemble{Master: m, zkPath: cfg.ZooKeeperPath, replicas: map[int]int{}}, nil
+	return &Ensemble{Master: m, zkPath: cfg.ZooKeeperPath, reader: cfg.ZooKeeperReader, replicas: map[int]int{}}, nil
 }
 
 // Masters is the number of processes, dead ones included.
@@ -115,7 +119,7 @@ func (e *Ensemble) Address(i int) string {
 }
 
 // MasterURL is the base URL of master i.
-func (e *Ensemble) MasterURL(i int) string { return "http://" + e.Address(i) }
+func (e *Ensemble) MasterURL(i int) string { return e.scheme() + "://" + e.Address(i) }
 
 // MasterHandler is the HTTP interface of master i.
 func (e *Ensemble) MasterHandler(i int) http.Handler { return e.handler(e.processes[i]) }
@@ -192,14 +196,14 @@ func (e *Ensemble) Znodes() ([]Znode, error) {
 	if err != nil {
 		return nil, ErrNoZooKeeper
 	}
-	out := []Znode{{Path: e.zkPath}}
+	out := []Znode{{Path: e.zkPath, Reader: e.reader}}
 	var replicas []Znode
 	for _, n := range nodes {
 		info, err := e.info(e.processes[n.Master])
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Znode{Path: fmt.Sprintf("%s/json.info_%010d", e.zkPath, n.Number), Data: info, Ephemeral: true})
+		out = append(out, Znode{Path: fmt.Sprintf("%s/json.info_%010d", e.zkPath, n.Number), Data: info, Ephemeral: true, Reader: e.reader})
 		seq, ok := e.replicas[n.Number]
 		if !ok {
 			seq = len(e.replicas)

@@ -282,13 +282,20 @@ func (m *Master) Addr() string {
 	return m.processes[0].bound
 }
 
-// URL is the master's base URL, "http://host:port"; before Start, and for the
-// in-memory transport, "http://mesos-master.invalid:5050".
+// URL is the master's base URL, "http://host:port", or https with Config.TLS; before
+// Start, and for the in-memory transport, the host is "mesos-master.invalid:5050".
 func (m *Master) URL() string {
 	if addr := m.Addr(); addr != "" {
-		return "http://" + addr
+		return m.scheme() + "://" + addr
 	}
-	return "http://mesos-master.invalid:5050"
+	return m.scheme() + "://mesos-master.invalid:5050"
+}
+
+func (m *Master) scheme() string {
+	if m.cfg.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // end closes all streams and stops the clock; called with the lock held.

@@ -82,7 +82,7 @@ func (m *Master) awake(ctx context.Context, p *process) bool {
 
 // boot begins to serve; with a bound address, on a listener too.
 func (m *Master) boot(p *process) error {
-	srv := &wire.Server{Handler: m.handler(p)}
+	srv := &wire.Server{Handler: m.handler(p), TLS: m.cfg.TLS}
 	p.server = srv
 	if p.bound == "" {
 		return nil

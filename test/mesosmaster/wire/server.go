@@ -23,6 +23,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -35,6 +36,8 @@ import (
 // http.ErrAbortHandler breaks its connection.
 type Server struct {
 	Handler http.Handler
+	// TLS, if set, makes every connection one of TLS.
+	TLS *tls.Config
 
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
@@ -74,6 +77,9 @@ func (s *Server) Serve(l net.Listener) error {
 
 // ServeConn serves one connection, of any kind, until its end.
 func (s *Server) ServeConn(nc net.Conn) {
+	if s.TLS != nil {
+		nc = tls.Server(nc, s.TLS) // shakes hands when it is first read
+	}
 	c := &conn{net: nc, handler: s.Handler, queued: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()

@@ -42,6 +42,7 @@ const (
 	codeOK            int32 = 0
 	codeUnimplemented int32 = -6
 	codeNoNode        int32 = -101
+	codeNoAuth        int32 = -102
 	codeNotReadOnly   int32 = -119
 
 	xidEvent int32 = -1
@@ -72,6 +73,7 @@ type conn struct {
 	server  *Server
 	net     net.Conn
 	session *session
+	shown   map[string]bool // credentials of the scheme digest
 
 	mu      sync.Mutex // of watches; the server's lock may be held
 	watches map[watch]bool
@@ -188,8 +190,8 @@ func (c *conn) handle(op int32, d *decoder, out *encoder) int32 {
 	switch op {
 	case opPing, opClose:
 		return codeOK
-	case opAuth: // digest credentials are taken for granted
-		return codeOK
+	case opAuth:
+		return c.authenticate(d)
 	case opSetWatches:
 		c.setWatches(d)
 		return codeOK
@@ -219,6 +221,9 @@ func (c *conn) look(op int32, d *decoder, out *encoder) int32 {
 		}
 		return codeNoNode
 	}
+	if n.reader != "" && !c.shown[n.reader] && (op == opGetData || op == opGetChildren || op == opGetChildren2) {
+		return codeNoAuth
+	}
 	if wait {
 		c.watch(watch{p, op == opGetChildren || op == opGetChildren2})
 	}
@@ -239,6 +244,16 @@ func (c *conn) look(op int32, d *decoder, out *encoder) int32 {
 	}
 	if op != opGetChildren {
 		out.stat(&n.stat)
+	}
+	return codeOK
+}
+
+// authenticate notes credentials. ZooKeeper does not judge them: they count where
+// a node asks for them (DigestAuthenticationProvider).
+func (c *conn) authenticate(d *decoder) int32 {
+	_, scheme, credentials := d.int32(), d.string(), d.buffer()
+	if scheme == "digest" && d.err == nil {
+		c.shown[string(credentials)] = true
 	}
 	return codeOK
 }

@@ -46,7 +46,7 @@ func FuzzConn(f *testing.F) {
 		if err := client.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		c := &conn{server: s, net: server, watches: map[watch]bool{}}
+		c := &conn{server: s, net: server, watches: map[watch]bool{}, shown: map[string]bool{}}
 		c.serve()
 		if _, err := io.Copy(io.Discard, client); err != nil {
 			t.Fatal(err)

@@ -17,8 +17,8 @@ limitations under the License.
 // Package zk is a ZooKeeper server for clients that look for the leading master:
 // it speaks ZooKeeper's protocol as far as they need it (sessions, exists,
 // getData, getChildren, watches, sync) and shows a tree that others change. It
-// refuses to write. Several servers, quotas, ACLs and authentication are not
-// there.
+// refuses to write. Of access control it knows one reader by node; several servers
+// and quotas are not there.
 package zk
 
 import (
@@ -181,7 +181,7 @@ func (s *Server) Dial() (net.Conn, error) {
 }
 
 func (s *Server) serve(nc net.Conn) {
-	c := &conn{server: s, net: nc, watches: map[watch]bool{}}
+	c := &conn{server: s, net: nc, watches: map[watch]bool{}, shown: map[string]bool{}}
 	s.mu.Lock()
 	if s.dead || s.closed {
 		s.mu.Unlock()

@@ -28,6 +28,9 @@ type Node struct {
 	Data []byte
 	// Ephemeral nodes belong to a session, which clients can see.
 	Ephemeral bool
+	// Reader is the "user:password" of the scheme "digest" that is needed to read
+	// the node; empty lets everybody.
+	Reader string
 }
 
 // stat is what ZooKeeper tells of a node beside its data.
@@ -61,6 +64,7 @@ type tree struct {
 
 type entry struct {
 	data     []byte
+	reader   string
 	stat     stat
 	children map[string]bool
 }
@@ -130,6 +134,7 @@ func (t *tree) childrenOf(parent *entry) {
 func (t *tree) put(now time.Time, n Node) []change {
 	e := t.nodes[n.Path]
 	if e != nil {
+		e.reader = n.Reader
 		if string(e.data) == string(n.Data) {
 			return nil
 		}
@@ -141,7 +146,7 @@ func (t *tree) put(now time.Time, n Node) []change {
 	}
 	t.zxid++
 	ms := now.UnixMilli()
-	e = &entry{data: n.Data, children: map[string]bool{}, stat: stat{
+	e = &entry{data: n.Data, reader: n.Reader, children: map[string]bool{}, stat: stat{
 		Czxid: t.zxid, Mzxid: t.zxid, Pzxid: t.zxid, Ctime: ms, Mtime: ms, DataLength: int32(len(n.Data)),
 	}}
 	if n.Ephemeral {

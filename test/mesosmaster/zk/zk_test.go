@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -187,7 +188,7 @@ func TestReading(t *testing.T) {
 		}{
 			"missing": {opExists, at("/nope", false), codeNoNode},
 			"ping":    {opPing, nil, codeOK},
-			"auth":    {opAuth, nil, codeOK},
+			"auth":    {opAuth, showing("me:pw"), codeOK},
 			"sync":    {opSync, func(e *encoder) { e.string("/") }, codeOK},
 			"create":  {1, at("/x", false), codeNotReadOnly},
 			"strange": {77, nil, codeUnimplemented},
@@ -199,6 +200,56 @@ func TestReading(t *testing.T) {
 		p.send(func(e *encoder) { e.int32(9); e.int32(opGetData); e.int32(1000) }) // a string longer than the frame
 		if _, err := readFrame(p.net); err == nil {
 			t.Error("a request that makes no sense must end the connection")
+		}
+	})
+}
+
+// showing is the body of a request that shows credentials.
+func showing(credentials string) func(e *encoder) {
+	return func(e *encoder) {
+		e.int32(0)
+		e.string("digest")
+		e.buffer([]byte(credentials))
+	}
+}
+
+// Nodes that want a reader can be seen, but not read, by others.
+func TestReader(t *testing.T) {
+	served(t, func(t *testing.T, src *source, s *Server) {
+		src.set(nil, Node{Path: "/mesos", Reader: "me:pw"}, Node{Path: "/mesos/a", Reader: "me:pw"}, Node{Path: "/open"})
+		p, _ := connect(t, s, 0, nil)
+		codes := func() (out []int32) {
+			for _, path := range []string{"/mesos", "/mesos/a", "/open", "/none"} {
+				for _, op := range []int32{opExists, opGetData, opGetChildren, opGetChildren2} {
+					code, _ := p.ask(op, at(path, true))
+					out = append(out, code)
+				}
+			}
+			return out
+		}
+		refused := []int32{0, codeNoAuth, codeNoAuth, codeNoAuth, 0, codeNoAuth, codeNoAuth, codeNoAuth, 0, 0, 0, 0, codeNoNode, codeNoNode, codeNoNode, codeNoNode}
+		if diff := cmp.Diff(refused, codes()); diff != "" {
+			t.Error(diff)
+		}
+		if code, _ := p.ask(opAuth, showing("me:wrong")); code != codeOK {
+			t.Errorf("code %d: ZooKeeper does not judge credentials", code)
+		}
+		if diff := cmp.Diff(refused, codes()); diff != "" {
+			t.Error(diff)
+		}
+		p.ask(opAuth, showing("me:pw"))
+		let := slices.Clone(refused)
+		for i := range 8 {
+			let[i] = codeOK
+		}
+		if diff := cmp.Diff(let, codes()); diff != "" {
+			t.Error(diff)
+		}
+		// Access can be opened.
+		src.set(nil, Node{Path: "/mesos"}, Node{Path: "/mesos/a"}, Node{Path: "/open"})
+		q, _ := connect(t, s, 0, nil)
+		if code, _ := q.ask(opGetChildren, at("/mesos", false)); code != codeOK {
+			t.Errorf("code %d", code)
 		}
 	})
 }
