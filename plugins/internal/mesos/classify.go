@@ -172,7 +172,7 @@ func classifyErrorEvent(text string) error {
 	case textFailedOver:
 		return fmt.Errorf("%w: the master says %q", ErrFailedOver, text)
 	case textRemoved:
-		return fmt.Errorf("%w: the master says %q; all its tasks are gone, a new FrameworkID is an operator's decision", ErrFrameworkRemoved, text)
+		return fmt.Errorf("%w: the master says %q; all its tasks are gone", ErrFrameworkRemoved, text)
 	}
 	if refused := refusedFramework(0, text); refused != nil {
 		return fmt.Errorf("%w: %q", refused, text)

@@ -96,8 +96,8 @@ func (s *Session) Status() Status {
 
 // Run subscribes and stays subscribed, calling the Handler, until ctx is done or
 // Close is called: then it returns nil. It returns an error wrapping ErrFailedOver
-// or ErrFrameworkRemoved if the master tells so, after which the FrameworkID must
-// not be used by this process again. A session runs once.
+// or, without Config.Removed, ErrFrameworkRemoved if the master tells so, after which the
+// FrameworkID must not be used by this process again. A session runs once.
 func (s *Session) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -112,6 +112,11 @@ func (s *Session) Run(ctx context.Context) error {
 	defer s.closeIdle()
 	for {
 		lasted, err := s.cycle(ctx)
+		if s.survivable(err) {
+			if err = s.outlive(ctx, err); err == nil {
+				continue
+			}
+		}
 		switch {
 		case errors.Is(err, ErrFailedOver), errors.Is(err, ErrFrameworkRemoved):
 			return err

@@ -36,6 +36,11 @@ type Config struct {
 	Framework FrameworkInfo
 	// IDs keeps the FrameworkID across restarts.
 	IDs IDStore
+	// Removed is told that the master removed the framework of this id, and why. If it
+	// returns nil, the store does not have the id any more, and the session goes on with
+	// what it has instead: nothing, for a new framework. After an error it is told again,
+	// and the master is left alone meanwhile. Without it, Run ends.
+	Removed func(ctx context.Context, id, why string) error
 	// Roles tells, at the moment of each SUBSCRIBE, which roles to have and on which
 	// terms. It must be quick. UpdateRoles changes them later. Without any roles there
 	// are no offers.
@@ -254,7 +259,8 @@ var (
 	ErrNotSubscribed = errors.New("not subscribed to a Mesos master")
 	// ErrFailedOver ends Run: another instance took over our FrameworkID.
 	ErrFailedOver = errors.New("another instance took over this framework")
-	// ErrFrameworkRemoved ends Run: the master removed our framework for good.
+	// ErrFrameworkRemoved ends Run, unless there is Config.Removed: the master removed our
+	// framework for good.
 	ErrFrameworkRemoved = errors.New("the Mesos master removed this framework")
 	// ErrTermsRefused tells that the master does not take the terms of our roles: offer
 	// constraints or offer filters. The same roles without terms may be accepted.
