@@ -409,7 +409,7 @@ func (c *watch) calls() {
 	for role, at := range byRole {
 		for i := range at {
 			// In ten seconds a full bucket and what runs into it; a subscription fills it.
-			n := 0
+			var n int
 			for n = 0; i+n < len(at) && at[i+n].Sub(at[i]) < 10*time.Second; n++ {
 			}
 			if n > 60 {
