@@ -60,8 +60,10 @@ type Runtime struct {
 	args    *config.MesosOffersArgs
 	manager *lifecycle.Manager
 	session *mesos.Session
-	nodes   *nodeControllers
-	table   *resources.Table
+	// identity keeps the FrameworkID.
+	identity *lifecycle.FrameworkIDStore
+	nodes    *nodeControllers
+	table    *resources.Table
 	// controllers keep objects of the API in step with Mesos.
 	controllers *controllers
 	profiles    sets.Set[string]
@@ -141,7 +143,9 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	manager = lifecycle.New(settings, handle.ClientSet(), handle.EventRecorder(), func(pods map[string]*v1.Pod) {
 		handle.Activate(r.logger, pods)
 	}, r.logger)
-	session, err := mesos.NewSession(sessionConfig(args, handle, manager), manager, r.transport...)
+	c := args.FrameworkIDConfigMap
+	r.identity = lifecycle.NewFrameworkIDStore(handle.ClientSet(), c.Namespace, c.Name)
+	session, err := mesos.NewSession(sessionConfig(args, r.identity, manager), manager, r.transport...)
 	if err != nil {
 		return err
 	}
@@ -219,7 +223,7 @@ func claimsConfig(args *config.MesosOffersArgs) claims.Config {
 	return c
 }
 
-func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manager *lifecycle.Manager) mesos.Config {
+func sessionConfig(args *config.MesosOffersArgs, identity *lifecycle.FrameworkIDStore, manager *lifecycle.Manager) mesos.Config {
 	f := args.Framework
 	hostname := f.Hostname
 	if hostname == "" {
@@ -234,7 +238,8 @@ func sessionConfig(args *config.MesosOffersArgs, handle framework.Handle, manage
 			Revocable:       args.Revocable.Enabled,
 		},
 		Roles:       manager.SubscribeRoles,
-		IDs:         lifecycle.NewFrameworkIDStore(handle.ClientSet(), args.FrameworkIDConfigMap.Namespace, args.FrameworkIDConfigMap.Name),
+		IDs:         identity,
+		Removed:     manager.Removed(identity, args.Framework.OnRemoved == config.OnFrameworkRemovedWait),
 		CallTimeout: args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
 		MaxRecordBytes: args.Session.MaxRecordBytes, BackoffInitial: args.Session.BackoffInitial.Duration,
 		BackoffMax: args.Session.BackoffMax.Duration, Observer: observer{},
@@ -273,6 +278,7 @@ func (r *Runtime) Lead() {
 	ctx, cancel := context.WithCancel(klog.NewContext(r.life, r.logger))
 	r.cancel = cancel
 	r.running.Go(func() { r.manager.Run(ctx) })
+	r.running.Go(func() { r.manager.KeepIdentity(ctx, r.identity) })
 	r.running.Go(func() { r.nodes.run(ctx) })
 	r.running.Go(func() { r.controllers.run(ctx) })
 	r.running.Go(func() {

@@ -84,12 +84,12 @@ func (m *Manager) watchBreaker(now time.Time) {
 		metrics.EvictionsHalted.Set(1)
 		text := fmt.Sprintf("%d of %d pods lost their Mesos tasks within a short time. Pods are evicted only where the master, asked again, says that the task is no more", state.Recent, state.Total)
 		m.logger.Error(nil, "Evictions are halted: "+text, "lost", state.Recent, "pods", state.Total)
-		m.proclaim(v1.EventTypeWarning, EventEvictionsHalted, text)
+		m.proclaim(v1.EventTypeWarning, EventEvictionsHalted, actionEvict, text)
 	default:
 		metrics.EvictionsHalted.Set(0)
 		text := fmt.Sprintf("Of the pods that lost their Mesos tasks %d are still to be evicted, at most %d a minute; no loss is in doubt any more", state.Waiting, m.cfg.Evictions.PerMinute)
 		m.logger.Info("Evictions are resumed: "+text, "waiting", state.Waiting)
-		m.proclaim(v1.EventTypeNormal, EventEvictionsResumed, text)
+		m.proclaim(v1.EventTypeNormal, EventEvictionsResumed, actionEvict, text)
 	}
 	for _, id := range m.breaker.Unverified() {
 		m.ledger.Verify(id, now)
@@ -98,9 +98,9 @@ func (m *Manager) watchBreaker(now time.Time) {
 
 // proclaim records an event about all of us: on the object that keeps our identity. The
 // mutex may be held.
-func (m *Manager) proclaim(kind, reason, text string) {
+func (m *Manager) proclaim(kind, reason, action, text string) {
 	if m.cfg.Identity.Name != "" {
 		ref := m.cfg.Identity
-		m.recorder.Eventf(&ref, nil, kind, reason, actionEvict, "%s", note(text))
+		m.recorder.Eventf(&ref, nil, kind, reason, action, "%s", note(text))
 	}
 }

@@ -18,8 +18,11 @@ package lifecycle
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,8 +30,24 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// frameworkIDKey is the ConfigMap's entry.
-const frameworkIDKey = "frameworkID"
+// The ConfigMap's entries.
+const (
+	frameworkIDKey = "frameworkID"
+	// removedKey holds the ids that were ours until the master removed the framework: a
+	// JSON list of removedFramework, the latest last.
+	removedKey = "removedFrameworkIDs"
+)
+
+// removedFrameworks is how many of these are kept.
+const removedFrameworks = 10
+
+// removedFramework is an id that is not ours any more.
+type removedFramework struct {
+	ID string `json:"id"`
+	// Time is when we heard of it, Reason the master's words.
+	Time   metav1.Time `json:"time"`
+	Reason string      `json:"reason"`
+}
 
 // FrameworkIDStore keeps the FrameworkID in a ConfigMap: the one thing that must
 // survive us, because whoever subscribes without it becomes a second framework
@@ -88,4 +107,52 @@ func (s *FrameworkIDStore) Save(ctx context.Context, id string) error {
 	}
 	s.seen = saved
 	return nil
+}
+
+// Retire lets go of an id whose framework the master removed: it moves to those that were
+// ours, in one write that fails if anybody else writes meanwhile. If the id that is
+// stored is another one by now, or none, nothing is to be done.
+func (s *FrameworkIDStore) Retire(ctx context.Context, id, why string, now time.Time) error {
+	stored, err := s.Load(ctx)
+	if err != nil || stored != id || id == "" {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cm := s.seen.DeepCopy()
+	var removed []removedFramework
+	if text := cm.Data[removedKey]; text != "" {
+		// What is no list is replaced: it is a record for people and nothing more.
+		_ = json.Unmarshal([]byte(text), &removed)
+	}
+	removed = append(removed, removedFramework{ID: id, Time: metav1.NewTime(now.UTC().Truncate(time.Second)), Reason: why})
+	removed = removed[max(0, len(removed)-removedFrameworks):]
+	text, err := json.Marshal(removed)
+	if err != nil {
+		return err
+	}
+	delete(cm.Data, frameworkIDKey)
+	cm.Data[removedKey] = string(text)
+	saved, err := s.client.CoreV1().ConfigMaps(s.namespace).Update(ctx, cm, metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("cannot write into ConfigMap %s/%s that framework %s was removed: %w", s.namespace, s.name, id, err)
+	}
+	s.seen = saved
+	return nil
+}
+
+// ErrOtherIdentity tells that the ConfigMap holds another id than the one we use.
+var ErrOtherIdentity = errors.New("somebody else changed the framework id")
+
+// Keep writes the id that we use down again if the ConfigMap, or its entry, was deleted.
+// If another one stands there, nothing is written, and the error is ErrOtherIdentity.
+func (s *FrameworkIDStore) Keep(ctx context.Context, id string) (restored bool, err error) {
+	stored, err := s.Load(ctx)
+	switch {
+	case err != nil || stored == id:
+		return false, err
+	case stored != "":
+		return false, fmt.Errorf("%w: ConfigMap %s/%s names %q, we are subscribed as %q; put it back, or restart the scheduler to use the other one", ErrOtherIdentity, s.namespace, s.name, stored, id)
+	}
+	return true, s.Save(ctx, id)
 }

@@ -28,6 +28,10 @@ var (
 	ClaimsReacquired = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "claims_reacquired_total", Help: "Running pods that got another task in place of one that Mesos ended.",
 	})
+	// FrameworksRemoved counts how often the master removed our framework.
+	FrameworksRemoved = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Name: "frameworks_removed_total", Help: "How often the master removed our framework, with all its tasks.",
+	})
 	// EvictionsHalted is 1 while the breaker lets only those pods go whose loss the master
 	// confirmed.
 	EvictionsHalted = prometheus.NewGauge(prometheus.GaugeOpts{

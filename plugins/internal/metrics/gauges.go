@@ -66,7 +66,7 @@ func Register(source Source) {
 	current.set(source)
 	register.Do(func() {
 		legacyregistry.RawMustRegister(OffersHeldSeconds, ReviveToOffer, Reoffer, Revives, TermsUpdates, PredictedClaims, OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, ClaimsLost, ClaimsReacquired, EvictionsHalted, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
+			LaunchSeconds, BatchTasks, Evictions, ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
 	})
 }
 

@@ -164,7 +164,7 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 	}
 	want := []string{
 		"accept_duration_seconds", "accept_tasks", "call_duration_seconds", "claimed_resources", "claims", "claims_lost_total",
-		"claims_reacquired_total", "event_bytes_total", "events_received_total", "evictions_halted", "evictions_total", "held_resource_seconds_total", "launch_duration_seconds", "launches_total",
+		"claims_reacquired_total", "event_bytes_total", "events_received_total", "evictions_halted", "evictions_total", "frameworks_removed_total", "held_resource_seconds_total", "launch_duration_seconds", "launches_total",
 		"nodes_ambiguous", "nodes_paired", "offer_terms", "offered_resources", "offers_declined_total", "offers_held_seconds",
 		"offers_oldest_age_seconds", "offers_outstanding", "offers_received_total", "offers_rescinded_total", "orphan_tasks",
 		"pods_activated_total", "pods_parked", "pods_starving", "pods_waiting", "predicted_claims_total", "reconciliation_unanswered",
@@ -182,7 +182,7 @@ func lintOurs(t *testing.T) {
 	t.Helper()
 	for _, c := range []prometheus.Collector{
 		OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds, LaunchSeconds, BatchTasks, Evictions,
-		ClaimsLost, ClaimsReacquired, EvictionsHalted, Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
+		ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
 		OffersHeldSeconds, ReviveToOffer, Reoffer, Revives, TermsUpdates, PredictedClaims,
 	} {
 		problems, err := testutil.CollectAndLint(c)
