@@ -113,7 +113,7 @@ func parseEnsemble(text string, inlinePassword bool) (ensemble, error) {
 		}
 	}
 	for _, entry := range strings.Split(rest[:slash], ",") {
-		u, err := url.Parse("//" + entry)
+		u, err := url.Parse("http://" + entry)
 		if err != nil || u.Hostname() == "" || u.Host != entry {
 			return ensemble{}, errors.New("ZooKeeper: a host cannot be parsed; " + zooKeeperForms)
 		}

@@ -48,6 +48,8 @@ type zooKeeper struct {
 
 	// known is closed when there is something to tell.
 	known chan struct{}
+	// observe, if set, is called after each news; for tests.
+	observe func()
 
 	mu sync.Mutex
 	// masters are in order; the first leads if leading.
@@ -178,5 +180,8 @@ func (z *zooKeeper) tell() {
 	case <-z.known:
 	default:
 		close(z.known)
+	}
+	if z.observe != nil {
+		z.observe()
 	}
 }
