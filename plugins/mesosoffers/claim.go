@@ -61,6 +61,8 @@ func (p *Plugin) Reserve(ctx context.Context, cycle fwk.CycleState, pod *v1.Pod,
 		reason = over.Error()
 	case errors.Is(err, offers.ErrKept):
 		reason = reasonKept
+	case errors.Is(err, offers.ErrLeaving):
+		reason = reasonLeaving
 	case errors.Is(err, offers.ErrNoOffer):
 		reason = reasonNoOffer
 	case errors.Is(err, lifecycle.ErrNotConnected):

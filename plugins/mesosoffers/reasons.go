@@ -40,6 +40,7 @@ const (
 	reasonHomeUnknown  = "it is not known yet where the pod's reserved resources are"
 	reasonHomeLost     = "the Mesos agent that has the pod's reserved resources is no node now"
 	reasonKept         = "Mesos agent kept for pods that need GPUs"
+	reasonLeaving      = "Mesos agent is to go down for maintenance"
 	reasonNotAgent     = "not a Mesos agent"
 	reasonAmbiguous    = "Mesos agent not unique"
 	reasonShortPrefix  = "Mesos offer short of "
@@ -87,6 +88,8 @@ func (r *reasons) of(v offers.Verdict, lacks string) string {
 		return r.short(lacks)
 	case offers.Kept:
 		return reasonKept
+	case offers.Leaving:
+		return reasonLeaving
 	case offers.NoOffer:
 		return reasonNoOffer
 	case offers.InFlight:
@@ -122,6 +125,7 @@ func (r *reasons) message(sel *offers.Selection, undersized offers.Undersized, r
 	add(sel.NoOffer+rest.NoOffer, reasonNoOffer)
 	add(sel.InFlight, reasonInFlight)
 	add(sel.Kept, reasonKept)
+	add(sel.Leaving, reasonLeaving)
 	for k, n := range sel.Short {
 		if n > 0 {
 			add(n, r.short(resources.Kind(k).String()))

@@ -19,6 +19,7 @@ package lifecycle
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -107,7 +108,7 @@ func special(want *offers.Want) bool {
 // ask is what the pod asks of its roles' offers.
 func (p *podInfo) ask() demand.Ask {
 	want := &p.plan.Want
-	return demand.Ask{Need: want.Need.Vector, Special: special(want), Require: p.require, Choosy: p.choosy}
+	return demand.Ask{Need: want.Need.Vector, Special: special(want) || p.plan.lasts > 0, Require: p.require, Choosy: p.choosy}
 }
 
 // NeedOf returns what a pod claims, nothing of a pod that can claim nothing.
@@ -139,6 +140,9 @@ type Plan struct {
 	Roles []string
 	// Problem says why the pod cannot be placed as it is, "" if it can.
 	Problem string
+	// lasts is how long it runs at most on machines that leave the service, 0 if it must
+	// not go there.
+	lasts time.Duration
 	// owner is whose reservation it wants; the zero Owner if it wants none.
 	owner reservations.Owner
 }
@@ -149,6 +153,6 @@ func (p *Plan) Sticky() bool { return p.Want.Owner != "" }
 // equal tells whether both ask for the same.
 func (p *Plan) equal(other *Plan) bool {
 	a, b := &p.Want, &other.Want
-	return p.Problem == other.Problem && slices.Equal(p.Roles, other.Roles) && a.Need.Equal(&b.Need) &&
+	return p.Problem == other.Problem && p.lasts == other.lasts && slices.Equal(p.Roles, other.Roles) && a.Need.Equal(&b.Need) &&
 		a.Order == b.Order && a.Revocable == b.Revocable && a.Owner == b.Owner
 }

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/roles"
@@ -35,7 +36,7 @@ import (
 // plan returns what the pod asks for.
 func (m *Manager) plan(pod *v1.Pod) Plan {
 	want, err := m.cfg.Pods.want(pod)
-	p := Plan{Want: want}
+	p := Plan{Want: want, lasts: maintenance.Lasts(pod)}
 	if err != nil {
 		p.Problem = err.Error()
 		return p

@@ -68,6 +68,9 @@ func (m *Manager) keep(pod *v1.Pod, p *Plan) error {
 // WantIn returns what the pod wants of offers for one of its roles.
 func (m *Manager) WantIn(p *Plan, role string) offers.Want {
 	want := p.Want
+	if p.lasts > 0 {
+		want.Until = time.Now().Add(p.lasts)
+	}
 	if want.Owner != "" {
 		want.Reserve = reservations.Flavour(m.frameworkID(), role, m.cfg.Principal, p.owner)
 	}

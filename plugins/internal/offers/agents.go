@@ -95,6 +95,26 @@ func (c *Cache) Withhold(agentID string, amount resources.Vector) (broken []stri
 	return broken
 }
 
+// SetLeaving says that an agent is to go at a time, or, if not leaving, that it stays.
+// What it offers is then only for pods with a Want.Until before that, whatever is in
+// its open batch. Unknown agents are ignored. A change ends the predictions for the
+// agent: the reservations on them are returned, and void.
+func (c *Cache) SetLeaving(agentID string, leaving bool, at time.Time) (broken []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.byAgent[agentID]
+	if !ok {
+		return nil
+	}
+	if a := &c.agents[i]; a.leaving != leaving || !a.leavesAt.Equal(at) {
+		a.leaving, a.leavesAt = leaving, at
+		broken = c.unpredict(i)
+		c.publish(i)
+		c.version.Add(1)
+	}
+	return broken
+}
+
 // SetNode says which node the agent is; "" withdraws it from selection. Offers
 // and an open batch stay as they are: the batch is still for the node that its
 // members were promised, and until it is sent or released nobody else joins it.

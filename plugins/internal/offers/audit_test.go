@@ -197,6 +197,8 @@ func (a *auditor) state(s *slot, agent *agent) slotState {
 	switch {
 	case agent.node == "", s != nil && len(s.members) > 0 && s.batchNode != agent.node:
 		return slotVacant
+	case agent.leaving:
+		return slotLeaving
 	case s != nil && len(s.offers) > 0 && agent.gpus && a.c.cfg.KeepGPUs:
 		return slotKept
 	case s != nil && len(s.offers) > 0:

@@ -41,6 +41,8 @@ const (
 	slotPredicted
 	// slotKept is a node with offers that are kept for pods which need GPUs.
 	slotKept
+	// slotLeaving is a node whose agent is to go, whether it has offers or not.
+	slotLeaving
 	// slotOffered is a node with offers.
 	slotOffered
 )

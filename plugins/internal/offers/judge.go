@@ -34,6 +34,8 @@ const (
 	ShortOf
 	// Kept is kept for pods that need GPUs.
 	Kept
+	// Leaving is to go before the pod is sure to end.
+	Leaving
 	// NotAgent is no usable agent.
 	NotAgent
 )
@@ -69,6 +71,8 @@ func (r *Role) Fits(slot int32, want *Want) (v Verdict, lacks string) {
 		return InFlight, ""
 	case slotKept:
 		return Kept, ""
+	case slotLeaving:
+		return Leaving, ""
 	}
 	return NotAgent, ""
 }
@@ -97,6 +101,8 @@ func (r *Role) judgeSlot(i int32, want *Want) (Verdict, string) {
 	switch {
 	case a == nil || !s.usable(a.node):
 		return NotAgent, ""
+	case a.leavesBefore(want):
+		return Leaving, ""
 	case s == nil || len(s.offers) == 0 && !s.inFlight && !s.predicts():
 		return NoOffer, ""
 	case len(s.offers) == 0 && !(s.predicts() && want.foresees()):
@@ -158,6 +164,8 @@ func (r *Role) searchPart(want *Want, from, count, n, limit int, sel *Selection)
 			sel.InFlight++
 		case Kept:
 			sel.Kept++
+		case Leaving:
+			sel.Leaving++
 		case ShortOf:
 			sel.lacking(lacks)
 		}
@@ -216,7 +224,7 @@ func (r *Role) Offered() []int32 {
 	cols := r.cols.Load()
 	var slots []int32
 	for i := range cols.state[:min(int(r.used.Load()), len(cols.state))] {
-		if state := slotState(cols.state[i].Load()); state == slotOffered || state == slotKept {
+		if state := slotState(cols.state[i].Load()); state == slotOffered || state == slotKept || state == slotLeaving {
 			slots = append(slots, int32(i))
 		}
 	}

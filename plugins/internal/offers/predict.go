@@ -222,7 +222,7 @@ func (r *Role) scanPredictedPart(want *Want, start, seen, limit int, sel *Select
 // lock is held.
 func (r *Role) fitsPrediction(i int32, want *Want) bool {
 	s, a := r.slots[i], r.cache.agent(i)
-	if r.cache.kept(a, want) {
+	if a.leavesBefore(want) || r.cache.kept(a, want) {
 		return false
 	}
 	_, short := want.Need.Vector.FirstShort(s.freeUnreserved(&a.withheld))

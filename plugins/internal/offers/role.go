@@ -32,6 +32,10 @@ var ErrNoOffer = errors.New("the agent has no Mesos offer")
 // ErrKept refuses a reservation on an agent that is kept for pods which need GPUs.
 var ErrKept = errors.New("the agent is kept for pods that need GPUs")
 
+// ErrLeaving refuses a reservation on an agent that is to go before the pod is sure to
+// end.
+var ErrLeaving = errors.New("the agent is to go down for maintenance")
+
 // ShortError refuses a reservation that the agent's offers cannot hold.
 type ShortError struct {
 	// Lacks names what is short: a resource by Kind.String or its Mesos name, as the
@@ -77,7 +81,7 @@ func (r *Role) Waiting() int { return int(r.waiting.Load()) }
 
 // Reserve promises a part of the slot's offers to the reservation id and lets it
 // join the slot's open batch. It is the only authority on what fits: the error
-// is ErrNoOffer, ErrKept or a *ShortError. Reserving an id twice or less than
+// is ErrNoOffer, ErrKept, ErrLeaving or a *ShortError. Reserving an id twice or less than
 // nothing is refused with another error.
 //
 // The slot may have become another agent's since it was selected. So a caller
@@ -100,7 +104,10 @@ func (r *Role) Reserve(slot int32, id string, want *Want, now time.Time) ([]reso
 	if _, double := c.byMember[id]; double {
 		return nil, fmt.Errorf("reservation %q exists already", id)
 	}
-	if c.kept(a, want) {
+	switch {
+	case a.leavesBefore(want):
+		return nil, ErrLeaving
+	case c.kept(a, want):
 		return nil, ErrKept
 	}
 	simple, free := len(s.special) == 0 && want.plain(), s.freeRegular(&a.withheld)
@@ -161,11 +168,17 @@ func (r *Role) join(i int32, id string, want *Want, parts []resources.Portion, n
 
 // kept tells whether the agent is kept from the want.
 func (c *Cache) kept(a *agent, want *Want) bool {
-	return c.hides(a) && want.Need.Vector[resources.GPU] == 0
+	return a.gpus && c.cfg.KeepGPUs && want.Need.Vector[resources.GPU] == 0
 }
 
-// hides tells whether the agent is kept from pods that need no GPU.
-func (c *Cache) hides(a *agent) bool { return a.gpus && c.cfg.KeepGPUs }
+// hides tells whether the agent is kept from pods that need no GPU, or from those that
+// do not end before it goes: from ordinary ones.
+func (c *Cache) hides(a *agent) bool { return a.leaving || a.gpus && c.cfg.KeepGPUs }
+
+// leavesBefore tells whether the agent goes before the pod is sure to end.
+func (a *agent) leavesBefore(want *Want) bool {
+	return a.leaving && (want.Until.IsZero() || want.Until.After(a.leavesAt))
+}
 
 // append makes room for n slots in all. The cache's lock is held.
 func (r *Role) append(n int) {
@@ -207,6 +220,8 @@ func (r *Role) publish(i int32) {
 	switch {
 	case a == nil || !s.usable(a.node):
 		state = slotVacant
+	case a.leaving:
+		state = slotLeaving
 	case s == nil || len(s.offers) == 0 && !s.inFlight && !s.predicts():
 		state = slotNoOffer
 	case s.predicts():

@@ -34,13 +34,14 @@ type Selection struct {
 	More bool
 	// Next is where the next scan should start, so that all agents get their turn.
 	Next int
-	// NoOffer, InFlight, Kept and Short count the nodes that do not fit, by why: no
-	// offer, offers just spent, offers kept for pods that need GPUs, or a resource
+	// NoOffer, InFlight, Kept, Leaving and Short count the nodes that do not fit, by why:
+	// no offer, offers just spent, offers kept for pods that need GPUs, an agent that is to
+	// go, or a resource
 	// that is short (as a rule the first). Lacks counts those short of what is no Kind,
 	// such as ports, by ShortError.Lacks. They are not counted if More is set.
-	NoOffer, InFlight, Kept int
-	Short                   [resources.NumKinds]int
-	Lacks                   map[string]int
+	NoOffer, InFlight, Kept, Leaving int
+	Short                            [resources.NumKinds]int
+	Lacks                            map[string]int
 }
 
 // Select looks, starting at slot start, for slots that the want fits, and stops
@@ -98,8 +99,9 @@ func (r *Role) scan(need resources.Vector, start, limit int, buf []int32) Select
 	}
 	// The states are counted apart from the scan, and perhaps a moment later: never
 	// less than none.
-	sel.NoOffer, sel.InFlight, sel.Kept = r.count(slotNoOffer), r.count(slotInFlight)+r.count(slotPredicted), r.count(slotKept)
-	idle := sel.NoOffer + sel.InFlight + sel.Kept + r.count(slotVacant)
+	sel.NoOffer, sel.InFlight = r.count(slotNoOffer), r.count(slotInFlight)+r.count(slotPredicted)
+	sel.Kept, sel.Leaving = r.count(slotKept), r.count(slotLeaving)
+	idle := sel.NoOffer + sel.InFlight + sel.Kept + sel.Leaving + r.count(slotVacant)
 	sel.Short[resources.CPU] += max(seen-sc.enoughCPU-idle, 0)
 	sel.Short[resources.Memory] += sc.enoughCPU - late - len(sc.slots)
 	return sel

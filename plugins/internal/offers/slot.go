@@ -34,6 +34,9 @@ type agent struct {
 	gpus bool
 	// withheld is what of its offers must not be used; see Cache.Withhold.
 	withheld resources.Vector
+	// leaving tells that the agent is to go at leavesAt; see Cache.SetLeaving.
+	leaving  bool
+	leavesAt time.Time
 
 	id, hostname string
 }

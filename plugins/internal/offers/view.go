@@ -38,7 +38,7 @@ func (r *Role) Explain(want *Want, sel *Selection) (undersized Undersized) {
 		}
 		slot := int32(i)
 		a := r.cache.agent(slot)
-		if a == nil || a.node == "" {
+		if a == nil || a.node == "" || a.leavesBefore(want) {
 			continue
 		}
 		if kind, short := r.tooSmall(slot, want); short && sel.uncount(r.judgeSlot(slot, want)) {

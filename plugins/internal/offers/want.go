@@ -18,6 +18,7 @@ package offers
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -55,6 +56,9 @@ type Want struct {
 	// be set from Selection.Predicted, so that no pod waits for an offer while it fits
 	// one that there is.
 	Predicted bool
+	// Until is when the pod is sure to have ended: that makes it use agents, too, that
+	// are to go then or later. Zero for no such time.
+	Until time.Time
 	// Owner is whose labelled reservations are for this pod, "" for none. They are
 	// taken before anything else.
 	Owner string
@@ -76,7 +80,7 @@ func Plain(need resources.Vector) *Want {
 // resources that any pod may use, of agents that are not kept for GPUs.
 func (w *Want) plain() bool {
 	return w.Need.Plain() && w.Need.Vector[resources.GPU] == 0 && w.Revocable != RevocableRequired &&
-		w.Order != ReservedOnly && w.Owner == "" && w.Reserve == nil
+		w.Order != ReservedOnly && w.Owner == "" && w.Reserve == nil && w.Until.IsZero()
 }
 
 // foresees tells whether the pod may reserve on a prediction.
