@@ -31,7 +31,7 @@ import (
 // staticEng is a static reservation as a master encodes it.
 var staticEng = &resources.Flavour{Reservations: []resources.Reservation{{Role: "eng"}}, Wire: "\x6a\x07\x1a\x03eng\x20\x01"}
 
-var twoSeconds = 2 * time.Second
+var grace = 2 * time.Second
 
 func TestAgentsAreListed(t *testing.T) {
 	tests := []struct {
@@ -83,7 +83,7 @@ func TestAgentsAreListed(t *testing.T) {
 			want: []Agent{
 				{ID: "S0", Hostname: "a", IP: "10.0.0.1", Deactivated: true},
 				{ID: "S1", Hostname: "b", IP: "fe80::1", Deactivated: true, Drain: &AgentDrain{
-					State: DrainStateDraining, MaxGrace: &twoSeconds, MarkGone: true, Started: time.Unix(1795418285, 0)}},
+					State: DrainStateDraining, MaxGrace: &grace, MarkGone: true, Started: time.Unix(1795418285, 0)}},
 				{ID: "S2", Hostname: "c", Deactivated: true, Drain: &AgentDrain{State: DrainStateDrained}},
 				{ID: "S3", Hostname: "d", Recovered: true, Attributes: map[string]string{"rack": "r1"}},
 			},
@@ -99,7 +99,7 @@ func TestAgentsAreListed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, n *memNet) {
 				m, r, _ := live(t, n, func(_ *rig, c *Config) {
-					c.Authorization = func() (string, error) { return "token=x", nil }
+					c.Credentials = showing(func() (string, error) { return "token=x", nil })
 				})
 				m.onGet = func(w http.ResponseWriter, req *http.Request) {
 					if req.URL.Path != "/slaves" || req.Header.Get("Authorization") != "token=x" || req.Header.Get(headerStreamID) != "" || req.ContentLength != 0 {

@@ -41,3 +41,9 @@ func (b *backoff) lasted(d time.Duration) {
 		b.next = 0
 	}
 }
+
+// longest makes the next wait the longest one.
+func (b *backoff) longest() { b.next = b.max }
+
+// reset makes the next wait the shortest one.
+func (b *backoff) reset() { b.next = 0 }

@@ -155,9 +155,14 @@ func (s *Session) call(ctx context.Context, sub *subscription, kind scheduler.Ca
 	if x.err == nil {
 		s.observeCall(kind.String(), strconv.Itoa(x.status), started)
 		if callSucceeded(x.status) {
+			s.callsTaken()
 			return nil
 		}
 		refusal := &CallError{Type: kind.String(), Status: x.status, Body: x.text, Sent: true}
+		if x.status == http.StatusUnauthorized {
+			refusal.Err = errUnauthorized
+			s.callsRefused(s.explain(refusal))
+		}
 		if kind == scheduler.Call_UPDATE_FRAMEWORK && updateRefused(x.status, x.text) {
 			refusal.Err = refusedFramework(x.status, x.text)
 		} else if why := subscriptionLost(x.status, x.text); why != nil {
@@ -257,14 +262,13 @@ func (s *Session) request(ctx context.Context, sub *subscription, body []byte) (
 // authorize says who asks.
 func (s *Session) authorize(req *http.Request) error {
 	req.Header.Set("User-Agent", "kube-mesos")
-	if s.cfg.Authorization == nil {
-		return nil
-	}
-	value, err := s.cfg.Authorization()
+	value, err := s.cfg.Credentials.Authorization()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCredentials, err)
 	}
-	req.Header.Set("Authorization", value)
+	if value != "" {
+		req.Header.Set("Authorization", value)
+	}
 	return nil
 }
 

@@ -275,7 +275,7 @@ func nanoseconds(b []byte) (v uint64, found bool, err error) {
 		if num != fieldValue {
 			continue
 		}
-		n := 0
+		var n int
 		if v, n = protowire.ConsumeVarint(value); typ != protowire.VarintType || n < 0 {
 			return 0, false, fmt.Errorf("%w: a time of an unavailability", errWire)
 		}

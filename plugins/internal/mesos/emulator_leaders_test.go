@@ -44,11 +44,12 @@ func ensemble(t *testing.T, f func(t *testing.T, e *mesosmaster.Ensemble, i *ins
 		}
 		defer e.Close()
 		i := run(t, e.Master, &ids{}, func(cfg *mesos.Config) {
-			cfg.Masters = nil
+			var list []string
 			for n := range e.Masters() {
 				// The leader first: the worst order for whoever loses it.
-				cfg.Masters = append(cfg.Masters, e.Address((n+1)%e.Masters()))
+				list = append(list, e.Address((n+1)%e.Masters()))
 			}
+			cfg.Masters = static(list...)
 		})
 		after(2 * time.Second)
 		i.launch(t, "node-1", "uid.1")

@@ -29,6 +29,7 @@ import (
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -159,10 +160,19 @@ type instance struct {
 	result chan error
 }
 
+// static is a list of masters whose names need no resolving.
+func static(addresses ...string) detect.Detector {
+	d, err := detect.New(addresses, detect.Options{Resolve: func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }})
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 func run(t *testing.T, m *mesosmaster.Master, store *ids, change func(*mesos.Config)) *instance {
 	t.Helper()
 	cfg := mesos.Config{
-		Masters:        []string{"mesos-master.invalid:5050"},
+		Masters:        static("mesos-master.invalid:5050"),
 		Framework:      mesos.FrameworkInfo{Name: "kubernetes", User: "root", FailoverTimeout: time.Hour},
 		Roles:          mesos.StaticRoles(nil, "k8s"),
 		IDs:            store,

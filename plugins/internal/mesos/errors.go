@@ -92,6 +92,7 @@ var (
 	errMasterError   = errors.New("the master reported an error")
 	errRefused       = errors.New("the master refused the subscription")
 	errNotReady      = errors.New("no master is ready to take a subscription")
+	errLeaderChanged = errors.New("another master leads now")
 	errRecovering    = errors.New("the master is recovering")
 	errUnauthorized  = errors.New("our credentials are wrong or missing; check the principal and its secret, or the token")
 	errForbidden     = errors.New("our credentials are known but may not do this; check them and the master's ACLs")

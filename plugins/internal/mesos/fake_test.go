@@ -30,6 +30,9 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"k8s.io/klog/v2/ktesting"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 )
 
 // memNet is a network in memory: it works in a synctest bubble.
@@ -239,9 +242,37 @@ type rig struct {
 	result   chan error
 }
 
+// static is a list of masters whose names need no resolving.
+func static(addresses ...string) detect.Detector {
+	d, err := detect.New(addresses, detect.Options{Resolve: func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }})
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// shows are credentials that show what a function says.
+type shows struct {
+	*credentials.Credentials
+	header func() (string, error)
+}
+
+func (s shows) Authorization() (string, error) { return s.header() }
+
+func showing(header func() (string, error)) Credentials {
+	none, err := credentials.New(credentials.Files{})
+	if err != nil {
+		panic(err)
+	}
+	return shows{none, header}
+}
+
 func testConfig(masters ...string) Config {
+	if len(masters) == 0 {
+		masters = []string{"nobody"} // for who needs the rest only
+	}
 	return Config{
-		Masters: masters,
+		Masters: static(masters...),
 		Framework: FrameworkInfo{
 			Name: "kubernetes", User: "root", FailoverTimeout: 7 * 24 * time.Hour,
 			Principal: "kube", Hostname: "host-1", WebUIURL: "http://host-1",

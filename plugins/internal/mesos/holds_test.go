@@ -56,7 +56,7 @@ func TestHeldAcknowledgements(t *testing.T) {
 		name   string
 		hold   func(claims.TaskStatus) bool
 		events []*scheduler.Event
-		// before is acknowledged before ReleaseAck of t, after after it.
+		// before is acknowledged before ReleaseAck of t, the rest after it.
 		before, after string
 	}{
 		{name: "nothing is held", hold: func(claims.TaskStatus) bool { return false }, events: []*scheduler.Event{endEvent("t", uuidV4(1))}, before: "t 1", after: "t 1"},

@@ -17,56 +17,27 @@ limitations under the License.
 package mesos
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 )
 
 const (
 	// schedulerPath is the v1 scheduler endpoint of a master.
 	schedulerPath = "/api/v1/scheduler"
-	// defaultMasterPort is the port of a Mesos master (mesos master --port).
-	defaultMasterPort = "5050"
 	// maxRedirects bounds how many 307 one attempt follows. One is normal: a
 	// standby names the leader. After a leader's death the others name it for as
 	// long as its ZooKeeper session lives, and may name each other in between.
 	maxRedirects = 4
 )
 
-// parseMaster reads "host:port" or "http(s)://host:port"; a missing port is 5050.
-func parseMaster(text string) (*url.URL, error) {
-	if strings.HasPrefix(text, "zk://") {
-		return nil, fmt.Errorf("master %q: ZooKeeper addresses are not understood, name the masters themselves", text)
-	}
-	full := text
-	if !strings.Contains(full, "://") {
-		full = "http://" + full
-	}
-	u, err := url.Parse(full)
-	if err != nil {
-		// The error of url.Parse repeats its input, which may hold a password.
-		return nil, errors.New("a master's address cannot be parsed; want host:port or http(s)://host:port")
-	}
-	switch {
-	case u.User != nil:
-		return nil, fmt.Errorf("master %q: credentials do not belong into the address", u.Host)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("master %q: scheme %q, want http or https", text, u.Scheme)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("master %q: no host", text)
-	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("master %q: want host and port only", text)
-	}
-	return masterURL(u.Scheme, u), nil
-}
-
 // masterURL reduces an address to scheme, host and port.
 func masterURL(scheme string, u *url.URL) *url.URL {
 	port := u.Port()
 	if port == "" {
-		port = defaultMasterPort
+		port = detect.DefaultPort
 	}
 	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(u.Hostname(), port)}
 }

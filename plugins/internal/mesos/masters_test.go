@@ -104,7 +104,7 @@ func TestRoundOverMasters(t *testing.T) {
 			m1.listenAlso("m1.stopped:5050")
 		}},
 		// What would be refused everywhere waits for the backoff first.
-		{name: "unauthorized", masters: []string{"m1", "m2"}, wait: time.Second, set: func(m1, _ *fakeMaster) {
+		{name: "unauthorized", masters: []string{"m1", "m2"}, wait: 8 * time.Second, set: func(m1, _ *fakeMaster) {
 			m1.onSubscribe = refuseWith(401, "401 Unauthorized.")
 		}},
 		{name: "not a master", masters: []string{"m1", "m2"}, wait: time.Second, set: func(m1, _ *fakeMaster) {
@@ -153,31 +153,35 @@ func TestRefusalsWaitAndAreToldClearly(t *testing.T) {
 		status int
 		text   string
 		want   string
+		reason Reason
+		// times is how often we ask in a minute: after 1, 2, 4, 8, 8 ... s, or every 8 s at
+		// once where somebody has to mend something.
+		times int
 	}{
-		{401, "401 Unauthorized.", "check the principal"},
-		{403, "Forbidden", "ACLs"},
-		{400, "Failed to validate scheduler::Call: Authenticated principal 'framework' does not match principal 'ops' set in `FrameworkInfo`", "principal 'ops'"},
-		{415, "Expecting 'Content-Type' of application/json or application/x-protobuf", "415"},
-		{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'", "406"},
-		{503, "Master has not finished recovery", "has not finished recovery"},
-		{500, "", "500"},
+		{401, "401 Unauthorized.", "check the principal", ReasonUnauthorized, 8},
+		{403, "Forbidden", "ACLs", ReasonForbidden, 8},
+		{400, "Failed to validate scheduler::Call: Authenticated principal 'framework' does not match principal 'ops' set in `FrameworkInfo`", "principal 'ops'", ReasonRefused, 10},
+		{415, "Expecting 'Content-Type' of application/json or application/x-protobuf", "415", ReasonRefused, 10},
+		{406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'", "406", ReasonRefused, 10},
+		{503, "Master has not finished recovery", "has not finished recovery", ReasonMasterRecovering, 10},
+		{503, "No leader elected", "No leader elected", ReasonNoMaster, 10},
+		{500, "", "500", ReasonRefused, 10},
 	}
 	for _, test := range tests {
-		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+		t.Run(fmt.Sprint(test.status, test.reason), func(t *testing.T) {
 			bubble(t, func(t *testing.T, n *memNet) {
 				m := newFakeMaster(t, n, "m1:5050")
 				m.onSubscribe = refuseWith(test.status, test.text)
 				r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
-					c.Authorization = func() (string, error) { return BasicAuth("kube", "s3cret"), nil }
+					c.Credentials = showing(func() (string, error) { return "Basic a3ViZTpzM2NyZXQ=", nil })
 				}).start()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				// Waits of 1, 2, 4, 8, 8 ... s.
-				if got := len(m.seen()); got != 10 {
-					t.Errorf("%d SUBSCRIBE in a minute, want 10", got)
+				if got := len(m.seen()); got != test.times {
+					t.Errorf("%d SUBSCRIBE in a minute, want %d", got, test.times)
 				}
 				got := r.session.Status()
-				if got.State != StateBackoff || !strings.Contains(got.LastError, test.want) || strings.Contains(got.LastError, "a3ViZTpzM2NyZXQ") {
+				if got.State != StateBackoff || got.Reason != test.reason || !strings.Contains(got.LastError, test.want) || strings.Contains(got.LastError, "a3ViZTpzM2NyZXQ") {
 					t.Errorf("status is %+v, want an error with %q and without the secret", got, test.want)
 				}
 				r.handler.wants(t)

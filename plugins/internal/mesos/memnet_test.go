@@ -80,7 +80,5 @@ func (n *memNet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 }
 
 func (n *memNet) transport() *http.Transport {
-	t := newTransport(nil)
-	t.DialContext = n.dial
-	return t
+	return newTransport(n.dial, nil)
 }

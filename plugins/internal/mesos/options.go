@@ -19,14 +19,14 @@ package mesos
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
 )
 
 const (
@@ -59,11 +59,7 @@ func WithTransport(rt http.RoundTripper) Option {
 // WithDial makes the session open its connections with dial instead of a
 // net.Dialer. All else of its transport stays as it is.
 func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
-	return func(s *Session) {
-		transport := newTransport(s.cfg.TLS)
-		transport.DialContext = dial
-		s.transport = transport
-	}
+	return func(s *Session) { s.dial = dial }
 }
 
 // WithJitter replaces the source of randomness of the waits: a function that
@@ -72,21 +68,13 @@ func WithJitter(jitter func() float64) Option {
 	return func(s *Session) { s.jitter = jitter }
 }
 
-// BasicAuth is an Authorization header for a principal and its secret, the only
-// scheme built into the master (--http_framework_authenticators=basic).
-func BasicAuth(principal, secret string) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(principal+":"+secret))
-}
-
 // newTransport is HTTP/1.1 without proxy, cookies, redirects and compression, and
 // without any limit on a whole request: the event stream is one response.
-func newTransport(config *tls.Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: tcpKeepAlive}
+func newTransport(dial, dialTLS credentials.Dial) *http.Transport {
 	return &http.Transport{
 		Proxy:                 nil,
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   dialTimeout,
+		DialContext:           dial,
+		DialTLSContext:        dialTLS,
 		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   acceptLanes + ackLanes + 1,
@@ -100,26 +88,30 @@ func newTransport(config *tls.Config) *http.Transport {
 // until Run. Every problem of the configuration is reported at once.
 func NewSession(cfg Config, h Handler, opts ...Option) (*Session, error) {
 	cfg = withDefaults(cfg)
-	masters, err := validate(cfg, h)
+	err := validate(cfg, h)
+	if err == nil && cfg.Credentials == nil {
+		cfg.Credentials, err = credentials.New(credentials.Files{})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mesos session: %w", err)
 	}
 	s := &Session{
 		cfg:     cfg,
 		handler: h,
-		masters: masters,
+		dial:    (&net.Dialer{Timeout: dialTimeout, KeepAlive: tcpKeepAlive}).DialContext,
 		jitter:  rand.Float64,
 		backoff: backoff{initial: cfg.BackoffInitial, max: cfg.BackoffMax},
 		decoder: newOfferDecoder(),
 		unknown: map[int32]bool{},
 		done:    make(chan struct{}),
+		hurry:   make(chan struct{}, 1),
 		status:  Status{State: StateStopped, Since: time.Now()},
 	}
 	for _, opt := range opts {
 		opt(s)
 	}
 	if s.transport == nil {
-		s.transport = newTransport(cfg.TLS)
+		s.transport = newTransport(s.dial, cfg.Credentials.DialTLS(s.dial, s.names.of))
 	}
 	return s, nil
 }
@@ -143,25 +135,16 @@ func withDefaults(cfg Config) Config {
 	return cfg
 }
 
-func validate(cfg Config, h Handler) ([]*url.URL, error) {
+func validate(cfg Config, h Handler) error {
 	var errs []error
 	complain := func(wrong bool, text string) {
 		if wrong {
 			errs = append(errs, errors.New(text))
 		}
 	}
-	masters := make([]*url.URL, 0, len(cfg.Masters))
-	for _, text := range cfg.Masters {
-		u, err := parseMaster(text)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		masters = append(masters, u)
-	}
 	complain(h == nil, "a handler is needed")
 	complain(cfg.IDs == nil, "an IDStore is needed: without the FrameworkID a restart loses every task")
-	complain(len(cfg.Masters) == 0, "at least one master is needed")
+	complain(cfg.Masters == nil, "a detector of the masters is needed")
 	complain(cfg.Framework.Name == "", "framework name is empty")
 	complain(cfg.Framework.User == "", "framework user is empty; the master cannot guess it over HTTP")
 	complain(cfg.Framework.FailoverTimeout <= 0, "failover timeout must be above 0: with 0 the master removes all tasks at the first disconnect")
@@ -170,5 +153,5 @@ func validate(cfg Config, h Handler) ([]*url.URL, error) {
 	complain(cfg.HeartbeatMisses < 0, "heartbeat misses are negative")
 	complain(cfg.MaxRecordBytes < 0, "the limit of a record is negative")
 	complain(cfg.BackoffInitial < 0 || cfg.BackoffMax < cfg.BackoffInitial, "backoff must be 0 <= initial <= max")
-	return masters, errors.Join(errs...)
+	return errors.Join(errs...)
 }

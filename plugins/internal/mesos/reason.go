@@ -17,10 +17,9 @@ limitations under the License.
 package mesos
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -69,9 +68,9 @@ var reasonOfError = []struct {
 }{
 	{ErrFailedOver, ReasonFailedOver},
 	{ErrFrameworkRemoved, ReasonFrameworkRemoved},
+	{errCredentials, ReasonCredentialsUnreadable},
 	{errUnauthorized, ReasonUnauthorized},
 	{errForbidden, ReasonForbidden},
-	{errCredentials, ReasonCredentialsUnreadable},
 	{errUntrusted, ReasonUntrustedCertificate},
 	{errCertificate, ReasonCertificateRefused},
 	{ErrRolesRefused, ReasonRolesRefused},
@@ -80,6 +79,7 @@ var reasonOfError = []struct {
 	{errRefused, ReasonRefused},
 	{errMasterError, ReasonRefused},
 	{errRecovering, ReasonMasterRecovering},
+	{errLeaderChanged, ReasonStreamEnded},
 	{errSilent, ReasonMasterSilent},
 	{errNoAnswer, ReasonMasterSilent},
 	{errNotReady, ReasonNoMaster},
@@ -103,30 +103,41 @@ func ReasonOf(err error) Reason {
 	return ReasonStreamEnded
 }
 
-// explainTLS puts words to the failures of a TLS handshake that an operator has to mend.
-func explainTLS(err error) error {
-	var (
-		untrusted   *tls.CertificateVerificationError
-		unknown     x509.UnknownAuthorityError
-		wrongName   x509.HostnameError
-		invalid     x509.CertificateInvalidError
-		alert       tls.AlertError
-		notTLS      tls.RecordHeaderError
-		description string
-	)
-	switch {
-	case errors.As(err, &wrongName):
-		description = "its name is not in the certificate; set the server name or get a certificate that has it"
-	case errors.As(err, &invalid):
-		description = "the certificate has expired or may not be used so"
-	case errors.As(err, &unknown), errors.As(err, &untrusted):
-		description = "no authority that we trust signed it; check the CA file"
-	case errors.As(err, &alert), strings.Contains(err.Error(), "remote error: tls: "):
-		return fmt.Errorf("%w; check our certificate and key: %w", errCertificate, err)
-	case errors.As(err, &notTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return fmt.Errorf("%w; it answers without TLS: %w", errUntrusted, err)
-	default:
-		return err
+// needsOperator tells whether somebody has to mend credentials or certificates before
+// another try can succeed. Of several masters all must have said so.
+func needsOperator(err error) bool {
+	var round roundError
+	if errors.As(err, &round) {
+		for _, one := range round {
+			if !needsOperator(one) {
+				return false
+			}
+		}
+		return len(round) > 0
 	}
-	return fmt.Errorf("%w; %s: %w", errUntrusted, description, err)
+	switch ReasonOf(err) {
+	case ReasonUnauthorized, ReasonForbidden, ReasonUntrustedCertificate, ReasonCertificateRefused, ReasonCredentialsUnreadable:
+		return true
+	}
+	return false
+}
+
+// explain adds to a failure what credentials or certificates have to do with it.
+func (s *Session) explain(err error) error {
+	if text, ok := s.cfg.Credentials.Explain(err); ok {
+		kind := errUntrusted
+		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "remote error" {
+			kind = errCertificate
+		}
+		if strings.Contains(err.Error(), text) {
+			text = ""
+		} else {
+			text = "; " + text
+		}
+		err = fmt.Errorf("%w%s: %w", kind, text, err)
+	}
+	if problem := s.cfg.Credentials.Problem(); problem != nil && needsOperator(err) {
+		err = fmt.Errorf("%w; %w: %w", err, errCredentials, problem)
+	}
+	return err
 }

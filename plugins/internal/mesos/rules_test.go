@@ -23,6 +23,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -30,51 +31,21 @@ import (
 	"time"
 )
 
-func TestMasterAddresses(t *testing.T) {
-	for text, want := range map[string]string{
-		"m1:5050":              "http://m1:5050",
-		"m1":                   "http://m1:5050",
-		"http://m1:80/":        "http://m1:80",
-		"https://m1.example":   "https://m1.example:5050",
-		"10.0.0.1:5051":        "http://10.0.0.1:5051",
-		"[::1]:5050":           "http://[::1]:5050",
-		"https://[fe80::1]":    "https://[fe80::1]:5050",
-		"zk://z1:2181/mesos":   "ZooKeeper",
-		"http://u:secret@m1":   "credentials",
-		"ftp://m1":             "scheme",
-		"http://m1/api":        "host and port only",
-		"http://m1?x":          "host and port only",
-		"":                     "no host",
-		":5050":                "no host",
-		"http://m1:port":       "cannot be parsed",
-		"http://u:secret@m1:x": "cannot be parsed",
-	} {
-		u, err := parseMaster(text)
-		got := fmt.Sprint(u)
-		if err != nil {
-			got = err.Error()
-		}
-		if (err == nil && got != want) || (err != nil && !strings.Contains(got, want)) || strings.Contains(got, "secret") {
-			t.Errorf("%q gives %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestRedirectTargets(t *testing.T) {
 	tests := []struct{ from, location, want string }{
-		{"m1:5050", "//127.0.0.1:16450/master/api/v1/scheduler", "http://127.0.0.1:16450"},
-		{"m1:5050", "//127.0.0.1:16450", "http://127.0.0.1:16450"},
+		{"http://m1:5050", "//127.0.0.1:16450/master/api/v1/scheduler", "http://127.0.0.1:16450"},
+		{"http://m1:5050", "//127.0.0.1:16450", "http://127.0.0.1:16450"},
 		{"https://m1:5050", "//m2:5050/master/api/v1/scheduler?x=y", "https://m2:5050"},
-		{"m1:5050", "https://m2:5050", "https://m2:5050"},
-		{"m1:5050", "//[::1]:5050/master", "http://[::1]:5050"},
+		{"http://m1:5050", "https://m2:5050", "https://m2:5050"},
+		{"http://m1:5050", "//[::1]:5050/master", "http://[::1]:5050"},
 		{"https://m1:5050", "http://m2:5050", "not followed"},
-		{"m1:5050", "/api/v1/scheduler", "names no host"},
-		{"m1:5050", "", "without a Location"},
-		{"m1:5050", "//m2:x", "cannot be parsed"},
-		{"m1:5050", "gopher://m2", "scheme"},
+		{"http://m1:5050", "/api/v1/scheduler", "names no host"},
+		{"http://m1:5050", "", "without a Location"},
+		{"http://m1:5050", "//m2:x", "cannot be parsed"},
+		{"http://m1:5050", "gopher://m2", "scheme"},
 	}
 	for _, test := range tests {
-		from, err := parseMaster(test.from)
+		from, err := url.Parse(test.from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,23 +178,22 @@ func TestLanePassesOnATurnNobodyTakes(t *testing.T) {
 
 func TestNewSessionReportsEveryProblem(t *testing.T) {
 	_, err := NewSession(Config{
-		Masters:     []string{"zk://z/mesos", "ftp://x"},
 		CallTimeout: -1, HeartbeatMisses: -1, MaxRecordBytes: -1, BackoffInitial: 2, BackoffMax: 1,
 	}, nil)
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"ZooKeeper", "scheme", "handler", "IDStore", "name is empty", "user is empty", "failover timeout",
+	for _, want := range []string{"handler", "detector", "IDStore", "name is empty", "user is empty", "failover timeout",
 		"source of roles", "call timeout", "heartbeat", "limit of a record", "backoff"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
 	}
 	if _, err := NewSession(Config{IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1}}, &recorder{}); err == nil ||
-		!strings.Contains(err.Error(), "one master") || !strings.Contains(err.Error(), "source of roles") {
+		!strings.Contains(err.Error(), "detector of the masters") || !strings.Contains(err.Error(), "source of roles") {
 		t.Errorf("error is %v", err)
 	}
-	s, err := NewSession(Config{Masters: []string{"m"}, IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1}, Roles: StaticRoles(nil, "*")}, &recorder{})
+	s, err := NewSession(Config{Masters: static("m"), IDs: &memIDs{}, Framework: FrameworkInfo{Name: "n", User: "u", FailoverTimeout: 1}, Roles: StaticRoles(nil, "*")}, &recorder{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,12 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
 )
 
 // Session keeps one framework subscribed to the leading Mesos master. Make it
@@ -34,10 +35,13 @@ import (
 type Session struct {
 	cfg       Config
 	handler   Handler
-	masters   []*url.URL
+	dial      credentials.Dial
 	transport http.RoundTripper
-	jitter    func() float64
-	counters  counters
+	names     serverNames
+	// refused tells that the master does not take our calls for want of credentials.
+	refused  atomic.Bool
+	jitter   func() float64
+	counters counters
 	// lastRecord is when the last record came, in Unix nanoseconds; 0 for never.
 	lastRecord atomic.Int64
 
@@ -48,20 +52,24 @@ type Session struct {
 	unknown map[int32]bool
 	// frameworkID is "" until it was loaded or stored.
 	frameworkID string
-	// next is the index of the master to try next.
-	next int
+	// turns says which master to try next.
+	turns turns
 
 	// inflight counts calls and acknowledgements between begin and their end.
 	// Only begin and publish, under mu and unless closing, add to it.
 	inflight sync.WaitGroup
 	// done is closed when Run has returned.
 	done chan struct{}
+	// hurry holds a token when something has changed that ends the wait for the next try.
+	hurry chan struct{}
 
 	mu      sync.Mutex
 	status  Status
 	current *subscription
-	closing bool
-	stop    context.CancelCauseFunc
+	// attached is the subscription that is being made or served.
+	attached *subscription
+	closing  bool
+	stop     context.CancelCauseFunc
 }
 
 var _ Client = (*Session)(nil)
@@ -75,8 +83,8 @@ type Status struct {
 	Master string
 	// Since is when State began.
 	Since time.Time
-	// LastError is why State is not Subscribed, "" if all is well; Reason is the same for
-	// machines.
+	// LastError is why State is not Subscribed, or why the master does not take our calls
+	// though it is; "" if all is well. Reason is the same for machines.
 	LastError string
 	Reason    Reason
 	// LastRecord is when the master was last heard of, zero for never.
@@ -109,7 +117,13 @@ func (s *Session) Run(ctx context.Context) error {
 	s.stop = stop
 	s.mu.Unlock()
 	defer close(s.done)
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer s.closeIdle()
+	defer stop(nil)
+	running.Go(func() { s.cfg.Masters.Run(ctx) })
+	running.Go(func() { s.cfg.Credentials.Run(ctx) })
+	running.Go(func() { s.watchChanges(ctx) })
 	for {
 		lasted, err := s.cycle(ctx)
 		if s.survivable(err) {
@@ -125,11 +139,16 @@ func (s *Session) Run(ctx context.Context) error {
 			return nil
 		}
 		s.backoff.lasted(lasted)
+		if needsOperator(err) {
+			s.backoff.longest()
+		}
 		wait := s.backoff.wait(s.jitter())
 		s.setState(StateBackoff, err)
 		klog.FromContext(ctx).Error(err, "No subscription to a Mesos master, will try again", "wait", wait)
 		select {
 		case <-ctx.Done():
+		case <-s.hurry:
+			s.backoff.reset()
 		case <-time.After(wait):
 		}
 	}
@@ -157,9 +176,9 @@ func (s *Session) cycle(ctx context.Context) (lasted time.Duration, err error) {
 		lasted = time.Since(st.since)
 	}
 	if errors.Is(err, errSilent) {
-		// A master that was stopped takes the next SUBSCRIBE and says nothing again,
-		// for as long: the others may know a new leader.
-		s.next = (s.next + 1) % len(s.masters)
+		// A master that was stopped takes the next SUBSCRIBE and says nothing again: the
+		// others may know a new leader.
+		s.turns.pass()
 	}
 	return lasted, err
 }
@@ -220,6 +239,29 @@ func (s *Session) setStateLocked(state State, master string, err error) {
 		s.status.LastError, s.status.Reason = "", ""
 	case err != nil:
 		s.status.LastError, s.status.Reason = err.Error(), ReasonOf(err)
+	}
+}
+
+// callsRefused notes that the master does not know our credentials any more. The stream
+// needs none and stays: they may be mended.
+func (s *Session) callsRefused(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status.State == StateSubscribed {
+		s.refused.Store(true)
+		s.status.LastError, s.status.Reason = why.Error(), ReasonOf(why)
+	}
+}
+
+// callsTaken ends that.
+func (s *Session) callsTaken() {
+	if !s.refused.Swap(false) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status.State == StateSubscribed {
+		s.status.LastError, s.status.Reason = "", ""
 	}
 }
 

@@ -18,11 +18,12 @@ package mesos
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/terms"
@@ -30,8 +31,9 @@ import (
 
 // Config says which masters to talk to and as whom.
 type Config struct {
-	// Masters are "host:port" or "http(s)://host:port", tried in turn.
-	Masters []string
+	// Masters knows where the masters are. The session runs it, so it must be the
+	// session's own.
+	Masters detect.Detector
 	// Framework is how we present ourselves.
 	Framework FrameworkInfo
 	// IDs keeps the FrameworkID across restarts.
@@ -57,15 +59,31 @@ type Config struct {
 	// BackoffInitial and BackoffMax bound the jittered wait before resubscribing;
 	// 0 means 250 ms and 15 s.
 	BackoffInitial, BackoffMax time.Duration
-	// Authorization returns the value of the Authorization header ("Basic ...",
-	// see BasicAuth, or "token=..."), asked for before every request so that a
-	// rotated secret is used at once; nil sends none. It must be quick and safe
-	// for concurrent use. It is sent to the masters and to where they redirect.
-	Authorization func() (string, error)
-	// TLS configures https masters; nil means the system's roots.
-	TLS *tls.Config
+	// Credentials are shown to the masters and to where they redirect, and say which
+	// https masters to trust. The session runs them, so they must be its own; nil shows
+	// nothing and trusts whom the system does.
+	Credentials Credentials
 	// Observer is told about traffic, for metrics; may be nil.
 	Observer Observer
+}
+
+// Credentials are what credentials.Credentials are. All methods but Run are called
+// concurrently and must be quick.
+type Credentials interface {
+	// Run keeps them up to date until ctx ends.
+	Run(ctx context.Context)
+	// Changed gets a value when others have come into use.
+	Changed() <-chan struct{}
+	// Authorization is the value of the header of that name, "" for none. It is asked for
+	// before every request, so that a rotated secret is used at once.
+	Authorization() (string, error)
+	// DialTLS returns a function that opens TLS connections. serverName knows what the
+	// certificate at an address (host:port) must be for.
+	DialTLS(dial credentials.Dial, serverName func(address string) string) credentials.Dial
+	// Explain says what to do about a failed TLS connection; false if nothing is known.
+	Explain(err error) (string, bool)
+	// Problem is why they may be out of date, nil if they are not.
+	Problem() error
 }
 
 // FrameworkInfo is the part of v1 FrameworkInfo that we set beside the roles.

@@ -53,6 +53,8 @@ type subscription struct {
 	// roles are those that the master has accepted. Who holds the ordered lane may
 	// change them.
 	roles roleSet
+	// names are the addresses (host:port) by which the master is known.
+	names []string
 }
 
 // stream is the reading side of one subscription. All its methods run on the
@@ -134,7 +136,7 @@ func (st *stream) retire(err error) {
 		state = StateStopped
 	}
 	s.mu.Lock()
-	s.current = nil
+	s.current, s.attached = nil, nil
 	s.mu.Unlock()
 	s.setState(state, err)
 	if st.live || refusesAsks(err) {
@@ -235,6 +237,7 @@ func (st *stream) onSubscribed(record []byte) error {
 	st.watch.limit = s.silence(interval)
 	version := event.GetSubscribed().GetMasterInfo().GetVersion()
 	st.sub.frameworkID, st.sub.constraints = id, heedsConstraints(version)
+	st.sub.known(event.GetSubscribed().GetMasterInfo())
 	if !st.publish() {
 		return errClosed
 	}

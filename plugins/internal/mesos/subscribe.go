@@ -30,33 +30,48 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
-// subscribe tries each master once, beginning with the last good one. Only a
-// refusal that would be the same everywhere ends the round early.
+// subscribe tries each master once, beginning with the leader if that is known, else with
+// the last good one. Only a refusal that would be the same everywhere, or news of another
+// leader, ends the round early.
 func (s *Session) subscribe(ctx context.Context) (*stream, error) {
+	list, missing := s.candidates(ctx)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%w: %w", errNotReady, missing)
+	}
 	var round roundError
-	for range s.masters {
-		st, err := s.subscribeVia(ctx, s.masters[s.next])
+	silent := map[string]bool{}
+	for i, c := range list {
+		s.turns.take(list, i)
+		st, err := s.subscribeVia(ctx, c.URL, silent)
 		if err == nil {
 			return st, nil
 		}
-		s.next = (s.next + 1) % len(s.masters)
-		if ctx.Err() != nil || errors.Is(err, errRefused) {
+		s.turns.pass()
+		if ctx.Err() != nil || errors.Is(err, errRefused) || errors.Is(err, errLeaderChanged) {
 			return nil, err
 		}
 		round = append(round, err)
+	}
+	if missing != nil {
+		round = append(round, missing)
 	}
 	return nil, round
 }
 
 // subscribeVia subscribes at a master or at the one it names as the leader. We
 // follow 307 ourselves: a general HTTP client would not send the body again, or
-// send our credentials nowhere.
-func (s *Session) subscribeVia(ctx context.Context, master *url.URL) (*stream, error) {
+// send our credentials nowhere. silent are the masters of this round that did not
+// answer: for as long as a stopped leader's ZooKeeper session lives, all others name it.
+func (s *Session) subscribeVia(ctx context.Context, master *url.URL, silent map[string]bool) (*stream, error) {
 	seen := map[string]bool{}
 	for target := master; ; {
 		seen[target.Host] = true
+		if silent[target.Host] {
+			return nil, fmt.Errorf("%w: %s leads to %s: %w", errNotConnecting, master, target, errNoAnswer)
+		}
 		st, location, err := s.postSubscribe(ctx, target)
 		if err != nil || st != nil {
+			silent[target.Host] = errors.Is(err, errNoAnswer)
 			return st, err
 		}
 		next, err := redirectTarget(target, location)
@@ -84,8 +99,9 @@ func (s *Session) postSubscribe(parent context.Context, master *url.URL) (st *st
 			err = cause
 		}
 		st.sub.end(err)
+		s.detach()
 		s.observeCall(scheduler.Call_SUBSCRIBE.String(), failureName(err), started)
-		return nil, "", fmt.Errorf("%w at %s: %w", errNotConnecting, master, explainTLS(err))
+		return nil, "", fmt.Errorf("%w at %s: %w", errNotConnecting, master, s.explain(err))
 	}
 	s.observeCall(scheduler.Call_SUBSCRIBE.String(), strconv.Itoa(resp.StatusCode), started)
 	text := ""
@@ -100,10 +116,11 @@ func (s *Session) postSubscribe(parent context.Context, master *url.URL) (st *st
 	}
 	_ = resp.Body.Close()
 	st.sub.end(err)
+	s.detach()
 	if verdict == answerRedirect {
 		return nil, resp.Header.Get("Location"), nil
 	}
-	return nil, "", fmt.Errorf("%s: %w", master, err)
+	return nil, "", s.explain(fmt.Errorf("%s: %w", master, err))
 }
 
 // newStream prepares a subscription at a master and the body of its SUBSCRIBE.
@@ -121,20 +138,18 @@ func (s *Session) newStream(parent context.Context, master *url.URL) (*stream, [
 		return nil, nil, err
 	}
 	ctx, end := context.WithCancelCause(parent)
-	return &stream{
-		session: s,
-		run:     parent,
-		first:   s.frameworkID == "",
-		sub: &subscription{
-			ctx:      ctx,
-			end:      end,
-			master:   master.Host,
-			endpoint: endpointOf(master),
-			lanes:    newLanes(),
-			acks:     newAckQueue(),
-			roles:    roles,
-		},
-	}, body, nil
+	sub := &subscription{
+		ctx:      ctx,
+		end:      end,
+		master:   master.Host,
+		endpoint: endpointOf(master),
+		lanes:    newLanes(),
+		acks:     newAckQueue(),
+		roles:    roles,
+		names:    []string{master.Host},
+	}
+	s.attach(sub)
+	return &stream{session: s, run: parent, first: s.frameworkID == "", sub: sub}, body, nil
 }
 
 // open sends SUBSCRIBE and waits for the head of the answer. A master writes it at once,

@@ -201,7 +201,7 @@ func TestSubscribeSaysWhoWeAre(t *testing.T) {
 					r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
 						c.Framework.GPUs = gpus
 						c.Roles = StaticRoles(func() bool { return demand }, "k8s", "batch")
-						c.Authorization = func() (string, error) { return BasicAuth("kube", "s3cret"), nil }
+						c.Credentials = showing(func() (string, error) { return "Basic a3ViZTpzM2NyZXQ=", nil })
 					}).start()
 					st := m.next("fw")
 					info := st.call.Subscribe.FrameworkInfo
@@ -254,7 +254,7 @@ func TestCredentialsThatCannotBeRead(t *testing.T) {
 	bubble(t, func(t *testing.T, n *memNet) {
 		m := newFakeMaster(t, n, "m1:5050")
 		r := newRig(t, n, testConfig("m1"), func(_ *rig, c *Config) {
-			c.Authorization = func() (string, error) { return "", errors.New("no such file") }
+			c.Credentials = showing(func() (string, error) { return "", errors.New("no such file") })
 		}).start()
 		synctest.Wait()
 		if got := r.session.Status(); !strings.Contains(got.LastError, "no such file") || len(m.seen()) != 0 {

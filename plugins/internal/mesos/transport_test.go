@@ -17,18 +17,21 @@ limitations under the License.
 package mesos
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
 )
 
 // waiter is a recorder whose test waits for real time's sake.
@@ -148,6 +151,23 @@ func tcpMaster(t *testing.T, network, addr string, secure bool) (*fakeMaster, *h
 	return m, server
 }
 
+// writePEM writes a certificate into a file.
+func writePEM(t *testing.T, name string, cert *x509.Certificate) {
+	t.Helper()
+	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fromFiles(t *testing.T, files credentials.Files) *credentials.Credentials {
+	t.Helper()
+	c, err := credentials.New(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestRealSockets(t *testing.T) {
 	tests := []struct {
 		name, addr string
@@ -166,9 +186,9 @@ func TestRealSockets(t *testing.T) {
 			}
 			cfg := testConfig(server.URL)
 			if test.secure {
-				pool := x509.NewCertPool()
-				pool.AddCert(server.Certificate())
-				cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+				ca := filepath.Join(t.TempDir(), "ca.pem")
+				writePEM(t, ca, server.Certificate())
+				cfg.Credentials = fromFiles(t, credentials.Files{CAFile: ca})
 			}
 			// A proxy of the environment must not be used.
 			t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -214,7 +234,7 @@ func TestUntrustedTLSIsRefused(t *testing.T) {
 
 // TestTransportOptions pins what a long-lived stream needs.
 func TestTransportOptions(t *testing.T) {
-	tr := newTransport(nil)
+	tr := newTransport(nil, nil)
 	if tr.Proxy != nil || tr.ResponseHeaderTimeout != 0 || !tr.DisableCompression || tr.ForceAttemptHTTP2 || tr.TLSNextProto == nil || tr.DisableKeepAlives {
 		t.Errorf("transport is %+v", tr)
 	}

@@ -284,7 +284,7 @@ func playBytes(t *testing.T, recorded *wireBytes, look func(*mesos.Session, *boo
 	b, o := newBooks(), &eventCount{}
 	_, ctx := ktesting.NewTestContext(t)
 	s, err := mesos.NewSession(mesos.Config{
-		Masters:   []string{"master:5050"},
+		Masters:   static("master:5050"),
 		Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
 		Roles:     mesos.StaticRoles(nil, "batch"),
 		IDs:       &memory{}, Observer: o, BackoffInitial: time.Minute, BackoffMax: time.Minute,

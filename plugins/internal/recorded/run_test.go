@@ -31,6 +31,7 @@ import (
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/test/recordings/wire"
@@ -193,13 +194,22 @@ func newRun(t *testing.T, l *life) *run {
 	return r
 }
 
+// static is a list of masters whose names need no resolving.
+func static(addresses ...string) detect.Detector {
+	d, err := detect.New(addresses, detect.Options{Resolve: func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }})
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 func (r *run) start(ctx context.Context) chan error {
 	var handler mesos.Handler = r.books
 	if r.newHandler != nil {
 		handler = r.newHandler()
 	}
 	s, err := mesos.NewSession(mesos.Config{
-		Masters: []string{"master:5050"},
+		Masters: static("master:5050"),
 		Framework: mesos.FrameworkInfo{
 			Name: "kube-mesos", User: "root", FailoverTimeout: time.Hour,
 		},

@@ -19,6 +19,8 @@ package recorded
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +30,7 @@ import (
 
 	"k8s.io/klog/v2/ktesting"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 )
 
@@ -169,7 +172,7 @@ func TestSessionFollowsRecordedLeaders(t *testing.T) {
 		h := &masterNames{books: r.books, now: m.now}
 		_, ctx := ktesting.NewTestContext(t)
 		s, err := mesos.NewSession(mesos.Config{
-			Masters:   []string{thirdLeader, firstLeader, secondLeader},
+			Masters:   static(thirdLeader, firstLeader, secondLeader),
 			Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour},
 			Roles:     mesos.StaticRoles(nil, rolesOfLife(l)...),
 			IDs:       r.ids,
@@ -227,13 +230,21 @@ func TestCredentialsOnRecordedMasters(t *testing.T) {
 			}
 			r := newRun(t, l)
 			m := &masters{master: r.master, begun: time.Now(), replies: replies, leads: []reply{{location: thirdLeader}}, asked: map[string]int{}, auth: map[string]bool{}}
-			want := mesos.BasicAuth("framework", test.secret)
+			file := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(file, []byte(test.secret), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			secret, err := credentials.New(credentials.Files{Principal: "framework", SecretFile: file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _ := secret.Authorization()
 			_, ctx := ktesting.NewTestContext(t)
 			s, err := mesos.NewSession(mesos.Config{
-				Masters:   []string{secondLeader},
+				Masters:   static(secondLeader),
 				Framework: mesos.FrameworkInfo{Name: "k", User: "root", FailoverTimeout: time.Hour, Principal: "framework"},
 				Roles:     mesos.StaticRoles(nil, "batch"),
-				IDs:       r.ids, Authorization: func() (string, error) { return want, nil },
+				IDs:       r.ids, Credentials: secret,
 			}, r.books, mesos.WithTransport(m), mesos.WithJitter(func() float64 { return 0.5 }))
 			if err != nil {
 				t.Fatal(err)
