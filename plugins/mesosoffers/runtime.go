@@ -38,6 +38,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/credentials"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
@@ -76,8 +77,9 @@ type Runtime struct {
 	running sync.WaitGroup
 	fatal   chan error
 	failure atomic.Pointer[error]
-	// transport changes how the session reaches the masters.
+	// transport and dial change how the session reaches the masters.
 	transport []mesos.Option
+	dial      credentials.Dial
 }
 
 // Option changes how a Runtime reaches the Mesos masters.
@@ -86,7 +88,10 @@ type Option func(*Runtime)
 // WithDial makes the session open its connections with dial. Simulations use it to
 // reach a master in the same process, in virtual time.
 func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
-	return func(r *Runtime) { r.transport = append(r.transport, mesos.WithDial(dial)) }
+	return func(r *Runtime) {
+		r.dial = dial
+		r.transport = append(r.transport, mesos.WithDial(dial))
+	}
 }
 
 // NewRuntime returns a runtime whose session starts when Lead is called.
@@ -145,7 +150,11 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 	}, r.logger)
 	c := args.FrameworkIDConfigMap
 	r.identity = lifecycle.NewFrameworkIDStore(handle.ClientSet(), c.Namespace, c.Name)
-	session, err := mesos.NewSession(sessionConfig(args, r.identity, manager), manager, r.transport...)
+	conn := sessionConfig(args, r.identity, manager)
+	if conn.Masters, conn.Credentials, err = connection(args, r.dial); err != nil {
+		return err
+	}
+	session, err := mesos.NewSession(conn, manager, r.transport...)
 	if err != nil {
 		return err
 	}
@@ -230,7 +239,6 @@ func sessionConfig(args *config.MesosOffersArgs, identity *lifecycle.FrameworkID
 		hostname, _ = os.Hostname()
 	}
 	return mesos.Config{
-		Masters: args.Masters,
 		Framework: mesos.FrameworkInfo{
 			Name: f.Name, User: f.User, Principal: f.Principal, Hostname: hostname, WebUIURL: f.WebUIURL,
 			FailoverTimeout: f.FailoverTimeout.Duration,

@@ -90,7 +90,7 @@ func NewSession(cfg Config, h Handler, opts ...Option) (*Session, error) {
 	cfg = withDefaults(cfg)
 	err := validate(cfg, h)
 	if err == nil && cfg.Credentials == nil {
-		cfg.Credentials, err = credentials.New(credentials.Files{})
+		cfg.Credentials, err = noCredentials()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mesos session: %w", err)
@@ -114,6 +114,17 @@ func NewSession(cfg Config, h Handler, opts ...Option) (*Session, error) {
 		s.transport = newTransport(s.dial, cfg.Credentials.DialTLS(s.dial, s.names.of))
 	}
 	return s, nil
+}
+
+// unchanging are credentials of no files: there is nothing to keep up to date.
+type unchanging struct{ *credentials.Credentials }
+
+// Run implements Credentials.
+func (unchanging) Run(context.Context) {}
+
+func noCredentials() (Credentials, error) {
+	c, err := credentials.New(credentials.Files{})
+	return unchanging{c}, err
 }
 
 func withDefaults(cfg Config) Config {

@@ -117,10 +117,12 @@ func (s *Session) Run(ctx context.Context) error {
 	s.stop = stop
 	s.mu.Unlock()
 	defer close(s.done)
-	var running sync.WaitGroup
-	defer running.Wait()
 	defer s.closeIdle()
-	defer stop(nil)
+	var running sync.WaitGroup
+	defer func() {
+		stop(nil)
+		running.Wait()
+	}()
 	running.Go(func() { s.cfg.Masters.Run(ctx) })
 	running.Go(func() { s.cfg.Credentials.Run(ctx) })
 	running.Go(func() { s.watchChanges(ctx) })
