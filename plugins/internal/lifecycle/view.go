@@ -287,7 +287,11 @@ func (m *Manager) Gauges() metrics.Gauges {
 	counts := m.nodes.Count()
 	g.NodesPaired, g.NodesAmbiguous = counts.Pairs, counts.AmbiguousNodes
 	g.Orphans = m.ledger.Orphans()
-	g.Unanswered, _ = m.ledger.Unanswered()
+	reconciliation := m.ledger.Reconciliation()
+	g.Unanswered = reconciliation.Open
+	if !reconciliation.Ended.IsZero() {
+		g.SinceReconciled = new(now.Sub(reconciliation.Ended))
+	}
 	return g
 }
 

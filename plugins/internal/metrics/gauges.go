@@ -50,6 +50,12 @@ type Gauges struct {
 	// RolesConstrained and RolesWithMinimum count the roles for which the master has
 	// offer constraints, and a least size of offers, from us.
 	RolesConstrained, RolesWithMinimum int
+	// SinceReconciled is how long ago the master last answered for every claim that it
+	// was asked about, nil if it never did.
+	SinceReconciled *time.Duration
+	// Leaving counts the nodes whose agents leave the service, by state: LeavingNow and
+	// so on.
+	Leaving map[string]int
 }
 
 // Source gives the present values.
@@ -66,7 +72,7 @@ func Register(source Source) {
 	current.set(source)
 	register.Do(func() {
 		legacyregistry.RawMustRegister(OffersHeldSeconds, ReviveToOffer, Reoffer, Revives, TermsUpdates, PredictedClaims, OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds,
-			LaunchSeconds, BatchTasks, Evictions, ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
+			LaunchSeconds, BatchTasks, Evictions, ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, InverseOffers, AgentOperations, Rejections, NodeLabelUpdates, NodeOvercommitted, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current)
 	})
 }
 
@@ -111,6 +117,7 @@ var (
 var descs = []*prometheus.Desc{
 	offersHeld, offered, claimed, claimsByState, podsWaiting, podsParked, podsStarving, suppressed, nodesPaired, nodesAmbiguous, orphans,
 	unanswered, reservations, oldestOffer, heldSeconds, unusedSeconds, rolesKnown, rolesQuiet, offerTerms,
+	reconciled, leaving,
 }
 
 // Describe implements prometheus.Collector.
@@ -154,6 +161,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(reservations, float64(n), state)
 	}
 	collectEconomy(ch, &g)
+	collectFailures(ch, &g)
 }
 
 // collectEconomy is Collect for what is about holding offers and asking for them.

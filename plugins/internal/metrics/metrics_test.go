@@ -44,9 +44,14 @@ var sample = source{Gauges{
 	PodsStarving: 2, OldestOffer: 1500 * time.Millisecond,
 	HeldSeconds: map[string]float64{"cpus": 100, "mem": 4096}, UnusedSeconds: map[string]float64{"cpus": 7.5},
 	RolesSubscribed: 5, RolesSuppressed: 4, RolesConstrained: 3, RolesWithMinimum: 2,
+	SinceReconciled: new(90 * time.Second), Leaving: map[string]int{LeavingAnnounced: 2, LeavingDraining: 1},
 }}
 
 const sampleText = `
+# HELP kube_mesos_agents_leaving Nodes whose agents leave the service, by state: announced (a maintenance window is ahead), underway, draining, drained, deactivated.
+# TYPE kube_mesos_agents_leaving gauge
+kube_mesos_agents_leaving{state="announced"} 2
+kube_mesos_agents_leaving{state="draining"} 1
 # HELP kube_mesos_claimed_resources Sum of the claims that Mesos holds for our pods, by Mesos resource (cpus in cores, mem and disk in MiB).
 # TYPE kube_mesos_claimed_resources gauge
 kube_mesos_claimed_resources{resource="cpus"} 0.25
@@ -90,6 +95,9 @@ kube_mesos_pods_starving 2
 # HELP kube_mesos_pods_waiting Pods that want an offer.
 # TYPE kube_mesos_pods_waiting gauge
 kube_mesos_pods_waiting 5
+# HELP kube_mesos_reconciliation_age_seconds Time since the master last answered for every claim it was asked about. Absent before the first time.
+# TYPE kube_mesos_reconciliation_age_seconds gauge
+kube_mesos_reconciliation_age_seconds 90
 # HELP kube_mesos_reconciliation_unanswered Claims about which Mesos was asked and has not answered yet.
 # TYPE kube_mesos_reconciliation_unanswered gauge
 kube_mesos_reconciliation_unanswered 6
@@ -124,8 +132,11 @@ func TestGaugesAreReadWhenAsked(t *testing.T) {
 	}
 	more := sample
 	more.gauges.OffersHeld, more.gauges.Suppressed = 4, false
+	more.gauges.SinceReconciled = nil
 	c.set(more)
-	want := strings.NewReplacer("outstanding 3", "outstanding 4", "mesos_suppressed 1\n", "mesos_suppressed 0\n").Replace(sampleText)
+	before, rest, _ := strings.Cut(sampleText, "# HELP kube_mesos_reconciliation_age_seconds")
+	_, after, _ := strings.Cut(rest, "age_seconds 90\n")
+	want := strings.NewReplacer("outstanding 3", "outstanding 4", "mesos_suppressed 1\n", "mesos_suppressed 0\n").Replace(before + after)
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
 		t.Errorf("after a change: %v", err)
 	}
@@ -139,13 +150,15 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 	}
 	profiles.Wait()
 	defer Register(nil)
-	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions, ReservationsReleased, Revives, TermsUpdates, PredictedClaims} {
+	for _, v := range []*prometheus.CounterVec{OffersDeclined, Launches, Evictions, ReservationsReleased, Revives, TermsUpdates, PredictedClaims, InverseOffers} {
 		v.WithLabelValues("Test").Inc()
 		defer v.Reset()
 	}
 	Rejections.WithLabelValues("Test", "test").Inc()
 	ClaimsLost.WithLabelValues("Test", "test").Inc()
 	defer ClaimsLost.Reset()
+	AgentOperations.WithLabelValues("Test", "test").Inc()
+	defer AgentOperations.Reset()
 	Events.WithLabelValues("TEST").Inc()
 	SessionState.WithLabelValues("Test").Set(1)
 	for _, v := range []*prometheus.HistogramVec{AcceptSeconds, LaunchSeconds, OffersHeldSeconds} {
@@ -163,11 +176,11 @@ func TestRegisterOnceInTheSchedulersRegistry(t *testing.T) {
 		}
 	}
 	want := []string{
-		"accept_duration_seconds", "accept_tasks", "call_duration_seconds", "claimed_resources", "claims", "claims_lost_total",
-		"claims_reacquired_total", "event_bytes_total", "events_received_total", "evictions_halted", "evictions_total", "frameworks_removed_total", "held_resource_seconds_total", "launch_duration_seconds", "launches_total",
+		"accept_duration_seconds", "accept_tasks", "agent_operations_total", "agents_leaving", "call_duration_seconds", "claimed_resources", "claims", "claims_lost_total",
+		"claims_reacquired_total", "event_bytes_total", "events_received_total", "evictions_halted", "evictions_total", "frameworks_removed_total", "held_resource_seconds_total", "inverse_offers_total", "launch_duration_seconds", "launches_total",
 		"nodes_ambiguous", "nodes_paired", "offer_terms", "offered_resources", "offers_declined_total", "offers_held_seconds",
 		"offers_oldest_age_seconds", "offers_outstanding", "offers_received_total", "offers_rescinded_total", "orphan_tasks",
-		"pods_activated_total", "pods_parked", "pods_starving", "pods_waiting", "predicted_claims_total", "reconciliation_unanswered",
+		"pods_activated_total", "pods_parked", "pods_starving", "pods_waiting", "predicted_claims_total", "reconciliation_age_seconds", "reconciliation_unanswered",
 		"rejections_total", "reoffer_seconds", "reservations", "reservations_released_total", "revive_to_offer_seconds", "revives_total",
 		"roles_subscribed", "roles_suppressed", "session_state", "suppressed", "terms_updates_total", "unused_resource_seconds_total",
 	}
@@ -182,7 +195,7 @@ func lintOurs(t *testing.T) {
 	t.Helper()
 	for _, c := range []prometheus.Collector{
 		OffersReceived, OffersRescinded, OffersDeclined, PodsActivated, Launches, AcceptSeconds, LaunchSeconds, BatchTasks, Evictions,
-		ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
+		ClaimsLost, ClaimsReacquired, EvictionsHalted, FrameworksRemoved, InverseOffers, AgentOperations, Rejections, ReservationsReleased, Calls, Events, EventBytes, SessionState, &current,
 		OffersHeldSeconds, ReviveToOffer, Reoffer, Revives, TermsUpdates, PredictedClaims,
 	} {
 		problems, err := testutil.CollectAndLint(c)
