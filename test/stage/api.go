@@ -123,6 +123,32 @@ func (a *API) Pods() []*v1.Pod {
 	return pods
 }
 
+// Pod returns a pod of the stage's namespace, nil if there is none of that name. It must
+// not be changed.
+func (a *API) Pod(name string) *v1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.tables[podsResource]; t != nil {
+		pod, _ := t.objects[types.NamespacedName{Namespace: Namespace, Name: name}].(*v1.Pod)
+		return pod
+	}
+	return nil
+}
+
+// PodByUID is Pod for a UID in any namespace.
+func (a *API) PodByUID(uid string) *v1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.tables[podsResource]; t != nil {
+		for _, o := range t.objects {
+			if pod, ok := o.(*v1.Pod); ok && string(pod.UID) == uid {
+				return pod
+			}
+		}
+	}
+	return nil
+}
+
 // OnPod calls f for every change of a pod from now on, with what it was and is: nil if
 // it was not there or is no more. f is called with the API's lock held: it must not
 // call the API, nor change the pods.

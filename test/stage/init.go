@@ -19,6 +19,8 @@ package stage
 import (
 	"os"
 	"os/signal"
+
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
 func init() {
@@ -28,4 +30,8 @@ func init() {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)
+	// The second handler of errors slows down those that follow each other. It knows
+	// when the last was by the clock of the process, which is decades ahead of a
+	// bubble's, and would sleep that long.
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 }

@@ -1,0 +1,98 @@
+/*
+Copyright The Kube-Mesos Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+var (
+	oneSeed = flag.Uint64("seed", 0, "run this seed alone; 0: as many as -seeds")
+	seeds   = flag.Int("seeds", 20, "how many seeds TestDay runs")
+	from    = flag.Uint64("from", 1, "the first seed")
+	length  = flag.Duration("length", 24*time.Hour, "virtual time of each run of TestDay")
+	agents  = flag.Int("agents", 40, "machines in TestDay")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	// Much is allocated and little kept.
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
+func dayOptions() Options {
+	return Options{Length: *length, Agents: *agents, Services: 12, JobEvery: 4 * time.Minute, FaultEvery: 8 * time.Minute}
+}
+
+// TestDay runs days of faults, one for each seed.
+func TestDay(t *testing.T) {
+	first, n := *from, *seeds
+	if *oneSeed != 0 {
+		first, n = *oneSeed, 1
+	}
+	for i := range n {
+		seed := first + uint64(i)
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			run(t, "TestDay", NewScript(seed, dayOptions()), nil)
+		})
+	}
+}
+
+func run(t *testing.T, test string, script *Script, daily func(day int)) {
+	dir := t.TempDir()
+	began := time.Now()
+	var w *World
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if w, err = Run(script, dir, daily); err != nil {
+			t.Errorf("seed %d: %v", script.Seed, err)
+		}
+		if report := w.Report(test); report != "" {
+			t.Error(report)
+		}
+	})
+	t.Logf("seed %d: %v took %v; %v", script.Seed, script.Options.Length, time.Since(began).Round(time.Millisecond), w.kinds)
+}
+
+// A script is a function of the seed and the options.
+func TestScript(t *testing.T) {
+	a, b := NewScript(7, dayOptions()), NewScript(7, dayOptions())
+	if !reflect.DeepEqual(a, b) {
+		t.Error("the same seed gave two scripts")
+	}
+	if c := NewScript(8, dayOptions()); reflect.DeepEqual(a.Events, c.Events) {
+		t.Error("two seeds gave the same script")
+	}
+	for _, e := range a.Events {
+		if !busy(e.At) && e.At != restAt(e.At) {
+			t.Errorf("%v comes when all should be quiet", e)
+		}
+	}
+}
