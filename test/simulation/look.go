@@ -245,7 +245,7 @@ func (o *observer) atRest() {
 		// A task that got lost between master and agent stays in the master's books until
 		// the agent registers again. All we can do is to go on asking for its end.
 		pod := s.pods[t.Labels[podUIDLabel]]
-		if (pod == nil || ended(pod)) && !o.killed(t.TaskID) {
+		if t.State != "TASK_UNREACHABLE" && (pod == nil || ended(pod)) && !o.killed(t.TaskID) {
 			o.wrong("at rest, there is task %s (%s) on %s of pod %s", t.TaskID, t.State, t.Hostname, t.Name)
 		}
 	}

@@ -281,8 +281,13 @@ func (o *observer) evicted(pod *v1.Pod) {
 // claimOf returns the task that holds a bound pod's resources, or may: one that is out
 // of the master's sight.
 func (o *observer) claimOf(pod *v1.Pod) *mesosmaster.TaskSnapshot {
+	agent := o.agents()[pod.Spec.NodeName]
 	for _, t := range o.w.master.Tasks() {
-		if t.Labels[podUIDLabel] == string(pod.UID) && t.Hostname == pod.Spec.NodeName && alive(&t) && covers(&t, pod) {
+		if t.Labels[podUIDLabel] != string(pod.UID) || t.Hostname != pod.Spec.NodeName || !alive(&t) || !covers(&t, pod) {
+			continue
+		}
+		// The master remembers as unreachable what an agent came back without.
+		if t.State != "TASK_UNREACHABLE" || agent.State == "unreachable" && agent.AgentID == t.AgentID {
 			return &t
 		}
 	}

@@ -19,13 +19,14 @@ package simulation
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-logr/logr"
 
 	"k8s.io/klog/v2"
 )
@@ -35,20 +36,19 @@ var (
 	seeds   = flag.Int("seeds", 20, "how many seeds TestDay runs")
 	from    = flag.Uint64("from", 1, "the first seed")
 	length  = flag.Duration("length", 24*time.Hour, "virtual time of each run of TestDay")
-	agents  = flag.Int("agents", 40, "machines in TestDay")
+	agents  = flag.Int("agents", 24, "machines in TestDay")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
+	klog.SetLogger(logr.Discard())
 	// Much is allocated and little kept.
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
 func dayOptions() Options {
-	return Options{Length: *length, Agents: *agents, Services: 12, JobEvery: 4 * time.Minute, FaultEvery: 8 * time.Minute}
+	return Options{Length: *length, Agents: *agents, Services: 8, JobEvery: 5 * time.Minute, FaultEvery: 8 * time.Minute}
 }
 
 // TestDay runs days of faults, one for each seed.
@@ -60,6 +60,7 @@ func TestDay(t *testing.T) {
 	for i := range n {
 		seed := first + uint64(i)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
 			run(t, "TestDay", NewScript(seed, dayOptions()), nil)
 		})
 	}
