@@ -43,6 +43,14 @@ func newLedger() ledger {
 // forget drops a pod that is gone. The lock is held.
 func (l *ledger) forget(podUID string) { delete(l.launched, podUID) }
 
+// patience is how much longer a pod may wait whose launches got lost: each costs three
+// launch timeouts until it is given up.
+func (o *observer) patience(podUID string) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Duration(min(len(o.launched[podUID]), 4)) * 100 * time.Second
+}
+
 // killed tells whether we asked for the end of a task lately.
 func (o *observer) killed(taskID string) bool {
 	o.mu.Lock()

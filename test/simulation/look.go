@@ -196,7 +196,7 @@ func (o *observer) judgePod(s *sight, pod *v1.Pod) {
 	}
 	if pod.Spec.NodeName == "" {
 		s.waiting++
-		s.bad["waiting "+string(pod.UID)] = state{fmt.Sprintf("pod %s is not bound", pod.Name), placing}
+		s.bad["waiting "+string(pod.UID)] = state{fmt.Sprintf("pod %s is not bound", pod.Name), placing + o.patience(string(pod.UID))}
 		return
 	}
 	if !o.without(s, pod) {

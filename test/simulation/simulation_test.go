@@ -33,9 +33,9 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone; 0: as many as -seeds")
-	seeds   = flag.Int("seeds", 20, "how many seeds TestDay runs")
+	seeds   = flag.Int("seeds", 0, "how many seeds TestDay runs; 0: 20, or 2 with the race detector")
 	from    = flag.Uint64("from", 1, "the first seed")
-	length  = flag.Duration("length", 24*time.Hour, "virtual time of each run of TestDay")
+	length  = flag.Duration("length", 0, "virtual time of each run of TestDay, in whole stretches of 6h; 0: a day, or 6h with the race detector")
 	agents  = flag.Int("agents", 24, "machines in TestDay")
 )
 
@@ -47,13 +47,34 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// The race detector makes a run ten times as slow.
+func daySeeds() int {
+	switch {
+	case *seeds > 0:
+		return *seeds
+	case raceDetector:
+		return 2
+	}
+	return 20
+}
+
+func dayLength() time.Duration {
+	switch {
+	case *length > 0:
+		return *length
+	case raceDetector:
+		return stretch
+	}
+	return 24 * time.Hour
+}
+
 func dayOptions() Options {
-	return Options{Length: *length, Agents: *agents, Services: 8, JobEvery: 5 * time.Minute, FaultEvery: 8 * time.Minute}
+	return Options{Length: dayLength(), Agents: *agents, Services: 8, JobEvery: 5 * time.Minute, FaultEvery: 8 * time.Minute}
 }
 
 // TestDay runs days of faults, one for each seed.
 func TestDay(t *testing.T) {
-	first, n := *from, *seeds
+	first, n := *from, daySeeds()
 	if *oneSeed != 0 {
 		first, n = *oneSeed, 1
 	}
