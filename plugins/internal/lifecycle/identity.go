@@ -73,7 +73,7 @@ func (m *Manager) FrameworkRemoved(id, why string) {
 }
 
 // keepEvery is how often the ConfigMap is looked at.
-const keepEvery = time.Minute
+const keepEvery = 15 * time.Second
 
 // KeepIdentity restores the ConfigMap when it was deleted, and says so when somebody
 // changed it, until the context ends.

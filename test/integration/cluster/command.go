@@ -125,6 +125,12 @@ func (p *Process) Terminate() {
 	p.c.Must(p.cmd.Process.Signal(syscall.SIGTERM))
 }
 
+// Kill sends SIGKILL.
+func (p *Process) Kill() {
+	p.c.T.Helper()
+	p.c.Must(p.cmd.Process.Kill())
+}
+
 // Wait waits for the end of the process and returns its exit status and output.
 func (p *Process) Wait() (status int, output string) {
 	p.c.T.Helper()
