@@ -31,6 +31,7 @@ import (
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
@@ -274,9 +275,12 @@ func TestDryRunsOverlayTheOffers(t *testing.T) {
 func TestScoreAvoidsMaintenance(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.addNodes(1, all(lots))
-		pod, ctx := podOf("p").Obj(), context.Background()
+		// Of agents that are to go, only offers for pods that end in time are kept.
+		pod, ctx := podOf("p").Toleration(maintenance.TaintKey).Obj(), context.Background()
+		pod.Spec.ActiveDeadlineSeconds = new(int64(60))
+		w.manager.PodHandler(func(*v1.Pod) bool { return true }).OnAdd(pod, false)
 		wantStatus(t, "PreScore without maintenance", w.PreScore(ctx, nil, pod, w.infos), fwk.Skip, "")
-		for name, in := range map[string]time.Duration{"now": 0, "soon": time.Hour, "later": 20 * time.Hour, "far": 1000 * time.Hour} {
+		for name, in := range map[string]time.Duration{"soon": time.Hour, "later": 20 * time.Hour, "far": 1000 * time.Hour} {
 			w.addNode(name)
 			o := w.offer(name, lots)
 			o.Unavailability = &offers.Unavailability{Start: time.Now().Add(in)}
@@ -285,7 +289,7 @@ func TestScoreAvoidsMaintenance(t *testing.T) {
 		wantStatus(t, "PreScore", w.PreScore(ctx, nil, pod, w.infos), fwk.Success, "")
 		wantStatus(t, "PreScore of others", w.PreScore(ctx, nil, pod, w.infos[:1]), fwk.Skip, "")
 		last := int64(-1)
-		for _, name := range []string{"now", "soon", "later", "far", "n0"} {
+		for _, name := range []string{"soon", "later", "far", "n0"} {
 			score, status := w.Score(ctx, nil, pod, w.nodes[name])
 			if status != nil || score <= last || score > framework.MaxNodeScore {
 				t.Errorf("%s scores %d after %d, %v", name, score, last, status)

@@ -26,9 +26,12 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodebalance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodelabels"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/nodetaints"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
 
@@ -37,6 +40,9 @@ import (
 type nodeControllers struct {
 	labels  *nodelabels.Controller
 	balance *nodebalance.Controller
+	taints  *nodetaints.Controller
+	// tainted tells that nodes are to show when their machines leave the service.
+	tainted bool
 }
 
 // newNodeControllers returns controllers that follow the informers. They write
@@ -59,6 +65,11 @@ func newNodeControllers(args *config.MesosOffersArgs, handle framework.Handle, m
 	c := &nodeControllers{
 		labels:  nodelabels.New(nodelabels.Options(args.NodeLabels), handle.ClientSet(), informers.Nodes().Lister(), logger),
 		balance: balance,
+		taints:  nodetaints.New(handle.ClientSet(), informers.Nodes().Lister(), logger),
+		tainted: args.Maintenance.Taint,
+	}
+	if _, err := informers.Nodes().Informer().AddEventHandler(c.taints.NodeHandler()); err != nil {
+		return nil, fmt.Errorf("cannot watch nodes: %w", err)
 	}
 	if _, err := informers.Nodes().Informer().AddEventHandler(c.labels.NodeHandler()); err != nil {
 		return nil, fmt.Errorf("cannot watch nodes: %w", err)
@@ -77,10 +88,31 @@ func (c *nodeControllers) show(agents map[string]mesos.Agent) {
 	c.balance.SetAgents(totals)
 }
 
+// showMaintenance takes in which machines leave the service, by node. Without the
+// argument maintenance.taint, what was shown before is removed.
+func (c *nodeControllers) showMaintenance(marks map[string]maintenance.Mark, complete bool) {
+	if !c.tainted {
+		marks = nil
+	}
+	c.taints.Set(marks, complete)
+}
+
+// maintenanceConfig says how machines are dealt with that leave the service.
+func maintenanceConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecycle.MaintenanceConfig {
+	return lifecycle.MaintenanceConfig{
+		Config: maintenance.Config{
+			EvictBefore: args.Maintenance.EvictBefore.Duration, BudgetFor: args.Claims.PDBDeadline.Duration,
+			Cordoned: maintenance.Cordoned(args.Maintenance.CordonedNodes),
+		},
+		DrainGrace: args.Maintenance.DrainGrace.Duration, Show: nodes.showMaintenance,
+	}
+}
+
 // run works until the context ends.
 func (c *nodeControllers) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.labels.Run(ctx) })
 	wg.Go(func() { c.balance.Run(ctx) })
+	wg.Go(func() { c.taints.Run(ctx) })
 	wg.Wait()
 }

@@ -159,6 +159,7 @@ func (r *Runtime) build(ctx context.Context, args *config.MesosOffersArgs, handl
 		return err
 	}
 	manager.Attach(session, session, quotaReader{session})
+	manager.SetOperator(session)
 	if more, err = newControllers(args, handle, &settings, manager, session, r.logger); err != nil {
 		return err
 	}
@@ -209,7 +210,7 @@ func managerConfig(args *config.MesosOffersArgs, nodes *nodeControllers) lifecyc
 		},
 		Command: args.Placeholder.Command,
 		Linger:  args.Offers.BatchLinger.Duration, MaxLinger: args.Offers.MaxBatchLinger.Duration,
-		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: args.Claims.PDBDeadline.Duration, ShowAgents: nodes.show,
+		PredictedWait: args.Offers.PredictedWait.Duration, MaxTasks: int(args.Offers.MaxTasksPerAccept), PDBDeadline: args.Claims.PDBDeadline.Duration, Maintenance: maintenanceConfig(args, nodes), ShowAgents: nodes.show,
 	}
 }
 

@@ -68,6 +68,8 @@ type Config struct {
 	// StarvationTimeout.
 	Preempt           bool
 	StarvationTimeout time.Duration
+	// Maintenance says how machines are dealt with that leave the service.
+	Maintenance MaintenanceConfig
 	// Linger, MaxLinger and MaxTasks say when a batch is sent.
 	Linger, MaxLinger time.Duration
 	MaxTasks          int

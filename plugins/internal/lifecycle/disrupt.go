@@ -104,6 +104,8 @@ func (m *Manager) spare(ctx context.Context, namespace, name, uid string) error 
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot read the pod that may stay: %w", err)
+	case disruptedBy(pod) == ReasonMaintenance:
+		return m.setDisrupted(ctx, pod, v1.ConditionFalse, ReasonMaintenance, "The maintenance of the pod's machine was called off")
 	case disruptedBy(pod) != ReasonClaimLost:
 		return nil
 	}

@@ -47,6 +47,10 @@ const (
 	examine
 	// inscribe writes down which tasks hold a pod's resources.
 	inscribe
+	// leave ends a pod whose machine goes down for maintenance.
+	leave
+	// empty ends a pod whose agent is being drained.
+	empty
 )
 
 // duty is work that talks to the API server and is repeated until it is done.
@@ -84,6 +88,10 @@ func (m *Manager) do(ctx context.Context, d duty) error {
 		return m.revoke(ctx, d)
 	case inscribe:
 		return m.inscribe(ctx, d)
+	case leave:
+		return m.leave(ctx, d)
+	case empty:
+		return m.empty(ctx, d)
 	}
 	return m.evict(ctx, d)
 }

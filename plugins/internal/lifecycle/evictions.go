@@ -33,6 +33,9 @@ import (
 
 // lost starts the end of a pod whose task Mesos ended. The mutex is held.
 func (m *Manager) lost(e claims.Evict) {
+	if m.drained(&e) {
+		return
+	}
 	metrics.Evictions.WithLabelValues(string(e.Status.State)).Inc()
 	metrics.ClaimsLost.WithLabelValues(string(e.Meaning), string(claims.OnLostEvict)).Inc()
 	m.logger.Info("Mesos ended the task of a running pod; evicting the pod", "pod", e.Pod.Namespace+"/"+e.Pod.Name, "node", e.Node,

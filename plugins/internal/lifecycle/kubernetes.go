@@ -133,6 +133,7 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	m.pods[uid] = p
 	m.noteOwner(uid, was, p)
 	m.noteHunger(uid, was, p)
+	m.noteFinite(uid, p)
 	delete(m.falling, uid)
 	m.useRoles(uid, p.rolesOf(), now)
 	m.noteBound(p, now)
@@ -170,6 +171,7 @@ func (m *Manager) forgetPod(uid string) {
 	}
 	m.endResize(uid, now)
 	m.forgetRevoked(uid)
+	m.noteFinite(uid, nil)
 	delete(m.pods, uid)
 	delete(m.early, uid)
 	if c := m.ledger.ByPod(uid); c != nil {
@@ -224,6 +226,7 @@ func (m *Manager) nodeChanged(node *v1.Node) {
 	defer m.mu.Unlock()
 	m.index.Set(node)
 	m.bargain.compiler.SetNode(node)
+	m.upkeepNode(node)
 	m.remap(m.nodes.SetNode(node.Name, nodes.HostOf(node)))
 	if agent := m.nodes.AgentOf(node.Name); agent != "" {
 		if slot, ok := m.cache.Slot(agent); ok {
@@ -239,6 +242,7 @@ func (m *Manager) nodeGone(name string) {
 	m.remap(m.nodes.DeleteNode(name))
 	m.index.Delete(name)
 	m.bargain.compiler.DeleteNode(name)
+	m.upkeep.book.NodeGone(name)
 	m.kick()
 }
 
@@ -254,6 +258,7 @@ func (m *Manager) remap(changes []nodes.Change) {
 		}
 		m.broken(m.cache.SetNode(c.AgentID, c.Node))
 		m.bargain.pair(c.AgentID, c.Node)
+		m.upkeep.book.Paired(c.AgentID, c.Node)
 		if c.Node == "" {
 			continue
 		}

@@ -186,6 +186,7 @@ type Manager struct {
 	// the further tasks of pods that Mesos took back, with the UIDs of the pods.
 	resizes map[string]*resizing
 	revoked map[string]string
+	upkeep  upkeep
 	// told are pods to be tried again only so that they say what they lack.
 	told []string
 	// freed is to be shown to sleeping pods; see free.
@@ -216,6 +217,7 @@ func New(cfg Config, client kubernetes.Interface, recorder events.EventRecorder,
 		revocations: rate.NewLimiter(revocationsPerSecond, revocationBurst), evicting: map[string]bool{},
 		resizes: map[string]*resizing{}, revoked: map[string]string{},
 	}
+	m.upkeep = newUpkeep(&m.cfg.Maintenance)
 	cfg.Claims.Tally = tally{cfg.Usage, m}
 	m.ledger = claims.NewLedger(cfg.Claims)
 	m.cache = offers.NewCache(offers.Config{KeepGPUs: cfg.KeepGPUs, Classify: m.classify, Ended: offerEnded})
@@ -242,6 +244,8 @@ func (m *Manager) Run(ctx context.Context) {
 	wg.Go(func() { m.calls.run(ctx) })
 	wg.Go(func() { m.pollAgents(ctx) })
 	wg.Go(func() { m.pollQuotas(ctx) })
+	wg.Go(func() { m.pollSchedule(ctx) })
+	wg.Go(func() { m.runOperations(ctx) })
 	for range 4 {
 		wg.Go(func() { m.runDuties(ctx) })
 	}
@@ -296,6 +300,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 	if !now.Before(m.sweepAt) {
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
+		m.settleUpkeep(now)
 		m.watchBreaker(now)
 		m.sweep(now)
 		m.seek(now)

@@ -77,6 +77,7 @@ func (m *Manager) void() {
 		m.ledger.Broken(id, claims.CauseDisconnected)
 	}
 	m.nodes.ClearAgents()
+	m.upkeep.book.Disconnected()
 	clear(m.expected)
 	m.bargain.compiler.ClearAgents()
 	clear(m.bargain.agents)
@@ -146,6 +147,10 @@ func (m *Manager) takeIn(list []offers.Offer, fresh freedSlots, now time.Time) (
 				m.giveBack(o.ID, o.AgentID, o.Role, due, now)
 				continue
 			}
+		}
+		if reason, wait := m.unavailable(o, now); reason != "" {
+			m.declineLocked([]string{o.ID}, wait, reason)
+			continue
 		}
 		if wait := m.penalties.left(o.AgentID, now); wait > 0 {
 			m.declineLocked([]string{o.ID}, wait, "AgentFailing")
@@ -243,14 +248,8 @@ func (m *Manager) Updated(s claims.TaskStatus) (hold bool) {
 	if c := m.ledger.ByTask(s.TaskID); c != nil {
 		m.resize(c.Pod.UID, now)
 	}
-	return false
+	return m.holdAck(&s, now)
 }
-
-// InverseOffers implements mesos.Handler.
-func (m *Manager) InverseOffers([]mesos.InverseOffer) {}
-
-// InverseRescinded implements mesos.Handler.
-func (m *Manager) InverseRescinded(string) {}
 
 // Failed implements mesos.Handler. An agent that the master gave up is forgotten
 // with its offers; what became of its tasks comes as updates.
@@ -350,10 +349,12 @@ func (m *Manager) pollAgents(ctx context.Context) {
 // The list comes beside the stream: it is not taken, and false returned, if the
 // stream told of a subscription or of an agent's end since it was asked for.
 func (m *Manager) agentsListed(generation, failures uint64, begun time.Time, list []mesos.Agent) bool {
+	all := slices.Clone(list)
 	// An agent that the master only waits for is none yet.
 	list = slices.DeleteFunc(list, func(a mesos.Agent) bool { return a.Recovered })
 	first, taken := m.takeInAgents(generation, failures, list)
 	if taken {
+		m.upkeepAgents(all, begun)
 		m.listReservations(begun, list, first)
 	}
 	if taken && m.cfg.ShowAgents != nil {

@@ -159,7 +159,7 @@ func TestDrainedPodGoes(t *testing.T) {
 			r.onEviction(func(int) error { return nil })
 			r.podChanged(pod)
 			r.Updated(claims.TaskStatus{TaskID: "uid-p.7", AgentID: "a-n1", State: claims.TaskKilled, Reason: "REASON_AGENT_DRAINING", Source: "SOURCE_EXECUTOR"})
-			r.pass(time.Second)
+			r.pass(time.Minute)
 			if r.exists("p") {
 				t.Errorf("%s keeps a pod on an agent that is drained", policy)
 			}

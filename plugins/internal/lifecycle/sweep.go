@@ -29,17 +29,24 @@ type sweeping struct {
 	m      *Manager
 	now    time.Time
 	rounds map[string]*demand.Round
-	// declined are offers by why they are given back, failing those of agents that do
-	// not run what they are given, with how long these are left alone; gifts hold
+	// declined are offers by why they are given back, failing those of agents that
+	// do not run what they are given or leave the service, with how long these are left
+	// alone; gifts hold
 	// reserved resources that are to be given back.
 	declined map[refusal][]string
-	failing  map[string]time.Duration
+	failing  map[string]aside
 	gifts    []gift
 }
 
 type refusal struct {
 	role   string
 	reason demand.Reason
+}
+
+// aside is an offer that nobody is to use for a while, whatever the demand.
+type aside struct {
+	reason string
+	wait   time.Duration
 }
 
 type gift struct {
@@ -53,7 +60,7 @@ func (m *Manager) sweep(now time.Time) {
 	if !m.subscribed || m.stopping {
 		return
 	}
-	s := &sweeping{m: m, now: now, rounds: map[string]*demand.Round{}, declined: map[refusal][]string{}, failing: map[string]time.Duration{}}
+	s := &sweeping{m: m, now: now, rounds: map[string]*demand.Round{}, declined: map[refusal][]string{}, failing: map[string]aside{}}
 	m.cache.Sweep(now, s.judge)
 	s.dropSurplus()
 	for _, g := range s.gifts {
@@ -65,8 +72,8 @@ func (m *Manager) sweep(now time.Time) {
 		}
 		m.declineLocked(ids, m.demandOf(r.role).Refuse(r.reason), string(r.reason))
 	}
-	for id, wait := range s.failing {
-		m.declineLocked([]string{id}, wait, "AgentFailing")
+	for id, a := range s.failing {
+		m.declineLocked([]string{id}, a.wait, a.reason)
 	}
 }
 
@@ -79,6 +86,10 @@ func (s *sweeping) judge(h offers.Held) bool {
 			return true
 		}
 	}
+	if reason, wait := m.upkeep.book.Refuse(h.AgentID, s.now, m.finishes); reason != "" {
+		s.failing[h.ID] = aside{reason, wait}
+		return true
+	}
 	round := s.rounds[h.Role]
 	if round == nil {
 		round = m.demandOf(h.Role).Round(s.now, m.cache.Role(h.Role).Waiting())
@@ -86,7 +97,7 @@ func (s *sweeping) judge(h offers.Held) bool {
 	}
 	reason := round.Judge(h)
 	if wait := m.penalties.left(h.AgentID, s.now); wait > 0 && reason == "" {
-		s.failing[h.ID] = wait
+		s.failing[h.ID] = aside{"AgentFailing", wait}
 		return true
 	}
 	if reason == "" {

@@ -89,8 +89,11 @@ type node struct {
 
 // New returns an empty book.
 func New(cfg Config) *Book {
+	if cfg.Cordoned == "" {
+		cfg.Cordoned = Ignore
+	}
 	return &Book{
-		cfg: cfg.withDefaults(), agents: map[string]*agent{}, nodes: map[string]*node{}, inverse: map[string]*inverse{},
+		cfg: cfg, agents: map[string]*agent{}, nodes: map[string]*node{}, inverse: map[string]*inverse{},
 		held: map[string]*hold{}, left: map[string]*operated{}, refused: map[string]bool{},
 	}
 }
@@ -157,12 +160,14 @@ func (b *Book) node(name string) *node {
 	return n
 }
 
-// NodeSet takes in a node as it is now.
-func (b *Book) NodeSet(is Node) {
+// NodeSet takes in a node as it is now. It reports whether there may be something to do.
+func (b *Book) NodeSet(is Node) (news bool) {
 	n := b.node(is.Name)
 	is.Host = canonical(is.Host)
+	news = n.Cordoned != is.Cordoned || n.Deactivated != is.Deactivated
 	n.Node = is
 	delete(b.left, is.Deactivated)
+	return news
 }
 
 // NodeGone takes in that a node was deleted.

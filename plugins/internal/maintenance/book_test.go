@@ -17,6 +17,7 @@ limitations under the License.
 package maintenance
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -38,6 +39,7 @@ func never(time.Time) bool { return false }
 
 // paired is a book of the nodes n1 and n2, whose agents are a1 and a2.
 func paired(cfg Config) *Book {
+	cfg.EvictBefore, cfg.BudgetFor = cmp.Or(cfg.EvictBefore, 5*time.Minute), cmp.Or(cfg.BudgetFor, 5*time.Minute)
 	b := New(cfg)
 	for _, i := range []string{"1", "2"} {
 		b.NodeSet(Node{Name: "n" + i, Host: "N" + i})

@@ -84,7 +84,11 @@ func (b *Book) planned(a *agent, now time.Time) (Eviction, bool) {
 	if now.Before(due) {
 		return Eviction{}, false
 	}
-	return Eviction{Mark: Mark{Kind: Maintenance, Window: *w}, Due: due, MaxGrace: &b.cfg.EvictBefore}, true
+	e := Eviction{Mark: Mark{Kind: Maintenance, Window: *w}, Due: due}
+	if b.cfg.EvictBefore > 0 {
+		e.MaxGrace = &b.cfg.EvictBefore
+	}
+	return e, true
 }
 
 // TaskDrained takes in that Mesos ended a task because its agent is drained.

@@ -105,10 +105,14 @@ func Lasts(pod *v1.Pod) time.Duration {
 	return 0
 }
 
-// Ends returns when a running pod is sure to have ended, zero if it may run for ever.
-func Ends(pod *v1.Pod) time.Time {
-	if pod.Spec.ActiveDeadlineSeconds == nil || pod.Status.StartTime == nil {
+// Ends returns when a bound pod is sure to have ended, as far as that is known now; zero
+// if it may run for ever.
+func Ends(pod *v1.Pod, now time.Time) time.Time {
+	if pod.Spec.ActiveDeadlineSeconds == nil {
 		return time.Time{}
 	}
-	return pod.Status.StartTime.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)
+	if begun := pod.Status.StartTime; begun != nil {
+		now = begun.Time
+	}
+	return now.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)
 }

@@ -66,11 +66,11 @@ func TestLasts(t *testing.T) {
 		if got := Lasts(pod); got != test.want {
 			t.Errorf("%s: lasts %s, want %s", name, got, test.want)
 		}
-		if !Ends(pod).IsZero() {
-			t.Errorf("%s: ends although it did not begin", name)
+		if got := Ends(pod, t0.Add(time.Second)); got.Equal(t0.Add(61*time.Second)) == test.endless {
+			t.Errorf("%s: will end at %s", name, got)
 		}
 		pod.Status.StartTime = &metav1.Time{Time: t0}
-		if got := Ends(pod); got.Equal(at(1)) == test.endless {
+		if got := Ends(pod, at(5)); got.Equal(at(1)) == test.endless {
 			t.Errorf("%s: ends at %s", name, got)
 		}
 	}

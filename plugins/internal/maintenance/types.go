@@ -135,30 +135,12 @@ const (
 
 // Config says how maintenance is dealt with.
 type Config struct {
-	// EvictBefore is how long before a window's start pods begin to be evicted.
+	// EvictBefore is how long before a window's start pods begin to be evicted. It is
+	// the most grace, too, that pods get then, if it is not 0.
 	EvictBefore time.Duration
-	// Cordoned says what becomes of the agents of cordoned nodes.
+	// Cordoned says what becomes of the agents of cordoned nodes; "" is Ignore.
 	Cordoned Cordoned
 	// BudgetFor is how long PodDisruptionBudgets may keep the pods of a machine that is
 	// drained without a grace period of its own.
 	BudgetFor time.Duration
-}
-
-// DefaultConfig returns the defaults.
-func DefaultConfig() Config {
-	return Config{EvictBefore: 5 * time.Minute, Cordoned: Ignore, BudgetFor: 5 * time.Minute}
-}
-
-func (c Config) withDefaults() Config {
-	d := DefaultConfig()
-	if c.EvictBefore == 0 {
-		c.EvictBefore = d.EvictBefore
-	}
-	if c.Cordoned == "" {
-		c.Cordoned = d.Cordoned
-	}
-	if c.BudgetFor == 0 {
-		c.BudgetFor = d.BudgetFor
-	}
-	return c
 }

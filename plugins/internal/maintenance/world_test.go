@@ -56,7 +56,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	modes := []Cordoned{Ignore, Deactivate, Empty}
 	w := &world{
-		Book: New(Config{Cordoned: modes[rnd.IntN(len(modes))]}), t: t, rnd: rnd, now: t0,
+		Book: New(Config{EvictBefore: 5 * time.Minute, BudgetFor: 5 * time.Minute, Cordoned: modes[rnd.IntN(len(modes))]}), t: t, rnd: rnd, now: t0,
 		windows: map[string]Window{}, off: map[string]bool{}, drains: map[string]*Drain{}, operator: map[string]bool{},
 		claims: map[string]int{}, cordons: map[string]bool{}, notes: map[string]string{},
 	}
