@@ -81,10 +81,17 @@ func (z *zooKeeper) connect(ctx context.Context) (found bool, err error) {
 	}
 	f.conn = conn
 	// Close says good-bye to ZooKeeper, as far as it listens; it ends requests too.
-	unhook := context.AfterFunc(ctx, conn.Close)
-	defer func() {
-		unhook()
+	closed := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(closed)
 		conn.Close()
+	})
+	defer func() {
+		if unhook() {
+			conn.Close()
+		} else {
+			<-closed
+		}
 		stop()
 		d.close()
 		for range events { // closed when all goroutines of the connection are done

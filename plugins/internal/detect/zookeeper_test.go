@@ -81,6 +81,7 @@ func (r *rig) run(opts Options) {
 	ctx = klog.NewContext(ctx, textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(r.log), textlogger.Verbosity(10))))
 	r.cancel = cancel
 	r.running.Go(func() { r.z.Run(ctx) })
+	r.t.Cleanup(r.stop)
 }
 
 func (r *rig) stop() {
@@ -288,8 +289,8 @@ var scenarios = []struct {
 }
 
 func (r *rig) play(run func(r *rig)) {
-	defer r.stop()
 	run(r)
+	r.stop()
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
 	for _, secret := range []string{"s3cret", "wr0ng"} {
