@@ -189,6 +189,35 @@ func (l *Ledger) FrameworkRemoved(why string, now time.Time) {
 	}
 }
 
+// Partitioned returns the claims of whose tasks Mesos' last word is that their agent is
+// unreachable, the longest in their phase first. They must not be changed or kept.
+func (l *Ledger) Partitioned() []*Claim {
+	return l.inOrder(func(c *Claim) bool { return c.Status.State == TaskUnreachable && c.Phase.holds() })
+}
+
+// AgentReplaced tells that another agent has the place of the one that a partitioned
+// task was on: that one does not come back, and of its tasks the master tells nothing
+// new (Mesos master.cpp reregisterSlave() knows agents by their id alone). Should it come
+// back all the same, the task is believed.
+func (l *Ledger) AgentReplaced(taskID, by string, now time.Time) {
+	c := l.byTask[taskID]
+	if c == nil || c.Status.State != TaskUnreachable || !c.Phase.holds() {
+		return
+	}
+	c.Status.State, c.Status.Reason, c.Status.Timestamp = TaskGone, "REASON_AGENT_REMOVED", now
+	c.Status.Message = fmt.Sprintf("agent %s is unreachable, and %s registered in its place", c.AgentID, by)
+	c.awaiting, c.next = false, time.Time{}
+	switch c.Phase {
+	case Launching:
+		l.settle(c, Outcome{Cause: CauseFailed, Status: c.Status})
+		l.ended(c, now)
+	case Releasing:
+		l.ended(c, now)
+	default:
+		l.lose(c, now)
+	}
+}
+
 // Reconciliation is how far the last complete reconciliation came.
 type Reconciliation struct {
 	// Begun is when it began, Ended when the last one that came to its end did; zero for

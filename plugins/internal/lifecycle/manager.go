@@ -180,6 +180,9 @@ type Manager struct {
 	breaker     *breaker.Breaker
 	revocations *rate.Limiter
 	evicting    map[string]bool
+	// replaced are partitioned tasks whose node has another agent, with since when that
+	// is known.
+	replaced map[string]time.Time
 	// failures counts the agents that the master told us to be gone.
 	failures uint64
 	// resizes are the pods that need other amounts than they hold, by UID; revoked are
@@ -301,6 +304,7 @@ func (m *Manager) step(ctx context.Context, now time.Time) (wait time.Duration, 
 		m.sweepAt = now.Add(tickEvery)
 		m.ledger.Tick(now)
 		m.settleUpkeep(now)
+		m.missReplaced(now)
 		m.watchBreaker(now)
 		m.sweep(now)
 		m.seek(now)

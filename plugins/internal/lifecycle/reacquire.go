@@ -88,6 +88,36 @@ func (m *Manager) renotePods(now time.Time) {
 	}
 }
 
+// replacedAfter is how long another agent must have had a node before tasks on the
+// unreachable one that had it are given up.
+const replacedAfter = 30 * time.Second
+
+// missReplaced gives up what partitioned agents held whose place others have taken. The
+// mutex is held.
+func (m *Manager) missReplaced(now time.Time) {
+	if !m.subscribed || !m.agentsKnown || m.ledger.Count(claims.Unreachable)+m.ledger.Count(claims.Releasing) == 0 {
+		clear(m.replaced)
+		return
+	}
+	found := map[string]time.Time{}
+	for _, c := range m.ledger.Partitioned() {
+		by := m.nodes.AgentOf(c.Node)
+		if by == "" || by == c.AgentID {
+			continue
+		}
+		since, known := m.replaced[c.TaskID]
+		if !known {
+			since = now
+		}
+		if now.Sub(since) >= replacedAfter {
+			m.ledger.AgentReplaced(c.TaskID, by, now)
+			continue
+		}
+		found[c.TaskID] = since
+	}
+	m.replaced = found
+}
+
 // blame leaves an agent alone on which a task ended by itself: the placeholder never
 // does, so that such an agent is broken. The mutex is held.
 func (m *Manager) blame(agentID string, s claims.TaskStatus) {

@@ -24,6 +24,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
@@ -95,6 +96,43 @@ func TestReacquireOnNewAgent(t *testing.T) {
 			t.Errorf("the pod names agent %q", got)
 		}
 	})
+}
+
+// An agent is partitioned, and another one registers in its place: nothing more is heard
+// of the first.
+func TestPartitionedAgentIsReplaced(t *testing.T) {
+	inResize(t, staysPod(claims.OnLostEvict), func(r *rig) {
+		r.onEviction(func(int) error { return nil })
+		r.agentsAre("a-n1")
+		r.Updated(claims.TaskStatus{TaskID: "uid-p.7", AgentID: "a-n1", State: claims.TaskUnreachable, Reason: "REASON_AGENT_REMOVED", Source: "SOURCE_MASTER"})
+		r.agentsAre()
+		r.pass(time.Hour)
+		if !r.exists("p") {
+			t.Fatal("the pod went although its agent may come back")
+		}
+		r.agentsAre("b-n1")
+		r.pass(replacedAfter - time.Second)
+		if !r.exists("p") {
+			t.Fatal("the pod went at once")
+		}
+		r.pass(5 * time.Second)
+		if r.exists("p") {
+			t.Error("the pod stays on an agent that does not come back")
+		}
+		r.wantEvent(EventTaskLost)
+	})
+}
+
+// agentsAre tells what agents the master lists, each on n1.
+func (r *rig) agentsAre(ids ...string) {
+	var list []mesos.Agent
+	for _, id := range ids {
+		list = append(list, mesos.Agent{ID: id, Hostname: "n1", Active: true})
+	}
+	r.mu.Lock()
+	generation, failures := r.generation, r.failures
+	r.mu.Unlock()
+	r.agentsListed(generation, failures, time.Now(), list)
 }
 
 // The task turns out to live while another one is sought: the pod keeps it.
