@@ -22,8 +22,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -83,11 +85,17 @@ func (c *Credentials) DialTLS(dial Dial, serverName func(address string) string)
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(within); err != nil {
 			_ = raw.Close() // the handshake's error is the one to tell
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+				err = fmt.Errorf("%w: %w", errHungUp, err)
+			}
 			return nil, fmt.Errorf("TLS with %s: %w", address, c.explained(err))
 		}
 		return conn, nil
 	}
 }
+
+// errHungUp is what a master without TLS does when it is spoken to in TLS.
+var errHungUp = errors.New("hung up in the handshake")
 
 func (c *Credentials) explained(err error) error {
 	if text, ok := c.Explain(err); ok {
@@ -119,8 +127,8 @@ func (c *Credentials) Explain(err error) (string, bool) {
 			return "the master's certificate has expired or is not valid yet, or our clock is wrong", true
 		}
 		return "the master's certificate cannot be used", true
-	case errors.As(err, &plain):
-		return "the master does not speak TLS on this port", true
+	case errors.As(err, &plain), errors.Is(err, errHungUp):
+		return "it seems that the master does not speak TLS on this port", true
 	case isRefusal(err):
 		if c.files.CertFile == "" {
 			return "the master does not go on with us, who show no certificate; it may want one (tls.certFile, tls.keyFile)", true

@@ -46,25 +46,32 @@ func parseMaster(text string, https bool) (*url.URL, error) {
 		// The error of url.Parse repeats its input, which may hold a password.
 		return nil, errors.New("the address cannot be parsed; " + masterForms)
 	}
-	switch {
-	case u.User != nil:
-		return nil, fmt.Errorf("%q: credentials do not belong into the address; name files that hold them", u.Host)
-	case u.Scheme == "zk":
-		return nil, errors.New("a zk:// entry must be the only one; list all hosts of the ensemble in it, parted by commas")
-	case u.Scheme != schemeHTTP && u.Scheme != schemeHTTPS:
-		return nil, fmt.Errorf("%q: scheme %q is not known; %s", u.Host, u.Scheme, masterForms)
-	case https && u.Scheme == schemeHTTP:
-		return nil, fmt.Errorf("%q: plain http, but TLS is asked for; %s without a scheme or with https", u.Host, masterForms)
-	case u.Hostname() == "":
-		return nil, errors.New("the address names no host; " + masterForms)
-	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q: there is more than host and port; %s", u.Host, masterForms)
+	if err := checkMaster(u, https); err != nil {
+		return nil, err
 	}
 	host, err := withPort(u.Hostname(), u.Port(), DefaultPort)
 	if err != nil {
 		return nil, err
 	}
 	return &url.URL{Scheme: u.Scheme, Host: host}, nil
+}
+
+func checkMaster(u *url.URL, https bool) error {
+	switch {
+	case u.User != nil:
+		return fmt.Errorf("%q: credentials do not belong into the address; name files that hold them", u.Host)
+	case u.Scheme == "zk":
+		return errors.New("a zk:// entry must be the only one; list all hosts of the ensemble in it, parted by commas")
+	case u.Scheme != schemeHTTP && u.Scheme != schemeHTTPS:
+		return fmt.Errorf("%q: scheme %q is not known; %s", u.Host, u.Scheme, masterForms)
+	case https && u.Scheme == schemeHTTP:
+		return fmt.Errorf("%q: plain http, but TLS is asked for; %s without a scheme or with https", u.Host, masterForms)
+	case u.Hostname() == "":
+		return errors.New("the address names no host; " + masterForms)
+	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%q: there is more than host and port; %s", u.Host, masterForms)
+	}
+	return nil
 }
 
 func withPort(host, port, otherwise string) (string, error) {
@@ -107,23 +114,39 @@ func parseEnsemble(text string, inlinePassword bool) (ensemble, error) {
 		return ensemble{}, errors.New("ZooKeeper: the path of the masters' nodes is missing; " + zooKeeperForms)
 	}
 	e.path = strings.TrimRight(rest[slash:], "/")
-	for _, step := range strings.Split(e.path[1:], "/") {
+	if !isNodePath(e.path) {
+		return ensemble{}, fmt.Errorf("ZooKeeper: %q is no path of a node; %s", e.path, zooKeeperForms)
+	}
+	var err error
+	if e.hosts, err = parseHosts(rest[:slash]); err != nil {
+		return ensemble{}, fmt.Errorf("ZooKeeper: %w", err)
+	}
+	return e, nil
+}
+
+func isNodePath(path string) bool {
+	for _, step := range strings.Split(path[1:], "/") {
 		if step == "" || step == "." || step == ".." || strings.ContainsFunc(step, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return ensemble{}, fmt.Errorf("ZooKeeper: %q is no path of a node; %s", e.path, zooKeeperForms)
+			return false
 		}
 	}
-	for _, entry := range strings.Split(rest[:slash], ",") {
+	return true
+}
+
+// parseHosts reads "host[:port],host[:port]".
+func parseHosts(text string) (hosts []string, err error) {
+	for _, entry := range strings.Split(text, ",") {
 		u, err := url.Parse("http://" + entry)
 		if err != nil || u.Hostname() == "" || u.Host != entry {
-			return ensemble{}, errors.New("ZooKeeper: a host cannot be parsed; " + zooKeeperForms)
+			return nil, errors.New("a host cannot be parsed; " + zooKeeperForms)
 		}
 		host, err := withPort(u.Hostname(), u.Port(), defaultZooKeeperPort)
 		if err != nil {
-			return ensemble{}, fmt.Errorf("ZooKeeper: %w", err)
+			return nil, err
 		}
-		e.hosts = append(e.hosts, host)
+		hosts = append(hosts, host)
 	}
-	return e, nil
+	return hosts, nil
 }
 
 // checkDigest says what is wrong with credentials of ZooKeeper's scheme "digest",

@@ -185,7 +185,7 @@ type hosts struct {
 func (h *hosts) Init(servers []string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.servers, h.next = servers, rand.N(len(servers))
+	h.servers, h.next = servers, rand.N(len(servers)) //nolint:gosec // spreads load
 	return nil
 }
 

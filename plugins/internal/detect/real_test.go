@@ -36,8 +36,8 @@ import (
 // Where Debian's package libzookeeper-java puts the server, and what its log needs.
 const realJars = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar"
 
-// real is a ZooKeeper as a process of its own. Each test has nodes of its own in it.
-type real struct {
+// realServer is a ZooKeeper as a process of its own. Each test has nodes of its own in it.
+type realServer struct {
 	t       *testing.T
 	dir     string
 	port    int
@@ -54,7 +54,7 @@ func realProblem() error {
 	return err
 }
 
-func newReal(t *testing.T) *real {
+func newReal(t *testing.T) *realServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +64,7 @@ func newReal(t *testing.T) *real {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := &real{t: t, dir: t.TempDir(), port: port}
+	r := &realServer{t: t, dir: t.TempDir(), port: port}
 	config := fmt.Sprintf("tickTime=2000\ndataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\nadmin.enableServer=false\nforceSync=no\n", r.dir, r.port)
 	if err := os.WriteFile(filepath.Join(r.dir, "zoo.cfg"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -89,9 +89,9 @@ type nobody struct{}
 
 func (nobody) Printf(string, ...any) {}
 
-func (r *real) address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
+func (r *realServer) address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
-func (r *real) start() {
+func (r *realServer) start() {
 	r.process = exec.Command("java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", realJars,
 		"org.apache.zookeeper.server.ZooKeeperServerMain", filepath.Join(r.dir, "zoo.cfg"))
 	if err := r.process.Start(); err != nil {
@@ -103,7 +103,7 @@ func (r *real) start() {
 }
 
 // ready waits until ZooKeeper answers; the client pauses between its attempts.
-func (r *real) ready() {
+func (r *realServer) ready() {
 	r.t.Helper()
 	give := time.Now().Add(time.Minute)
 	for {
@@ -117,7 +117,7 @@ func (r *real) ready() {
 	}
 }
 
-func (r *real) stop() {
+func (r *realServer) stop() {
 	if r.process.ProcessState != nil {
 		return
 	}
@@ -129,13 +129,13 @@ func (r *real) stop() {
 
 // realNodes are the nodes of one test.
 type realNodes struct {
-	*real
+	*realServer
 	path string
 }
 
 var realPaths atomic.Int32
 
-func (r *real) nodes() *realNodes {
+func (r *realServer) nodes() *realNodes {
 	return &realNodes{r, fmt.Sprintf("/test-%d", realPaths.Add(1))}
 }
 

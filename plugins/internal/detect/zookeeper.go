@@ -105,9 +105,9 @@ func (z *zooKeeper) Run(ctx context.Context) {
 			wait = firstRetry
 		}
 		z.away(err)
-		logger.V(2).Info("The connection with ZooKeeper ended and is made anew", "ensemble", z.ensemble, "err", err)
+		logger.V(2).Info("The connection with ZooKeeper ended and is made anew", "ensemble", z.ensemble.String(), "err", err)
 		select {
-		case <-time.After(wait/2 + rand.N(wait/2+1)):
+		case <-time.After(wait/2 + rand.N(wait/2+1)): //nolint:gosec // spreads load
 		case <-ctx.Done():
 		}
 		wait = min(2*wait, lastRetry)

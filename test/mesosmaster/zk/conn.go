@@ -221,7 +221,7 @@ func (c *conn) look(op int32, d *decoder, out *encoder) int32 {
 		}
 		return codeNoNode
 	}
-	if n.reader != "" && !c.shown[n.reader] && (op == opGetData || op == opGetChildren || op == opGetChildren2) {
+	if !c.mayRead(n, op) {
 		return codeNoAuth
 	}
 	if wait {
@@ -256,6 +256,12 @@ func (c *conn) authenticate(d *decoder) int32 {
 		c.shown[string(credentials)] = true
 	}
 	return codeOK
+}
+
+// mayRead tells whether an operation is allowed on a node: that it is there, and
+// who may read it, everybody may know.
+func (c *conn) mayRead(n *entry, op int32) bool {
+	return n.reader == "" || c.shown[n.reader] || op == opExists || op == opGetACL
 }
 
 func (c *conn) watch(w watch) {
