@@ -154,6 +154,70 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestFailuresAreShown makes sure that each row of the page on failures names tests, and
+// that there are such tests.
+func TestFailuresAreShown(t *testing.T) {
+	text, err := os.ReadFile("failures.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof, shown, rows := regexp.MustCompile(`\[(Test\w+)(?:/([^\]]+))?\]\(([^)]+_test\.go)\)`), false, 0
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "| what | what happens | shown by |"):
+			shown = true
+		case !strings.HasPrefix(line, "|"):
+			shown = false
+		case !shown || strings.HasPrefix(line, "|---"):
+		default:
+			rows++
+			cells := strings.Split(line, " | ")
+			tests := proof.FindAllStringSubmatch(cells[len(cells)-1], -1)
+			if len(cells) != 3 || len(tests) == 0 {
+				t.Errorf("a row names no test: %s", line)
+			}
+			for _, test := range tests {
+				if problem := missing(t, test[3], test[1], test[2]); problem != "" {
+					t.Errorf("%s: %s", test[0], problem)
+				}
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("only %d rows found", rows)
+	}
+}
+
+// missing returns why there is no such test, or subtest, "" if there is. Names of subtests
+// are written somewhere in the package; the test may put something before or after.
+func missing(t *testing.T, path, test, sub string) string {
+	t.Helper()
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	if !strings.Contains(string(source), "\nfunc "+test+"(t *testing.T)") {
+		return "the file has no such test"
+	}
+	if sub == "" {
+		return ""
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(source), `"`+sub+`"`) {
+			return ""
+		}
+	}
+	return "its package writes no such name of a subtest"
+}
+
 // anchors returns the anchors of a page's headings, as GitHub makes them.
 func anchors(t *testing.T, page string) (list []string) {
 	t.Helper()
