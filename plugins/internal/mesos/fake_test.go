@@ -238,6 +238,7 @@ type rig struct {
 	ids      *memIDs
 	observer *countingObserver
 	session  *Session
+	options  []Option
 	cancel   context.CancelFunc
 	result   chan error
 }
@@ -291,7 +292,10 @@ func newRig(t testing.TB, n *memNet, cfg Config, change func(*rig, *Config)) *ri
 	if change != nil {
 		change(r, &cfg)
 	}
-	s, err := NewSession(cfg, r.handler, WithTransport(n.transport()), WithJitter(func() float64 { return 1 }))
+	if r.options == nil {
+		r.options = []Option{WithTransport(n.transport())}
+	}
+	s, err := NewSession(cfg, r.handler, append(r.options, WithJitter(func() float64 { return 1 }))...)
 	if err != nil {
 		t.Fatal(err)
 	}
