@@ -19,10 +19,12 @@ package mesos
 import (
 	"context"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	mesosv1 "github.com/mesos/mesos-go/api/v1/lib"
 
@@ -119,11 +121,24 @@ func (s *Session) watchChanges(ctx context.Context) {
 	}
 }
 
+// newsLast is for how long after a change of the leader we know better than a master that
+// redirects elsewhere: the masters hear of it at their own time, and the one that they name
+// may be stopped. Later they may be right, should our detector be cut off.
+const newsLast = 15 * time.Second
+
+// contrary tells whether a redirect leads elsewhere than fresh news of the leader do.
+func (s *Session) contrary(target *url.URL) bool {
+	leader, known := s.cfg.Masters.Leader()
+	return known && time.Since(time.Unix(0, s.lastNews.Load())) < newsLast &&
+		!isOneOf(leader, target.Host)
+}
+
 // leaderChanged ends the subscription if another master than its own leads: that one may
 // be stopped or cut off, and nobody would hear of its end. It is asked once for each
-// change: should a master that has not heard of the change yet lead us back, we stay until
-// its end or the next change.
+// change: should we be led back there all the same, we stay until its end or the next
+// change.
 func (s *Session) leaderChanged(ctx context.Context) {
+	s.lastNews.Store(time.Now().UnixNano())
 	leader, known := s.cfg.Masters.Leader()
 	if !known {
 		return
@@ -158,7 +173,13 @@ func (sub *subscription) known(info *mesosv1.MasterInfo) {
 func (sub *subscription) isAt(c detect.Candidate) bool {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	return slices.ContainsFunc(sub.names, func(name string) bool {
-		return strings.EqualFold(name, c.URL.Host) || strings.EqualFold(name, net.JoinHostPort(c.ServerName, c.URL.Port()))
+	return isOneOf(c, sub.names...)
+}
+
+// isOneOf tells whether a candidate is known by one of these addresses (host:port).
+func isOneOf(c detect.Candidate, addresses ...string) bool {
+	byName := net.JoinHostPort(c.ServerName, c.URL.Port())
+	return slices.ContainsFunc(addresses, func(a string) bool {
+		return strings.EqualFold(a, c.URL.Host) || strings.EqualFold(a, byName)
 	})
 }

@@ -17,18 +17,49 @@ limitations under the License.
 package mesos_test
 
 import (
+	"context"
+	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/test/mesosmaster"
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/zk"
 )
 
 // ensemble runs a test against three masters, of which the second leads, with the
 // times of recording 22. The session knows all of them.
 func ensemble(t *testing.T, f func(t *testing.T, e *mesosmaster.Ensemble, i *instance)) {
+	t.Helper()
+	ensembleBy(t, func(_ *testing.T, e *mesosmaster.Ensemble) detect.Detector {
+		var list []string
+		for n := range e.Masters() {
+			// The leader first: the worst order for whoever loses it.
+			list = append(list, e.Address((n+1)%e.Masters()))
+		}
+		return static(list...)
+	}, f)
+}
+
+// byZooKeeper knows the masters from the ensemble's ZooKeeper.
+func byZooKeeper(t *testing.T, e *mesosmaster.Ensemble) detect.Detector {
+	t.Helper()
+	server := zk.NewServer(e)
+	t.Cleanup(server.Close)
+	d, err := detect.New([]string{"zk://zk.example/mesos"}, detect.Options{
+		Dial: func(context.Context, string) (net.Conn, error) { return server.Dial() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func ensembleBy(t *testing.T, find func(*testing.T, *mesosmaster.Ensemble) detect.Detector, f func(t *testing.T, e *mesosmaster.Ensemble, i *instance)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e, err := mesosmaster.NewEnsemble(mesosmaster.EnsembleConfig{
@@ -44,12 +75,7 @@ func ensemble(t *testing.T, f func(t *testing.T, e *mesosmaster.Ensemble, i *ins
 		}
 		defer e.Close()
 		i := run(t, e.Master, &ids{}, func(cfg *mesos.Config) {
-			var list []string
-			for n := range e.Masters() {
-				// The leader first: the worst order for whoever loses it.
-				list = append(list, e.Address((n+1)%e.Masters()))
-			}
-			cfg.Masters = static(list...)
+			cfg.Masters = find(t, e)
 		})
 		after(2 * time.Second)
 		i.launch(t, "node-1", "uid.1")
@@ -120,5 +146,63 @@ func TestLeaderIsStopped(t *testing.T) {
 		if got := len(i.cache.subscriptions); got != 2 {
 			t.Errorf("%d subscriptions, want 2", got)
 		}
+	})
+}
+
+// TestZooKeeperTellsOfTheLeader: killed or stopped, it is replaced within a second of the
+// end of its ZooKeeper session, which lasts for 10 s. Of a list alone the stop would be
+// noticed only after three heartbeats.
+func TestZooKeeperTellsOfTheLeader(t *testing.T) {
+	for name, fail := range map[string]func(*mesosmaster.Ensemble){
+		"killed":  func(e *mesosmaster.Ensemble) { e.Kill(1) },
+		"stopped": func(e *mesosmaster.Ensemble) { e.Suspend(1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ensembleBy(t, byZooKeeper, func(t *testing.T, e *mesosmaster.Ensemble, i *instance) {
+				id, before := i.Status().FrameworkID, len(e.Calls())
+				fail(e)
+				after(11 * time.Second)
+				found(t, e, i, id)
+				subscribed := 0
+				for _, c := range e.Calls()[before:] {
+					if c.Type == "SUBSCRIBE" {
+						subscribed++
+					}
+				}
+				if subscribed > 30 {
+					t.Errorf("%d SUBSCRIBEs reached a master", subscribed)
+				}
+				i.cache.mu.Lock()
+				defer i.cache.mu.Unlock()
+				if got := len(i.cache.subscriptions); got != 2 {
+					t.Errorf("%d subscriptions, want 2", got)
+				}
+			})
+		})
+	}
+}
+
+// TestZooKeeperDies: the leader goes on until its session ends, then no master leads. With
+// the ZooKeeper one leads again, and we find it without being told its address.
+func TestZooKeeperDies(t *testing.T) {
+	ensembleBy(t, byZooKeeper, func(t *testing.T, e *mesosmaster.Ensemble, i *instance) {
+		id := i.Status().FrameworkID
+		e.StopZooKeeper()
+		after(5 * time.Second)
+		if got := i.Status(); got.State != mesos.StateSubscribed {
+			t.Errorf("while the leader leads: %+v", got)
+		}
+		after(15 * time.Second)
+		if got := i.Status(); got.State == mesos.StateSubscribed || !slices.Contains([]mesos.Reason{mesos.ReasonNoMaster, mesos.ReasonStreamEnded}, got.Reason) {
+			t.Errorf("without a leader: %+v", got)
+		}
+		e.StartZooKeeper()
+		for n := range e.Masters() {
+			if err := e.Begin(n); err != nil {
+				t.Log(err) // it never ended
+			}
+		}
+		after(20 * time.Second)
+		found(t, e, i, id)
 	})
 }

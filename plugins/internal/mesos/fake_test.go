@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -73,7 +74,10 @@ func newFakeMaster(t testing.TB, n *memNet, addr string) *fakeMaster {
 
 // listenAlso makes the master reachable at an address.
 func (m *fakeMaster) listenAlso(addr string) {
-	l := m.net.listen(addr)
+	m.serve(m.net.listen(addr))
+}
+
+func (m *fakeMaster) serve(l net.Listener) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -111,10 +115,10 @@ func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	m.calls = append(m.calls, seen)
 	m.count++
-	number := m.count
+	number, onSubscribe := m.count, m.onSubscribe
 	m.mu.Unlock()
 	if call.Type == scheduler.Call_SUBSCRIBE {
-		if m.onSubscribe == nil || !m.onSubscribe(w, r) {
+		if onSubscribe == nil || !onSubscribe(w, r) {
 			m.stream(w, r, seen, number)
 		}
 		return
@@ -141,6 +145,13 @@ type fakeStream struct {
 	do   chan func(http.ResponseWriter) bool
 	// gone is closed when the client has left or the stream was ended.
 	gone chan struct{}
+}
+
+// answer sets onSubscribe while the master serves.
+func (m *fakeMaster) answer(f func(http.ResponseWriter, *http.Request) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onSubscribe = f
 }
 
 func (m *fakeMaster) stream(w http.ResponseWriter, r *http.Request, call seenCall, number int) {

@@ -18,15 +18,32 @@ package mesos
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"sync"
 	"syscall"
+
+	"github.com/kube-mesos/kube-mesos/test/mesosmaster/wire"
 )
 
 type memNet struct {
 	mu        sync.Mutex
 	listeners map[string]*memListener
+	// buffered makes connections with buffers, as those of TCP: TLS is not made for others.
+	buffered bool
+}
+
+// lateWriter is a connection that learns of the other's end by reading, as with TCP.
+type lateWriter struct{ net.Conn }
+
+func (w lateWriter) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	if errors.Is(err, io.ErrClosedPipe) {
+		return len(b), nil
+	}
+	return n, err
 }
 
 type memListener struct {
@@ -69,6 +86,10 @@ func (n *memNet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 		return nil, refused
 	}
 	ours, theirs := net.Pipe()
+	if n.buffered {
+		client, server := wire.Pipe()
+		ours, theirs = lateWriter{client}, server
+	}
 	select {
 	case l.conns <- theirs:
 		return ours, nil

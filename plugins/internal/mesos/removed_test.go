@@ -37,7 +37,7 @@ func TestSessionOutlivesRemoval(t *testing.T) {
 		var told atomic.Int32
 		i := run(t, m, store, func(c *mesos.Config) {
 			c.BackoffMax = 10 * time.Second
-			c.Removed = func(ctx context.Context, id, why string) error {
+			c.Removed = func(ctx context.Context, _, _ string) error {
 				if told.Add(1) < 4 {
 					return errors.New("not yet")
 				}

@@ -38,6 +38,8 @@ type Session struct {
 	dial      credentials.Dial
 	transport http.RoundTripper
 	names     serverNames
+	// lastNews is when the detector told of another leader, in Unix nanoseconds.
+	lastNews atomic.Int64
 	// refused tells that the master does not take our calls for want of credentials.
 	refused  atomic.Bool
 	jitter   func() float64

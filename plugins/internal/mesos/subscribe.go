@@ -81,6 +81,9 @@ func (s *Session) subscribeVia(ctx context.Context, master *url.URL, silent map[
 		if seen[next.Host] || len(seen) > maxRedirects {
 			return nil, fmt.Errorf("%w: %s redirects in a circle or too often, last to %s", errNotReady, master, next)
 		}
+		if s.contrary(next) {
+			return nil, fmt.Errorf("%w: %s still redirects to %s, which leads no more", errNotReady, target, next)
+		}
 		target = next
 	}
 }
