@@ -49,10 +49,12 @@ awk -v module="$(go list -m)" '
     rank["plugins/internal/resources"] = 0
     rank["plugins/internal/offers"] = rank["plugins/internal/claims"] = 1
     rank["plugins/internal/demand"] = rank["plugins/internal/nodes"] = rank["plugins/internal/roles"] = 1
+    rank["plugins/internal/breaker"] = rank["plugins/internal/maintenance"] = 1
     rank["plugins/internal/workloop"] = rank["plugins/internal/metrics"] = 2
+    rank["plugins/internal/detect"] = rank["plugins/internal/credentials"] = 2
     rank["plugins/internal/mesos"] = 3
     rank["plugins/internal/quota"] = rank["plugins/internal/reservations"] = 3
-    rank["plugins/internal/nodelabels"] = rank["plugins/internal/nodebalance"] = 3
+    rank["plugins/internal/nodelabels"] = rank["plugins/internal/nodebalance"] = rank["plugins/internal/nodetaints"] = 3
     rank["plugins/internal/lifecycle"] = 4
     rank["plugins/mesosoffers"] = 5
   }

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kube-mesos/kube-mesos/plugins/apis/config/validation"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/detect"
 )
 
 func TestMasters(t *testing.T) {
@@ -116,6 +117,29 @@ func TestZooKeeperIsTheOnlyEntry(t *testing.T) {
 	want := []string{"FieldValueForbidden masters[1]", "FieldValueForbidden masters[2]"}
 	if diff := cmp.Diff(want, summary(errs)); diff != "" {
 		t.Errorf("errors (-want +got):\n%s\n%v", diff, errs)
+	}
+}
+
+// TestDetectorTakesWhatIsValid: what is found to be right at the start is not refused by
+// who has to use it.
+func TestDetectorTakesWhatIsValid(t *testing.T) {
+	lists := [][]string{
+		{"a:5050", "http://b:5050", "https://c.example.com:443"}, {"10.0.0.1:5050", "[fd00::1]:5050", "http://[fd00::2]:5050"}, {"A:05050"},
+	}
+	for _, tt := range zooKeeperCases() {
+		if tt.want == "" {
+			lists = append(lists, []string{tt.entry})
+		}
+	}
+	for _, masters := range lists {
+		args := validArgs(t)
+		args.Masters = masters
+		if errs := validation.ValidateMesosOffersArgs(nil, args); len(errs) > 0 {
+			t.Errorf("%q: %v", masters, errs)
+		}
+		if _, err := detect.New(masters, detect.Options{}); err != nil {
+			t.Errorf("%q is valid, but the detector says: %v", masters, err)
+		}
 	}
 }
 
