@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -258,6 +259,33 @@ var scenarios = []struct {
 		r.set(nodes{second: master("10.0.0.2")}, "")
 		r.wants(true, "", "10.0.0.2")
 	}},
+	{"all at once", func(r *rig) {
+		const seed = 20160809
+		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // replayable
+		r.set(nodes{}, "")
+		r.run(Options{})
+		for range 40 {
+			now := nodes{}
+			for _, name := range []string{first, second, third} {
+				if random.IntN(2) == 0 {
+					now[name] = master(fmt.Sprintf("10.0.0.%d", random.IntN(3)))
+				}
+			}
+			if random.IntN(20) == 0 {
+				now = nil
+			}
+			r.set(now, "")
+			switch random.IntN(12) {
+			case 0:
+				r.cut()
+			case 1, 2, 3:
+				r.heal()
+			}
+		}
+		r.heal()
+		r.set(nodes{second: master("10.0.0.2"), third: master("10.0.0.3")}, "")
+		r.wants(true, "", "10.0.0.2", "10.0.0.3")
+	}},
 	{"a user and password are asked for", func(r *rig) {
 		r.set(nodes{first: master("10.0.0.1")}, "me:s3cret")
 		r.run(Options{})
@@ -314,6 +342,9 @@ func TestEmulatedZooKeeper(t *testing.T) {
 // The same with a real ZooKeeper, where Debian's package libzookeeper-java is.
 func TestRealZooKeeper(t *testing.T) {
 	if err := realProblem(); err != nil {
+		if os.Getenv("ZOOKEEPER_REQUIRED") != "" {
+			t.Fatalf("ZOOKEEPER_REQUIRED is set, but there is none: %v", err)
+		}
 		t.Logf("ATTENTION: no real ZooKeeper here, so its scenarios ran against the emulated one only (apt-get install zookeeper brings it): %v", err)
 		return
 	}
