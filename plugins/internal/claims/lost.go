@@ -88,7 +88,10 @@ func (c *Claim) Goes() bool { return c.Phase == Lost && (!c.Bound || c.fate() ==
 // fate is what becomes of the pod of a lost claim.
 func (c *Claim) fate() OnLost {
 	switch meaning := MeaningOf(c.Status, false); {
-	case c.gaveUp, meaning == Revoked, meaning == Drained:
+	case c.gaveUp, meaning == Drained:
+		return OnLostEvict
+	case meaning == Revoked && (c.Revocable || c.Parts == nil):
+		// Where it is not known, as after a restart, it is taken for what it seems.
 		return OnLostEvict
 	case c.OnLost == OnLostReacquire, c.OnLost == OnLostKeep:
 		return c.OnLost

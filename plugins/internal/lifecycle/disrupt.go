@@ -61,9 +61,7 @@ func (m *Manager) evictPod(ctx context.Context, pod *v1.Pod, d disruption) error
 		return err
 	}
 	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}, GracePeriodSeconds: shorter(d.grace, pod)}
-	err := m.client.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{
-		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}, DeleteOptions: &options,
-	})
+	err := m.askEviction(ctx, pod, &options)
 	if err != nil && !apierrors.IsNotFound(err) && !time.Now().Before(d.deadline) {
 		// Not only 429: of a pod with several budgets the API server says 500.
 		err = m.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, options)
@@ -74,6 +72,18 @@ func (m *Manager) evictPod(ctx context.Context, pod *v1.Pod, d disruption) error
 		return fmt.Errorf("cannot evict the pod: %w", err)
 	}
 	return nil
+}
+
+// evictionTimeout bounds one request for an eviction. The client itself repeats those that
+// a budget refuses, ten times after ten seconds each: others would wait for that.
+const evictionTimeout = 3 * time.Second
+
+func (m *Manager) askEviction(ctx context.Context, pod *v1.Pod, options *metav1.DeleteOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, evictionTimeout)
+	defer cancel()
+	return m.client.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}, DeleteOptions: options,
+	})
 }
 
 // shorter returns the grace period if the pod's own is longer, else nil.

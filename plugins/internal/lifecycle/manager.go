@@ -59,6 +59,10 @@ type Agents interface {
 // must be quick is driven by events instead.
 const tickEvery = 250 * time.Millisecond
 
+// dutyWorkers is how many duties are done side by side: most of them wait for the API
+// server, some for a PodDisruptionBudget.
+const dutyWorkers = 16
+
 // earlyFor is how long we remember a pod that the informer has not told us of: far
 // longer than one handler of an informer lags behind another.
 const earlyFor = time.Minute
@@ -249,7 +253,7 @@ func (m *Manager) Run(ctx context.Context) {
 	wg.Go(func() { m.pollQuotas(ctx) })
 	wg.Go(func() { m.pollSchedule(ctx) })
 	wg.Go(func() { m.runOperations(ctx) })
-	for range 4 {
+	for range dutyWorkers {
 		wg.Go(func() { m.runDuties(ctx) })
 	}
 	m.loop(ctx)

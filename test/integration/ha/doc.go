@@ -16,5 +16,6 @@ limitations under the License.
 
 // Package ha tests that nothing is lost when our scheduler, or who it is to Mesos,
 // changes: rolling upgrades and deaths of replicas, lost leases, a framework that the
-// master removed, and others who write our identity.
+// master removed, and others who write our identity; and what becomes of pods whose tasks
+// Mesos ends.
 package ha
