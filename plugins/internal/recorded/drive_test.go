@@ -49,6 +49,13 @@ func replay(x exchange, role string) func(context.Context, mesos.Client) error {
 		return rolesCall(message, "revive", mesos.Client.Revive)
 	case "SUPPRESS":
 		return rolesCall(message, "suppress", mesos.Client.Suppress)
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		kind := wire.Enum(message, "type")
+		answer := wire.Sub(message, members[kind])
+		ids, refuse := inverseIDs(answer), refuseOf(answer)
+		return func(ctx context.Context, c mesos.Client) error {
+			return c.AnswerInverse(ctx, kind == "ACCEPT_INVERSE_OFFERS", ids, refuse)
+		}
 	case "KILL":
 		if wire.Sub(wire.Sub(message, "kill"), "kill_policy") != nil {
 			return nil

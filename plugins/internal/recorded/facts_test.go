@@ -26,6 +26,8 @@ type fact struct {
 	outcomes []string
 	// tasks are the last states of some tasks, with reason where there is one.
 	tasks map[string]string
+	// inverse counts the inverse offers.
+	inverse int
 	// gone are the numbers of the agents that FAILURE named, in order.
 	gone []string
 }
@@ -159,8 +161,8 @@ var facts = map[string][]fact{
 		{conns: "D", outcomes: []string{removedFor}, tasks: map[string]string{"p": "RUNNING", "v": "LOST/CONTAINER_PREEMPTED"}},
 	},
 	"13-maintenance": {
-		{conns: "A", outcomes: []string{removedFor}, gone: []string{"S0"}, tasks: map[string]string{"mA": "UNKNOWN/RECONCILIATION"}},
-		{conns: "B", outcomes: []string{removedFor}, gone: []string{"S0"}, tasks: map[string]string{"mB": "LOST/RECONCILIATION"}},
+		{conns: "A", outcomes: []string{removedFor}, inverse: 6, gone: []string{"S0"}, tasks: map[string]string{"mA": "UNKNOWN/RECONCILIATION"}},
+		{conns: "B", outcomes: []string{removedFor}, inverse: 4, gone: []string{"S0"}, tasks: map[string]string{"mB": "LOST/RECONCILIATION"}},
 	},
 	"14-drain": {
 		{conns: "A", outcomes: []string{removedFor}, gone: []string{"S1"}, tasks: map[string]string{

@@ -166,7 +166,7 @@ func (m *master) subscribe(req *http.Request, call protoreflect.Message) *http.R
 	}
 	p := &player{
 		master: m, stream: s, opened: time.Now(), due: map[ack]int{}, acked: map[ack]int{},
-		offers: map[string]offered{}, rescinded: map[string]time.Time{}, kills: map[string]int{},
+		offers: map[string]offered{}, rescinded: map[string]time.Time{}, kills: map[string]int{}, inverse: map[string]string{},
 	}
 	p.body = newSpool(uint64(len(m.players)), func() { m.left(p) })
 	m.live, m.players = p, append(m.players, p)

@@ -47,6 +47,8 @@ type player struct {
 	offers map[string]offered
 	// rescinded is when offers were; calls may cross with that.
 	rescinded map[string]time.Time
+	// inverse are the outstanding inverse offers, by id; the value is their agent.
+	inverse map[string]string
 	// kills counts KILL calls by task.
 	kills map[string]int
 	// rename changes a frame before it is sent; may be nil.
@@ -127,6 +129,14 @@ func (p *player) send(f frame) {
 		id := wire.Text(f.event, "rescind", "offer_id", "value")
 		delete(p.offers, id)
 		p.rescinded[id] = time.Now()
+	case "INVERSE_OFFERS":
+		for _, o := range wire.List(wire.Sub(f.event, "inverse_offers"), "inverse_offers") {
+			p.inverse[wire.Text(o, "id", "value")] = wire.Text(o, "agent_id", "value")
+		}
+	case "RESCIND_INVERSE_OFFER":
+		id := wire.Text(f.event, "rescind_inverse_offer", "inverse_offer_id", "value")
+		delete(p.inverse, id)
+		p.rescinded[id] = time.Now()
 	case "FAILURE":
 		// The offers of a removed agent are void. Those that the recorded framework
 		// had used were not rescinded.
@@ -184,8 +194,22 @@ func (p *player) judge(kind string, call protoreflect.Message) string {
 				return fmt.Sprintf("offer %q is not outstanding", id)
 			}
 		}
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		for _, id := range inverseIDs(wire.Sub(call, members[kind])) {
+			if p.inverse[id] == "" && time.Since(p.rescinded[id]) != 0 {
+				return fmt.Sprintf("inverse offer %q is not outstanding", id)
+			}
+		}
 	}
 	return ""
+}
+
+// inverseIDs are the inverse offers that an answer names.
+func inverseIDs(answer protoreflect.Message) (ids []string) {
+	for _, id := range wire.List(answer, "inverse_offer_ids") {
+		ids = append(ids, wire.Text(id, "value"))
+	}
+	return ids
 }
 
 func ackIn(call protoreflect.Message) ack {
@@ -205,6 +229,10 @@ func (p *player) used(call protoreflect.Message) {
 	case "ACCEPT", "DECLINE":
 		for _, id := range offerIDs(wire.Sub(call, members[kind])) {
 			delete(p.offers, id)
+		}
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		for _, id := range inverseIDs(wire.Sub(call, members[kind])) {
+			delete(p.inverse, id)
 		}
 	}
 }

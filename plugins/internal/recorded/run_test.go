@@ -28,6 +28,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"k8s.io/klog/v2/ktesting"
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
@@ -49,11 +51,20 @@ type books struct {
 	failures []string
 	// inverse are the inverse offers that are not void, by id.
 	inverse map[string]mesos.InverseOffer
+	// windows are all windows that were told, in words.
+	windows []string
+	// hold is the answer of Updated; nil holds nothing.
+	hold func(claims.TaskStatus) bool
 	// alive tells that a subscription is live; ids are those that were.
 	alive bool
 	ids   []string
 	// reasons are why subscriptions ended.
 	reasons []error
+}
+
+// window is a maintenance window of an offer or inverse offer in words.
+func window(of, id, agent string, u offers.Unavailability) string {
+	return fmt.Sprintf("%s %s of %s: %d for %s", of, id, agent, u.Start.UnixNano(), u.Duration)
 }
 
 func newBooks() *books {
@@ -83,6 +94,9 @@ func (b *books) Offers(list []offers.Offer) {
 	defer b.mu.Unlock()
 	for _, o := range list {
 		b.held[o.ID] = o
+		if o.Unavailability != nil {
+			b.windows = append(b.windows, window("offer", o.ID, o.AgentID, *o.Unavailability))
+		}
 	}
 }
 
@@ -101,7 +115,7 @@ func (b *books) Updated(s claims.TaskStatus) (hold bool) {
 	defer b.mu.Unlock()
 	b.statuses = append(b.statuses, s)
 	b.last[s.TaskID] = s
-	return false
+	return b.hold != nil && b.hold(s)
 }
 
 func (b *books) InverseOffers(list []mesos.InverseOffer) {
@@ -109,6 +123,7 @@ func (b *books) InverseOffers(list []mesos.InverseOffer) {
 	defer b.mu.Unlock()
 	for _, o := range list {
 		b.inverse[o.ID] = o
+		b.windows = append(b.windows, window("inverse offer", o.ID, o.AgentID, o.Unavailability))
 	}
 }
 
@@ -347,7 +362,11 @@ func (r *run) drive(p *player, x exchange) {
 			}
 		}
 	}
+	inverse := inverseIDsOf(x.message)
 	call := replay(x, role)
+	if slices.ContainsFunc(inverse, func(id string) bool { return p.inverse[id] == "" }) {
+		call = nil // one that never was: our owner does not know it
+	}
 	if call == nil || m.live != p {
 		// Somebody else makes it, so that its offers are gone all the same.
 		for _, id := range ids {
@@ -371,6 +390,9 @@ func (r *run) drive(p *player, x exchange) {
 	}
 	r.driven++
 	r.books.void(ids...)
+	for _, id := range inverse {
+		r.books.InverseRescinded(id)
+	}
 	var refusal *mesos.CallError
 	switch status := x.answer.Status; {
 	case !made:
@@ -382,6 +404,15 @@ func (r *run) drive(p *player, x exchange) {
 	case !errors.As(err, &refusal) || refusal.Status != status || refusal.Body != textOf(x.answer):
 		r.t.Errorf("%s:%d: %s was answered %d %q, the session says %v", p.stream.file, x.call.Number, kind, status, textOf(x.answer), err)
 	}
+}
+
+// inverseIDsOf are the inverse offers that a call answers.
+func inverseIDsOf(call protoreflect.Message) []string {
+	switch kind := wire.Enum(call, "type"); kind {
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		return inverseIDs(wire.Sub(call, members[kind]))
+	}
+	return nil
 }
 
 // local tells whether our client was right not to make a call: one that names a
@@ -412,6 +443,9 @@ func (r *run) atEnd(p *player) {
 	}
 	if got := slices.Sorted(maps.Keys(r.books.held)); r.books.alive && !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
 		t.Errorf("%s: holds offers %q, the master has outstanding %q", where, got, slices.Sorted(maps.Keys(want)))
+	}
+	if got, want := slices.Sorted(maps.Keys(r.books.inverse)), slices.Sorted(maps.Keys(p.inverse)); r.books.alive && !slices.Equal(got, want) {
+		t.Errorf("%s: holds inverse offers %q, the master has outstanding %q", where, got, want)
 	}
 	for a, n := range p.due {
 		if p.acked[a] != n {

@@ -90,6 +90,13 @@ func (r *run) check(want fact) {
 	if !slices.Equal(gone, want.gone) {
 		t.Errorf("agents gone: %q, the facts say %q", gone, want.gone)
 	}
+	windows := recordedWindows(r.master.life)
+	if diff := cmp.Diff(windows, r.books.windows, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("windows of maintenance (-recorded +told):\n%s", diff)
+	}
+	if got := strings.Count(strings.Join(r.books.windows, "\n"), "inverse offer"); got != want.inverse {
+		t.Errorf("%d inverse offers, the facts say %d", got, want.inverse)
+	}
 	statuses, failures, leftOut := recorded(r.master.life)
 	if diff := cmp.Diff(statuses, r.books.statuses, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("updates (-recorded +told):\n%s", diff)
