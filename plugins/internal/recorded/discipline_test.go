@@ -47,6 +47,8 @@ func discipline(call protoreflect.Message) string {
 		return goodOperations(accept)
 	case "DECLINE":
 		return goodOffers(wire.Sub(call, "decline"))
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		return goodAnswer(wire.Sub(call, members[kind]))
 	case "KILL":
 		return goodID(wire.Text(call, "kill", "task_id", "value"))
 	case "ACKNOWLEDGE":

@@ -148,6 +148,8 @@ func same(recorded, sent protoreflect.Message) bool {
 	switch kind {
 	case "DECLINE":
 		return slices.Equal(offerIDs(a), offerIDs(b)) && refuseOf(a) == refuseOf(b)
+	case "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS":
+		return slices.Equal(inverseIDs(a), inverseIDs(b)) && refuseOf(a) == refuseOf(b)
 	case "ACCEPT":
 		return slices.Equal(offerIDs(a), offerIDs(b)) && refuseOf(a) == refuseOf(b) && slices.Equal(taskTexts(a), taskTexts(b))
 	case "KILL":

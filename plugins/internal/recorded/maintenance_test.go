@@ -71,7 +71,7 @@ func nanoseconds(m protoreflect.Message) int64 {
 // TestHeldEndsOfRecordedDrains: with the ends of tasks held back, a session acknowledges
 // all else and nothing of them, until they are released: then each of them once.
 func TestHeldEndsOfRecordedDrains(t *testing.T) {
-	for _, name := range []string{"07-reconcile", "13-maintenance", "14-drain", "14b-drain-executor", "15-agent-loss"} {
+	for _, name := range []string{"07-reconcile", "14-drain", "14b-drain-executor", "24-executor-timeouts"} {
 		for i, l := range lives(t, name) {
 			t.Run(fmt.Sprintf("%s/%d-%s", name, i, l.conns()), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -206,6 +206,9 @@ func (p *player) judge(kind string, call protoreflect.Message) string {
 
 // inverseIDs are the inverse offers that an answer names.
 func inverseIDs(answer protoreflect.Message) (ids []string) {
+	if answer == nil {
+		return nil // a call that a master refuses
+	}
 	for _, id := range wire.List(answer, "inverse_offer_ids") {
 		ids = append(ids, wire.Text(id, "value"))
 	}

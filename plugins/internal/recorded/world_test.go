@@ -192,7 +192,11 @@ func (w *world) boot() mesos.Handler {
 
 func (w *world) attached(s *mesos.Session) {
 	now := w.process()
-	now.manager.Attach(s, nil, nil)
+	var agents lifecycle.Agents
+	if done := recordedUpkeep(w.t, w.master.life.file); len(done) > 0 {
+		agents = listed{w, done}
+	}
+	now.manager.Attach(s, agents, nil)
 	w.running.Go(func() { now.manager.Run(now.done) })
 }
 
