@@ -77,7 +77,14 @@ RACE ?= $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -p 3 -shuffle=on -timeout 14m ./...
+	$(if $(RACE),go test -count 1 -timeout 14m ./test/simulation)
 	cd test/mesosmaster/clients && go test -timeout 10m ./...
+
+# A day is a day of faults in virtual time; a seed that fails says how to see it again.
+SEED ?= 1
+.PHONY: soak
+soak: ## Simulate a month of 100 machines and faults; takes some 20 minutes on 2 cores.
+	go test ./test/simulation -count 1 -timeout 1h -v -run '^TestMonth$$' -soak -seed $(SEED)
 
 .PHONY: mutations
 mutations: ## Change the emulated master, behaviour by behaviour, and see that a recording notices.

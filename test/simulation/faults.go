@@ -83,6 +83,7 @@ func faults() []fault {
 		{begin: hostDies, end: hostReturns, share: 4, host: true, least: 20 * s, most: 15 * m},
 		{begin: partition, end: partitionEnds, share: 4, host: true, least: 5 * s, most: 15 * m},
 		{begin: agentGone, end: agentReplaced, share: 3, host: true, least: 30 * s, most: 10 * m},
+		{begin: agentDies, end: agentReplaced, share: 3, host: true, least: 5 * s, most: 10 * m},
 		{begin: agentShutDown, end: agentReturns, share: 2, host: true, least: 5 * s, most: 10 * m},
 		{begin: deactivate, end: reactivate, share: 2, host: true, least: 30 * s, most: 30 * m},
 		{begin: drain, end: reactivate, share: 3, host: true, least: 15 * m, most: 40 * m},

@@ -36,7 +36,7 @@ const (
 	// are seen all.
 	lookEvery = 15 * time.Second
 	// callsKept is more calls than come between two looks.
-	callsKept = 4096
+	callsKept = 1024
 	// wrongKept is how many violations are told.
 	wrongKept = 5
 )

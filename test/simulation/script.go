@@ -137,6 +137,12 @@ func (s *Script) drawPods(rng *rand.Rand) {
 			s.Events = append(s.Events, e)
 		}
 	}
+	// A day ends as it began, so that days can be compared.
+	for at := 24*time.Hour - quiet; at < s.Options.Length; at += 24 * time.Hour {
+		for i := range s.Services {
+			s.Events = append(s.Events, Event{At: at, Kind: serviceScales, Host: i, N: s.Services[i].Replicas})
+		}
+	}
 }
 
 // fault is a kind of fault: what begins it, what ends it, and how long it may last.

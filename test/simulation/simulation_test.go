@@ -21,7 +21,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"runtime/debug"
+	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +39,8 @@ var (
 	seeds   = flag.Int("seeds", 0, "how many seeds TestDay runs; 0: 20, or 2 with the race detector")
 	from    = flag.Uint64("from", 1, "the first seed")
 	length  = flag.Duration("length", 0, "virtual time of each run of TestDay, in whole stretches of 6h; 0: a day, or 6h with the race detector")
+	soak    = flag.Bool("soak", false, "TestMonth runs a month of 100 machines")
+	days    = flag.Int("days", 30, "how many days the month of -soak has, at least 2")
 	agents  = flag.Int("agents", 24, "machines in TestDay")
 )
 
@@ -87,7 +92,7 @@ func TestDay(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, test string, script *Script, daily func(day int)) {
+func run(t *testing.T, test string, script *Script, daily func(day int, w *World)) {
 	dir := t.TempDir()
 	began := time.Now()
 	var w *World
@@ -101,6 +106,54 @@ func run(t *testing.T, test string, script *Script, daily func(day int)) {
 		}
 	})
 	t.Logf("seed %d: %v took %v; %v", script.Seed, script.Options.Length, time.Since(began).Round(time.Millisecond), w.kinds)
+}
+
+// TestMonth runs three days, or with -soak a month, of a cluster of 100 machines, and
+// sees that memory does not grow.
+func TestMonth(t *testing.T) {
+	o := Options{Length: 3 * 24 * time.Hour, Agents: 24, Services: 8, JobEvery: 5 * time.Minute, FaultEvery: 8 * time.Minute}
+	switch {
+	case *soak:
+		o = Options{Length: time.Duration(*days) * 24 * time.Hour, Agents: 100, Services: 40, JobEvery: 2 * time.Minute, FaultEvery: 6 * time.Minute}
+	case raceDetector:
+		t.Skip("the race detector keeps memory of its own; TestDay runs with it")
+	}
+	seed := max(*oneSeed, 1)
+	var heap []uint64
+	began := time.Now()
+	run(t, "TestMonth", NewScript(seed, o), func(day int, w *World) {
+		heap = append(heap, liveHeap())
+		if *soak {
+			fmt.Printf("day %d: heap %.1f MiB, %d pods, %d tasks, after %v\n", day, float64(heap[day-1])/(1<<20), len(w.api.Pods()), len(w.master.Tasks()), realTime(began))
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	least, most := slices.Min(heap[1:]), slices.Max(heap[1:])
+	t.Logf("heap at the end of each day: %d", heap)
+	if float64(most) > 1.1*float64(least) {
+		t.Errorf("the heap was between %d and %d bytes at the end of day 2 and later; it must stay within 10 %%: %d", least, most, heap)
+	}
+}
+
+// realTime is how long something took by the clock outside the bubble.
+func realTime(began time.Time) time.Duration {
+	var now syscall.Timeval
+	if err := syscall.Gettimeofday(&now); err != nil {
+		return 0
+	}
+	return time.Unix(now.Unix()).Sub(began).Round(time.Second)
+}
+
+// liveHeap is how many bytes are in use after a collection.
+func liveHeap() uint64 {
+	// What has a finalizer goes with the second.
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // A script is a function of the seed and the options.

@@ -81,7 +81,7 @@ const recent = 60
 // Run runs a script to its end, or to the first thing that is wrong. It must be called
 // in a synctest bubble; dir is for temporary files. At each virtual day's end it calls
 // daily, if given, when all is at rest.
-func Run(script *Script, dir string, daily func(day int)) (*World, error) {
+func Run(script *Script, dir string, daily func(day int, w *World)) (*World, error) {
 	w := &World{script: script, dir: dir, start: time.Now(), kinds: map[Kind]int{}}
 	config := mesosmaster.Config{Seed: int64(script.Seed), CallLog: callsKept, LaunchDelay: 50 * time.Millisecond, KillDelay: time.Second} //nolint:gosec // any number will do
 	var hosts []string
@@ -105,7 +105,7 @@ func Run(script *Script, dir string, daily func(day int)) (*World, error) {
 }
 
 // play lets the script happen.
-func (w *World) play(daily func(day int)) {
+func (w *World) play(daily func(day int, w *World)) {
 	events := w.script.Events
 	for rest := stretch; rest <= w.script.Options.Length && !w.observer.failed(); rest += stretch {
 		for len(events) > 0 && events[0].At < rest && !w.observer.failed() {
@@ -116,7 +116,7 @@ func (w *World) play(daily func(day int)) {
 		w.pass(rest - time.Second)
 		w.observer.atRest()
 		if rest%(24*time.Hour) == 0 && daily != nil && !w.observer.failed() {
-			daily(int(rest / (24 * time.Hour)))
+			daily(int(rest/(24*time.Hour)), w)
 		}
 	}
 }

@@ -39,7 +39,7 @@ import (
 
 // history is how many changes of a resource a watch may be behind; one that is
 // further is told that its version is too old.
-const history = 2048
+const history = 512
 
 // kinds are the kinds of all resources that client-go knows.
 var kinds = sync.OnceValue(func() map[schema.GroupVersionResource]schema.GroupVersionKind {
@@ -171,7 +171,7 @@ func (a *API) commit(t *table, was, is object) {
 	}
 	c := &change{version: a.version, was: was, is: is}
 	t.changes = append(t.changes, c)
-	if len(t.changes) >= 2*history {
+	if len(t.changes) >= history+history/8 {
 		t.compacted = t.changes[len(t.changes)-history-1].version
 		t.changes = append([]*change(nil), t.changes[len(t.changes)-history:]...)
 	}
