@@ -17,12 +17,15 @@ limitations under the License.
 package simulation
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"syscall"
 	"testing"
@@ -40,6 +43,7 @@ var (
 	from    = flag.Uint64("from", 1, "the first seed")
 	length  = flag.Duration("length", 0, "virtual time of each run of TestDay, in whole stretches of 6h; 0: a day, or 6h with the race detector")
 	soak    = flag.Bool("soak", false, "TestMonth runs a month of 100 machines")
+	profile = flag.String("profiles", "", "a directory for profiles of heap and goroutines at the end of each day of TestMonth")
 	days    = flag.Int("days", 30, "how many days the month of -soak has, at least 2")
 	agents  = flag.Int("agents", 24, "machines in TestDay")
 )
@@ -123,6 +127,7 @@ func TestMonth(t *testing.T) {
 	began := time.Now()
 	run(t, "TestMonth", NewScript(seed, o), func(day int, w *World) {
 		heap = append(heap, liveHeap())
+		writeProfiles(t, day)
 		if *soak {
 			fmt.Printf("day %d: heap %.1f MiB, %d pods, %d tasks, after %v\n", day, float64(heap[day-1])/(1<<20), len(w.api.Pods()), len(w.master.Tasks()), realTime(began))
 		}
@@ -144,6 +149,23 @@ func realTime(began time.Time) time.Duration {
 		return 0
 	}
 	return time.Unix(now.Unix()).Sub(began).Round(time.Second)
+}
+
+// writeProfiles writes what is in memory at the end of a day, for those who ask.
+func writeProfiles(t *testing.T, day int) {
+	t.Helper()
+	if *profile == "" {
+		return
+	}
+	for _, name := range []string{"heap", "goroutine"} {
+		f, err := os.Create(filepath.Join(*profile, fmt.Sprintf("%s-%02d.prof", name, day)))
+		if err == nil {
+			err = errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // liveHeap is how many bytes are in use after a collection.
