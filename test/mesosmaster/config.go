@@ -119,6 +119,11 @@ type Config struct {
 	// without LIBPROCESS_SSL_SUPPORT_DOWNGRADE; its ClientAuth is
 	// LIBPROCESS_SSL_REQUIRE_CERT. It does not concern Transport.
 	TLS *tls.Config
+	// MaxCompletedTasks and MaxUnreachableTasks are how many tasks of a framework the
+	// master remembers that have ended or that it has lost sight of, and
+	// MaxCompletedExecutors how many each agent does: the flags of those names with
+	// _per_framework, default 1000, 1000 and 150.
+	MaxCompletedTasks, MaxUnreachableTasks, MaxCompletedExecutors int
 	// CallLog is how many call records are kept, the newest; default 100,000.
 	CallLog int
 	// EventLog is how many records of events sent to frameworks are kept, the newest;
@@ -141,5 +146,6 @@ func (c *Config) core() core.Config {
 		OfferTimeout: c.OfferTimeout, MinAllocatable: c.MinAllocatable, Roles: c.Roles, Weights: c.Weights,
 		Quotas: c.Quotas, FairSharingExcluded: c.FairSharingExcluded, NoRootSubmissions: c.NoRootSubmissions,
 		KeepGPUsForAll: c.KeepGPUsForAll, Region: c.Region, Zone: c.Zone, Version: c.Version,
+		MaxCompletedTasks: c.MaxCompletedTasks, MaxUnreachableTasks: c.MaxUnreachableTasks, MaxCompletedExecutors: c.MaxCompletedExecutors,
 	}
 }

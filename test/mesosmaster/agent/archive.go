@@ -16,8 +16,8 @@ limitations under the License.
 
 package agent
 
-// maxCompleted bounds the completed tasks of a framework an agent remembers
-// (Mesos slave/constants.hpp MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK).
+// maxCompleted bounds the completed tasks of a framework that an agent remembers, unless
+// its settings do (Mesos slave/constants.hpp MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK).
 const maxCompleted = 150
 
 // archive remembers a task whose end is acknowledged.
@@ -25,8 +25,12 @@ func (a *Agent) archive(t *Task) {
 	if a.completed == nil {
 		a.completed = map[string][]*Task{}
 	}
+	keep := a.set.MaxCompletedExecutors
+	if keep == 0 {
+		keep = maxCompleted
+	}
 	list := append(a.completed[t.FrameworkID], t)
-	a.completed[t.FrameworkID] = list[max(0, len(list)-maxCompleted):]
+	a.completed[t.FrameworkID] = list[max(0, len(list)-keep):]
 }
 
 // Completed are the tasks of a framework whose ends were acknowledged, as the

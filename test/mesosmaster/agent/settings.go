@@ -94,6 +94,9 @@ type Settings struct {
 	// ExecutorIdleTimeout is how long a built-in custom executor without tasks
 	// lives on; zero means until it is shut down.
 	ExecutorIdleTimeout time.Duration
+	// MaxCompletedExecutors bounds the completed tasks of a framework that an agent
+	// remembers, 150 if zero.
+	MaxCompletedExecutors int
 	// Users are the users of the machines, besides the usual ones of Linux.
 	Users []string
 	// OwnExecutors makes custom executors processes of their own that speak the

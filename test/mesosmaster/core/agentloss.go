@@ -180,7 +180,7 @@ func (m *Master) markGone(agentID string) bool {
 				if t := f.unreachable[id]; t.agentID == agentID {
 					m.sendGone(t)
 					f.dropUnreachable(id)
-					f.completed = append(f.completed, t)
+					f.addCompleted(t)
 				}
 			}
 		}

@@ -39,6 +39,11 @@ type Config struct {
 	// AgentPings is how many pings make up AgentPingTimeout
 	// (--max_agent_ping_timeouts, 5); it is only shown.
 	AgentPings int
+	// MaxCompletedTasks and MaxUnreachableTasks bound what the master remembers of a
+	// framework's tasks (--max_completed_tasks_per_framework,
+	// --max_unreachable_tasks_per_framework, 1000 each), MaxCompletedExecutors what an
+	// agent does (--max_completed_executors_per_framework, 150).
+	MaxCompletedTasks, MaxUnreachableTasks, MaxCompletedExecutors int
 	// Flags are further flags of the master that operators see.
 	Flags map[string]string
 	// Cluster is the name operators see (--cluster, default "emulated").
@@ -153,14 +158,19 @@ func (c *Config) defaults() {
 	set(&c.RegistryLatency, 10*time.Millisecond)
 	set(&c.UpdateRetryMin, 10*time.Second)
 	set(&c.UpdateRetryMax, 10*time.Minute)
+	setCount := func(d *int, v int) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	setCount(&c.MaxCompletedTasks, 1000)
+	setCount(&c.MaxUnreachableTasks, 1000)
+	setCount(&c.AgentPings, 5)
 	if c.MinAllocatable == nil {
 		c.MinAllocatable = []map[string]int64{{"cpus": 10}, {"mem": 32000}}
 	}
 	if c.Hostname == "" {
 		c.Hostname = "localhost"
-	}
-	if c.AgentPings == 0 {
-		c.AgentPings = 5
 	}
 	if c.Cluster == "" {
 		c.Cluster = "emulated"
@@ -197,14 +207,13 @@ func (c *Config) agentSettings() host.Settings {
 		ExecutorReregistrationTimeout: min(2*time.Second, c.AgentReregisterDelay),
 		UpdateRetryMin:                c.UpdateRetryMin, UpdateRetryMax: c.UpdateRetryMax,
 		LaunchDelay: c.LaunchDelay, KillDelay: c.KillDelay, ExecutorIdleTimeout: c.ExecutorIdleTimeout,
+		MaxCompletedExecutors: c.MaxCompletedExecutors,
 	}
 }
 
 // Bounds of a real master's memory (Mesos master/constants.hpp).
 const (
 	maxCompletedFrameworks = 50
-	maxCompletedTasks      = 1000
-	maxUnreachableTasks    = 1000
 	defaultRefuse          = 5 * time.Second
 	maxRefuse              = 365 * 24 * time.Hour
 )

@@ -47,11 +47,13 @@ type framework struct {
 	unreachable map[string]*task
 	unreachLog  []string // ids in unreachable, oldest first
 	completed   []*task
-	executors   map[execKey]*executor
-	onAgent     map[string][]string // executor ids by agent, sorted
-	offers      map[string]*offer
-	inverse     map[string]*inverseOffer
-	operations  map[string]*host.Operation
+	// maxCompleted bounds completed.
+	maxCompleted int
+	executors    map[execKey]*executor
+	onAgent      map[string][]string // executor ids by agent, sorted
+	offers       map[string]*offer
+	inverse      map[string]*inverseOffer
+	operations   map[string]*host.Operation
 	// Running totals of what it uses and is offered, for operators. Ranges that
 	// overlap between agents count once and vanish with the first that goes, as
 	// in a real master (Mesos master/framework.hpp totalUsedResources).
@@ -78,7 +80,7 @@ func (m *Master) newFramework(id string, info *mesos.FrameworkInfo) *framework {
 		id: id, roles: map[string]bool{}, suppressed: map[string]bool{},
 		tasks: map[string]*task{}, unreachable: map[string]*task{},
 		executors: map[execKey]*executor{}, onAgent: map[string][]string{}, offers: map[string]*offer{}, inverse: map[string]*inverseOffer{}, operations: map[string]*host.Operation{},
-		registered: m.now, reregistered: m.now,
+		registered: m.now, reregistered: m.now, maxCompleted: m.cfg.MaxCompletedTasks,
 	}
 	f.stats.init()
 	f.setInfo(info)

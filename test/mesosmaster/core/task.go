@@ -157,7 +157,7 @@ func (m *Master) completeTask(t *task) {
 // addCompleted puts a task on the bounded list of completed ones.
 func (f *framework) addCompleted(t *task) {
 	f.completed = append(f.completed, t)
-	if n := len(f.completed) - maxCompletedTasks; n > 0 {
+	if n := len(f.completed) - f.maxCompleted; n > 0 {
 		f.completed = slices.Delete(f.completed, 0, n)
 	}
 }
@@ -168,7 +168,7 @@ func (m *Master) setUnreachable(t *task) {
 	delete(f.tasks, t.id)
 	f.unreachable[t.id] = t
 	f.unreachLog = append(f.unreachLog, t.id)
-	for len(f.unreachLog) > maxUnreachableTasks {
+	for len(f.unreachLog) > m.cfg.MaxUnreachableTasks {
 		delete(f.unreachable, f.unreachLog[0])
 		f.unreachLog = f.unreachLog[1:]
 	}
