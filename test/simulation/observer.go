@@ -34,7 +34,7 @@ import (
 const (
 	// lookEvery is the time between two looks at states; bindings, evictions and calls
 	// are seen all.
-	lookEvery = 15 * time.Second
+	lookEvery = 20 * time.Second
 	// callsKept is more calls than come between two looks.
 	callsKept = 1024
 	// wrongKept is how many violations are told.

@@ -84,6 +84,8 @@ const recent = 60
 func Run(script *Script, dir string, daily func(day int, w *World)) (*World, error) {
 	w := &World{script: script, dir: dir, start: time.Now(), kinds: map[Kind]int{}}
 	config := mesosmaster.Config{Seed: int64(script.Seed), CallLog: callsKept, LaunchDelay: 50 * time.Millisecond, KillDelay: time.Second} //nolint:gosec // any number will do
+	// What masters and agents remember of the past fills up over weeks.
+	config.MaxCompletedTasks, config.MaxUnreachableTasks, config.MaxCompletedExecutors = 20, 100, 5
 	var hosts []string
 	for i := range script.Options.Agents {
 		hosts = append(hosts, host(i))
