@@ -103,8 +103,9 @@ type Claim struct {
 	// says so; gaveUp tells that no other task came in its place in time.
 	OnLost           OnLost
 	explicit, gaveUp bool
-	// verifying tells that the master is asked once more about a lost task.
-	verifying bool
+	// verifying tells that the master is asked once more about a lost task, replaced that
+	// another agent has the place of its own: UNREACHABLE is the last word then.
+	verifying, replaced bool
 	// barred are the tasks that were to replace this one, or one before it, and got
 	// lost: a binding that names them is out of date.
 	barred []string

@@ -152,7 +152,7 @@ func (l *Ledger) verified(c *Claim, answer TaskStatus, now time.Time) {
 	if !c.verifying {
 		return
 	}
-	if MeaningOf(answer, false) == MaybeBack && (answer.State == TaskUnreachable || l.isStrange(c, answer, now)) {
+	if answer.State == TaskUnreachable && !c.replaced || l.isStrange(c, answer, now) {
 		l.askLater(c, now)
 		return
 	}
@@ -209,7 +209,7 @@ func (l *Ledger) AgentReplaced(taskID, by string, now time.Time) {
 	}
 	c.Status.State, c.Status.Reason, c.Status.Timestamp = TaskGone, "REASON_AGENT_REMOVED", now
 	c.Status.Message = fmt.Sprintf("agent %s is unreachable, and %s registered in its place", c.AgentID, by)
-	c.awaiting, c.next = false, time.Time{}
+	c.awaiting, c.next, c.replaced = false, time.Time{}, true
 	switch c.Phase {
 	case Launching:
 		l.settle(c, Outcome{Cause: CauseFailed, Status: c.Status})
