@@ -173,3 +173,27 @@ func TestLaunchTimeout(t *testing.T) {
 	r.answer(id, TaskGone)
 	r.phase(id, gone)
 }
+
+// An ACCEPT that reaches the master twice launches its task and is refused: the task
+// of the first call lives on, and Mesos is asked.
+func TestAcceptDelivered(t *testing.T) {
+	refusal := func(id string) TaskStatus {
+		return TaskStatus{TaskID: id, AgentID: "agent", State: TaskDropped, Reason: "REASON_INVALID_OFFERS", Source: "SOURCE_MASTER"}
+	}
+	r := newRig(t)
+	id := r.in("Launching")
+	r.news(id, TaskStarting)
+	r.want("Settle OK")
+	r.bind(id)
+	r.Status(refusal(id), r.now)
+	r.want("Ask")
+	r.phase(id, Held)
+	r.news(id, TaskRunning)
+	r.PodGone(pod.UID, r.now)
+	r.want("Kill")
+	r.Status(refusal(id), r.now)
+	r.want()
+	r.phase(id, Releasing)
+	r.news(id, TaskKilled)
+	r.phase(id, gone)
+}

@@ -207,6 +207,14 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 		// ids are never repeated. Nothing follows from it.
 		return
 	}
+	if c.runs() && s.refusesLaunch() {
+		// An ACCEPT that reached the master twice: the second one is refused, and says
+		// nothing about the task of the first.
+		if c.Phase != Releasing {
+			l.ask(c, now)
+		}
+		return
+	}
 	if c.awaiting {
 		c.awaiting, c.next = false, time.Time{}
 	}
@@ -236,6 +244,18 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 	if c.heir && c.Phase == Held {
 		l.adoptAs(c, now)
 	}
+}
+
+// runs tells whether the claim's task is known to have been launched, and not to have
+// ended.
+func (c *Claim) runs() bool {
+	switch c.Phase {
+	case Held, Recovering, Unreachable:
+		return true
+	case Releasing:
+		return c.Status.State.Live()
+	}
+	return false
 }
 
 func (l *Ledger) launchNews(c *Claim, s TaskStatus, now time.Time) {

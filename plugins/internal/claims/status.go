@@ -98,6 +98,13 @@ func (s *TaskStatus) unheard() bool {
 	return s.State == TaskUnknown || s.State == TaskGone && s.Reason == "REASON_RECONCILIATION"
 }
 
+// refusesLaunch tells whether the master says with the status that it did not take a
+// task that it was to launch (Mesos master.cpp accept() and _accept()).
+func (s *TaskStatus) refusesLaunch() bool {
+	return s.State.Terminal() && !s.OfAgent() && len(s.UUID) == 0 &&
+		(s.Reason == "REASON_INVALID_OFFERS" || s.Reason == "REASON_TASK_INVALID" || s.Reason == "REASON_TASK_GROUP_INVALID")
+}
+
 // Revoked tells whether the agent took revocable resources back from the task
 // (Mesos slave.cpp qosCorrections): GONE, or LOST where the framework has not the
 // capability PARTITION_AWARE.
