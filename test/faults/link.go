@@ -34,6 +34,10 @@ import (
 // that its owner has closed.
 const orphanLife = 100 * time.Second
 
+// halfOpenLife is how long a kernel sends into the void before it tells that the other
+// end is gone: Linux' tcp_retries2 makes that 15 minutes.
+const halfOpenLife = 15 * time.Minute
+
 // link is one connection through the proxy.
 type link struct {
 	proxy    *Mesos
@@ -107,17 +111,18 @@ func (l *link) passEnd() {
 	case <-l.done.Done():
 		return
 	}
-	if !l.passes(Forward) || !l.proxy.gate.wait(Forward, l.done.Done(), 0) {
+	if !l.proxy.gate.wait(Forward, l.done.Done(), 0) {
 		return
 	}
 	select {
 	case l.sending <- struct{}{}:
 	case <-l.done.Done():
 	}
-	if l.passes(Forward) {
-		_ = l.upstream.Close() // ends what reads from it
-		l.cancel()
+	if !l.passes(Forward) {
+		pause(halfOpenLife, l.done.Done())
 	}
+	_ = l.upstream.Close() // ends what reads from it
+	l.cancel()
 }
 
 func (l *link) freeze(d Direction) {

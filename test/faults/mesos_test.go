@@ -273,6 +273,8 @@ func TestEvents(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		r.want("connected", connected(r), true)
+		time.Sleep(15 * time.Minute)
+		r.want("connected after TCP's time-out", connected(r), false)
 	}, Rule{On: "event HEARTBEAT", Do: []Action{{Kind: Freeze}}})
 	play(t, "slow", func(r *rig) {
 		if err := r.subscribe(); err != nil {

@@ -53,7 +53,8 @@ const (
 	// CutAfter delivers the answer, and breaks the connection after For: for streams.
 	CutAfter Kind = "cut after"
 	// Freeze makes the connection half-open: in the Direction no byte passes any more,
-	// and nobody is told, not even when one side closes it.
+	// and nobody is told, not even when one side closes it: the master hears of that
+	// after a quarter of an hour, as TCP does.
 	Freeze Kind = "freeze"
 	// Slow lets at most N bytes a second pass to the sender from here on.
 	Slow Kind = "slow"
