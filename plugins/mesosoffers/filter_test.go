@@ -304,6 +304,9 @@ func TestScoreAvoidsMaintenance(t *testing.T) {
 func TestReasonsAreConstant(t *testing.T) {
 	known := &reasons{table: resources.NewTable(resources.Options{})}
 	reasons := []string{reasonNotConnected, reasonAmbiguous, reasonClaimLost, reasonMasterBusy, reasonPodGone, problemBinder, problemPoints}
+	for _, reason := range notConnected {
+		reasons = append(reasons, reason)
+	}
 	for v := offers.NoOffer; v <= offers.NotAgent; v++ {
 		for k := range resources.NumKinds {
 			reasons = append(reasons, known.of(v, k.String()), known.of(v, "revocable "+k.String()), known.small(k.String()))

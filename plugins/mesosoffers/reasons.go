@@ -25,6 +25,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/lifecycle"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/resources"
 )
@@ -54,6 +55,16 @@ const (
 	reasonPodGone      = "the pod's claim was given up"
 	reasonMasterBusy   = "the pod's earlier Mesos claim is still in use"
 )
+
+// notConnected are the reasons told while there is no subscription and waiting does not
+// help. For all others it is reasonNotConnected.
+var notConnected = map[mesos.Reason]string{
+	mesos.ReasonUnauthorized:          "the Mesos master refuses the scheduler's credentials",
+	mesos.ReasonForbidden:             "the Mesos master does not permit the scheduler to subscribe",
+	mesos.ReasonUntrustedCertificate:  "the Mesos master's certificate is not trusted",
+	mesos.ReasonCertificateRefused:    "the Mesos master does not take the scheduler's certificate",
+	mesos.ReasonCredentialsUnreadable: "the scheduler's credentials for Mesos cannot be read",
+}
 
 // reasons knows the reasons of nodes whose offers, or agents, lack a resource, by its
 // name in offers.ShortError. They are few: the resources of pods, with and without what

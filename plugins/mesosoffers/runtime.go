@@ -251,7 +251,7 @@ func sessionConfig(args *config.MesosOffersArgs, identity *lifecycle.FrameworkID
 		Removed:     manager.Removed(identity, args.Framework.OnRemoved == config.OnFrameworkRemovedWait),
 		CallTimeout: args.Session.CallTimeout.Duration, HeartbeatMisses: int(args.Session.HeartbeatMisses),
 		MaxRecordBytes: args.Session.MaxRecordBytes, BackoffInitial: args.Session.BackoffInitial.Duration,
-		BackoffMax: args.Session.BackoffMax.Duration, Observer: observer{},
+		BackoffMax: args.Session.BackoffMax.Duration, Observer: observer{manager},
 	}
 }
 
@@ -374,11 +374,17 @@ func (r *Runtime) notConnected() string {
 	} else if err != nil {
 		return "the Mesos master removed our framework"
 	}
+	r.mu.Lock()
+	session := r.session
+	r.mu.Unlock()
+	if reason := notConnected[session.Status().Reason]; reason != "" {
+		return reason
+	}
 	return reasonNotConnected
 }
 
-// observer counts the session's traffic.
-type observer struct{}
+// observer counts the session's traffic, and tells the manager how it stands.
+type observer struct{ manager *lifecycle.Manager }
 
 // CallDone implements mesos.Observer.
 func (observer) CallDone(call, result string, took time.Duration) {
@@ -392,7 +398,12 @@ func (observer) EventReceived(event string, bytes int) {
 }
 
 // StateChanged implements mesos.Observer.
-func (observer) StateChanged(state mesos.State, _ error) {
+func (o observer) StateChanged(state mesos.State, err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	o.manager.SessionState(state, mesos.ReasonOf(err), why)
 	for _, s := range mesos.States {
 		v := 0.0
 		if s == state {

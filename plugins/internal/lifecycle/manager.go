@@ -93,11 +93,13 @@ type Manager struct {
 	duties     workqueue.TypedRateLimitingInterface[duty]
 	accepts    sync.WaitGroup
 
-	mu     sync.Mutex
-	mesos  mesos.Client
-	agents Agents
-	quotas Quotas
-	ledger *claims.Ledger
+	mu    sync.Mutex
+	mesos mesos.Client
+	// refusedFor is for what people were last told that the session needs them.
+	refusedFor mesos.Reason
+	agents     Agents
+	quotas     Quotas
+	ledger     *claims.Ledger
 	// demands by role, and on which terms offers are wanted.
 	demands map[string]*demand.Demand
 	bargain bargain

@@ -73,6 +73,8 @@ const (
 	EventAgentReactivated = "MesosAgentReactivated"
 	EventAgentDrained     = "MesosAgentDrained"
 	EventAgentRefused     = "MesosAgentUnchanged"
+	EventMasterRefuses    = "MesosConnectionRefused"
+	actionConnect         = "Connecting"
 	actionMaintain        = "Maintaining"
 	actionLaunch          = "Launching"
 	actionEvict           = "Evicting"
