@@ -37,6 +37,9 @@ type Config struct {
 	// breaker opens, and more than Burst of them; 100 or more: it never does.
 	Percent int
 	Window  time.Duration
+	// Settle is how long no pod goes after its loss: bad news come in swarms, and the
+	// first of them must not be acted upon before the others are counted.
+	Settle time.Duration
 }
 
 // Breaker counts losses. Make it with New.
@@ -57,7 +60,10 @@ type Breaker struct {
 	told bool
 }
 
-type loss struct{ verified, let bool }
+type loss struct {
+	at            time.Time
+	verified, let bool
+}
 
 // New returns a closed breaker.
 func New(cfg Config) *Breaker {
@@ -73,7 +79,7 @@ func (b *Breaker) Lost(id string, now time.Time) {
 	if b.lost[id] != nil {
 		return
 	}
-	b.lost[id] = &loss{}
+	b.lost[id] = &loss{at: now}
 	b.recent[id] = now
 	b.prune(now)
 	if !b.open && b.tooMany() {
@@ -110,7 +116,7 @@ func (b *Breaker) Allow(id string, now time.Time) bool {
 	switch {
 	case l.let:
 		return true
-	case b.open && !l.verified:
+	case b.open && !l.verified, now.Sub(l.at) < b.cfg.Settle:
 		return false
 	}
 	b.refill(now)

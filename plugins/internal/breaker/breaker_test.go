@@ -59,6 +59,20 @@ func TestRate(t *testing.T) {
 	}
 }
 
+func TestSettles(t *testing.T) {
+	c := cfg
+	c.Settle = time.Second
+	b := New(c)
+	b.Total(1000)
+	ids := lose(b, 3, start)
+	if n := allowed(b, ids, start.Add(999*time.Millisecond)); n != 0 {
+		t.Errorf("%d went before the news settled", n)
+	}
+	if n := allowed(b, ids, start.Add(time.Second)); n != 3 {
+		t.Errorf("%d went afterwards", n)
+	}
+}
+
 func TestOpens(t *testing.T) {
 	for name, test := range map[string]struct {
 		total, lost int

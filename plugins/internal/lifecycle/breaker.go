@@ -33,6 +33,10 @@ import (
 // end.
 var defaultEvictions = breaker.Config{Burst: 20, PerMinute: 30, Percent: 20, Window: 5 * time.Minute}
 
+// evictionSettle is how long no pod goes after its loss. It is far longer than the
+// updates about the tasks of one agent, or of all, take to come.
+const evictionSettle = time.Second
+
 // Pods on revocable resources are meant to be taken away, and their tasks are gone
 // for certain: a limiter of their own lets more of them go.
 const (

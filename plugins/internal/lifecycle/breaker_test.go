@@ -23,6 +23,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 )
 
@@ -62,6 +63,11 @@ func TestMassLoss(t *testing.T) {
 		}
 		r.pass(time.Second)
 		r.master.take()
+		evictions := defaultEvictions
+		evictions.Settle = evictionSettle
+		r.mu.Lock()
+		r.breaker = breaker.New(evictions)
+		r.mu.Unlock()
 		for i := range lost {
 			r.says(i, claims.TaskLost, "REASON_AGENT_REMOVED")
 		}

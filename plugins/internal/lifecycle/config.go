@@ -93,6 +93,9 @@ func withDefaults(cfg Config) Config {
 	if cfg.Evictions.Burst == 0 {
 		cfg.Evictions = defaultEvictions
 	}
+	if cfg.Evictions.Settle == 0 {
+		cfg.Evictions.Settle = evictionSettle
+	}
 	if cfg.OnLost == "" {
 		cfg.OnLost = claims.OnLostEvict
 	}

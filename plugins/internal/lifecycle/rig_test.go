@@ -38,6 +38,7 @@ import (
 	"k8s.io/klog/v2"
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
 
+	"github.com/kube-mesos/kube-mesos/plugins/internal/breaker"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/demand"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
@@ -195,8 +196,9 @@ func testConfig() Config {
 		Roles:         roles.Config{Default: "web", Annotation: true},
 		Subscriptions: roles.Options{Default: "web", UpdatePeriod: 10 * time.Second, KeepUnused: time.Minute},
 		FallbackAfter: 3 * time.Second, QuotaPeriod: 10 * time.Second,
-		Pods:   PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true, Sticky: true},
-		Claims: claims.DefaultConfig(30 * time.Second), Identity: v1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-system", Name: "identity"},
+		Pods:      PodRules{Table: resources.NewTable(resources.Options{}), Revocable: true, Sticky: true},
+		Evictions: breaker.Config{Burst: 20, PerMinute: 30, Percent: 20, Window: 5 * time.Minute, Settle: -1},
+		Claims:    claims.DefaultConfig(30 * time.Second), Identity: v1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-system", Name: "identity"},
 		Demand: demand.Config{
 			MaxHold: 10 * time.Second, RefuseUnused: time.Minute, RefuseForeign: time.Hour, IdleGrace: time.Second,
 		},
