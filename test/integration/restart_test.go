@@ -64,7 +64,7 @@ var restarts = []restart{
 		},
 		reach: func(c *cluster.Cluster, _ *cluster.Scheduler) {
 			c.AddPod("one", "1", "1Gi")
-			c.WaitUnscheduled("one", "no Mesos offer")
+			c.WaitUnscheduled("one", "0/1 nodes are available: 1 ")
 		},
 		meanwhile: func(c *cluster.Cluster) { c.Must(c.Mesos.ReactivateAgent(cluster.Host(0))) },
 		then:      func(c *cluster.Cluster) { c.WaitBound("one") },

@@ -72,7 +72,7 @@ func TestDeleted(t *testing.T) {
 func deletedPending(c *cluster.Cluster) {
 	c.StartScheduler()
 	c.AddPod("one", "8", "256Mi")
-	c.WaitUnscheduled("one", "Mesos offer")
+	c.WaitUnscheduled("one", "Mesos agent short of cpu")
 	c.DeletePod("one")
 	c.WaitIdle()
 	if n := c.Mesos.CallCount("ACCEPT"); n > 0 {

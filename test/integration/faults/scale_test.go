@@ -156,7 +156,7 @@ func shared(c *cluster.Cluster) {
 	waitBoundPods(c, pods*4/5)
 	// While a pod of ours waits in vain we want offers, and must not keep them.
 	c.AddPod("too-big", "8", "256Mi")
-	c.WaitUnscheduled("too-big", "Mesos offer")
+	c.WaitUnscheduled("too-big", "Mesos agent short of cpu")
 	taken(other.Stats().Launched + machines/2)
 	if err := c.Mesos.CheckInvariants(); err != nil {
 		c.T.Error(err)
