@@ -19,6 +19,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +65,14 @@ var restarts = []restart{
 		},
 		reach: func(c *cluster.Cluster, _ *cluster.Scheduler) {
 			c.AddPod("one", "1", "1Gi")
-			c.WaitUnscheduled("one", "0/1 nodes are available: 1 ")
+			// Why there is no offer is known once the agents are listed.
+			c.Eventually("the pod finds no offer", func() string {
+				text := c.Unscheduled("one")
+				if strings.Contains(text, "no Mesos offer") || strings.Contains(text, "Mesos agent is to go down") {
+					return ""
+				}
+				return "it says " + text
+			})
 		},
 		meanwhile: func(c *cluster.Cluster) { c.Must(c.Mesos.ReactivateAgent(cluster.Host(0))) },
 		then:      func(c *cluster.Cluster) { c.WaitBound("one") },
