@@ -133,7 +133,7 @@ func (m *Manager) takePod(pod *v1.Pod, now time.Time) (again bool) {
 	m.pods[uid] = p
 	m.noteOwner(uid, was, p)
 	m.noteHunger(uid, was, p)
-	m.noteFinite(uid, p)
+	m.upkeepPod(uid, p)
 	delete(m.falling, uid)
 	m.useRoles(uid, p.rolesOf(), now)
 	m.noteBound(p, now)
@@ -171,7 +171,7 @@ func (m *Manager) forgetPod(uid string) {
 	}
 	m.endResize(uid, now)
 	m.forgetRevoked(uid)
-	m.noteFinite(uid, nil)
+	m.upkeepPod(uid, nil)
 	delete(m.pods, uid)
 	delete(m.early, uid)
 	if c := m.ledger.ByPod(uid); c != nil {

@@ -66,6 +66,12 @@ type upkeep struct {
 	// going are the pods that are evicted for a window, and the limiter how fast.
 	going   map[string]bool
 	limiter *rate.Limiter
+	// marked are the pods whose condition says that their machine goes down, perhaps since
+	// an earlier process of ours wrote it.
+	marked map[string]bool
+	// relistAt is when the list of agents is read again because some are out of service:
+	// nothing tells when they are back.
+	relistAt time.Time
 	// reread makes pollSchedule read soon, operate makes runOperations look.
 	reread  bool
 	operate chan struct{}
@@ -73,6 +79,9 @@ type upkeep struct {
 
 // upkeepEvery is how often maintenance is looked at for what time alone changes.
 const upkeepEvery = time.Second
+
+// relistOff is how often the list of agents is read while some are out of service.
+const relistOff = 20 * time.Second
 
 // One machine's pods may go at once, those of many in turns: one schedule, posted by
 // mistake, must not empty the cluster in a moment.
@@ -84,7 +93,7 @@ const (
 func newUpkeep(cfg *MaintenanceConfig) upkeep {
 	return upkeep{
 		book: maintenance.New(cfg.Config), leaving: map[string]time.Time{}, finite: map[string]*podInfo{}, going: map[string]bool{},
-		limiter: rate.NewLimiter(leavingPerSecond, leavingBurst), operate: make(chan struct{}, 1),
+		marked: map[string]bool{}, limiter: rate.NewLimiter(leavingPerSecond, leavingBurst), operate: make(chan struct{}, 1),
 	}
 }
 
@@ -110,6 +119,11 @@ func (m *Manager) settleUpkeep(now time.Time) {
 		m.kick()
 	}
 	m.evictLeaving(now)
+	m.spareMarked(now)
+	if len(u.leaving) > 0 && !now.Before(u.relistAt) {
+		u.relistAt = now.Add(relistOff)
+		m.relist = true
+	}
 	for _, task := range u.book.Overdue(now) {
 		m.logger.Info("A drained agent waited for a pod for as long as the drain allows; it waits no longer", "task", task)
 		m.mesos.ReleaseAck(task)
@@ -160,6 +174,11 @@ func (m *Manager) unavailable(o *offers.Offer, now time.Time) (reason string, wa
 			m.broken(m.cache.SetLeaving(o.AgentID, true, w.Start))
 		}
 	}
+	if at, leaving := m.upkeep.leaving[o.AgentID]; leaving && at.IsZero() && now.Before(m.upkeep.relistAt) {
+		// It is out of service, and yet makes an offer.
+		m.upkeep.relistAt = time.Time{}
+		m.soonUpkeep()
+	}
 	if m.upkeep.book.Offered(o.AgentID, w, now) {
 		m.upkeep.reread = true
 		m.soonUpkeep()
@@ -182,8 +201,8 @@ func (m *Manager) finishes(before time.Time) bool {
 	return false
 }
 
-// noteFinite takes in what a pod is now, nil if it is gone. The mutex is held.
-func (m *Manager) noteFinite(uid string, p *podInfo) {
+// upkeepPod takes in what a pod is now, nil if it is gone. The mutex is held.
+func (m *Manager) upkeepPod(uid string, p *podInfo) {
 	switch u := &m.upkeep; {
 	case p != nil && p.plan.lasts > 0:
 		if u.finite[uid] == nil {
@@ -192,6 +211,11 @@ func (m *Manager) noteFinite(uid string, p *podInfo) {
 		u.finite[uid] = p
 	default:
 		delete(u.finite, uid)
+	}
+	if p != nil && p.pod.Spec.NodeName != "" && disruptedBy(p.pod) == ReasonMaintenance {
+		m.upkeep.marked[uid] = true
+	} else {
+		delete(m.upkeep.marked, uid)
 	}
 	if p == nil {
 		delete(m.upkeep.going, uid)
@@ -280,7 +304,7 @@ func (m *Manager) answer(a maintenance.Answer) {
 			m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", "ANSWER_INVERSE_OFFERS", "accept", a.Accept, "err", err)
 		}
 		if m.generation == generation {
-			m.upkeep.book.Answered(a.ID, err == nil, time.Now())
+			m.upkeep.book.Answered(a, err == nil, time.Now())
 		}
 	})
 }
@@ -294,9 +318,6 @@ func (m *Manager) holdings() map[string]maintenance.Holding {
 		p := m.pods[c.Pod.UID]
 		if p == nil || !daemon(p.pod) {
 			h.Others++
-		}
-		if p != nil {
-			h.Grace = max(h.Grace, graceOf(p.pod))
 		}
 		held[c.AgentID] = h
 	})
@@ -324,7 +345,7 @@ func graceOf(pod *v1.Pod) time.Duration {
 // Reading the schedule costs little; it is read anew so often, and soon when there is
 // news. What was refused is tried again, as rights may be given.
 const (
-	scheduleEvery = 30 * time.Second
+	scheduleEvery = 15 * time.Second
 	scheduleRetry = 2 * time.Second
 )
 

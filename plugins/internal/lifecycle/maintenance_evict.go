@@ -56,6 +56,26 @@ func (m *Manager) evictLeaving(now time.Time) {
 	})
 }
 
+// spareMarked takes the mark back from pods that may stay, whoever of ours wrote it: the
+// window was called off while nobody watched. The mutex is held.
+func (m *Manager) spareMarked(now time.Time) {
+	if !m.upkeep.book.Complete() || !m.agentsKnown {
+		return
+	}
+	for uid := range m.upkeep.marked {
+		p, c := m.pods[uid], m.ledger.ByPod(uid)
+		if p == nil || p.pod.DeletionTimestamp != nil || m.upkeep.going[uid] || c == nil || c.Phase != claims.Held {
+			continue
+		}
+		_, due := m.upkeep.book.Eviction(c.AgentID, now)
+		if _, _, drains := m.upkeep.book.Drain(c.AgentID, now); due || drains {
+			continue
+		}
+		m.upkeep.going[uid] = true
+		m.duties.Add(duty{kind: leave, namespace: p.pod.Namespace, name: p.pod.Name, uid: uid, taskID: c.TaskID, agentID: c.AgentID})
+	}
+}
+
 // endsBefore tells whether the pod will have ended by itself when the window begins.
 func endsBefore(pod *v1.Pod, e *maintenance.Eviction) bool {
 	ends := maintenance.Ends(pod, time.Now())

@@ -17,8 +17,6 @@ limitations under the License.
 package maintenance
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +33,8 @@ type Book struct {
 	// listed tells that the agents were listed, at least once.
 	listed  bool
 	inverse map[string]*inverse
+	// declined are the windows for which an inverse offer was declined, by agent.
+	declined map[string]Window
 	// held are the tasks whose last status is not acknowledged yet.
 	held map[string]*hold
 	// left are the agents that we deactivated for nodes that are gone.
@@ -93,7 +93,7 @@ func New(cfg Config) *Book {
 		cfg.Cordoned = Ignore
 	}
 	return &Book{
-		cfg: cfg, agents: map[string]*agent{}, nodes: map[string]*node{}, inverse: map[string]*inverse{},
+		cfg: cfg, agents: map[string]*agent{}, nodes: map[string]*node{}, inverse: map[string]*inverse{}, declined: map[string]Window{},
 		held: map[string]*hold{}, left: map[string]*operated{}, refused: map[string]bool{},
 	}
 }
@@ -106,6 +106,7 @@ func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(h
 // windows stays.
 func (b *Book) Disconnected() {
 	clear(b.inverse)
+	clear(b.declined)
 	clear(b.held)
 }
 
@@ -345,6 +346,3 @@ func (b *Book) Leaving(now time.Time) map[string]time.Time {
 	}
 	return leaving
 }
-
-// nodesInOrder returns the nodes by name.
-func (b *Book) nodesInOrder() []string { return slices.Sorted(maps.Keys(b.nodes)) }

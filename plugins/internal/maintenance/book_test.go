@@ -299,55 +299,83 @@ func answers(b *Book, now time.Time, h Holding) []Answer {
 }
 
 func TestAnswersToInverseOffers(t *testing.T) {
-	some := Holding{Claims: 1, Grace: 30 * time.Second}
+	decline := []Answer{{"i", false, 5 * time.Second}}
 	for name, test := range map[string]struct {
 		window Window
 		now    time.Time
-		hold   Holding
-		want   Answer
+		claims int
+		want   []Answer
 	}{
-		"nothing held":         {hour, t0, Holding{}, Answer{"i", true, time.Hour}},
-		"nothing held, open":   {Window{Start: at(60)}, at(500), Holding{}, Answer{"i", true, time.Hour}},
-		"nothing held, ending": {hour, at(110), Holding{}, Answer{"i", true, 10 * time.Minute}},
-		"over":                 {hour, at(121), Holding{}, Answer{"i", true, 5 * time.Second}},
-		"pods remain":          {hour, t0, some, Answer{"i", false, 55*time.Minute + 35*time.Second}},
-		"long grace":           {hour, t0, Holding{Claims: 1, Grace: time.Hour}, Answer{"i", false, time.Hour}},
-		"being evicted":        {hour, at(58), some, Answer{"i", false, 5 * time.Second}},
-		"late":                 {hour, at(61), some, Answer{"i", false, 5 * time.Second}},
+		"nothing held":         {hour, t0, 0, []Answer{{"i", true, time.Hour}}},
+		"nothing held, open":   {Window{Start: at(60)}, at(500), 0, []Answer{{"i", true, time.Hour}}},
+		"nothing held, ending": {hour, at(110), 0, []Answer{{"i", true, 10 * time.Minute}}},
+		"over":                 {hour, at(121), 0, []Answer{{"i", true, 5 * time.Second}}},
+		"pods remain":          {hour, t0, 1, decline},
+		"not yet evicted":      {hour, at(54.8), 1, decline},
+		"about to be evicted":  {hour, at(54.9), 1, nil},
+		"late":                 {hour, at(61), 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := known(Config{})
 			b.InverseOffers([]Inverse{{"i", "a1", test.window}}, test.now)
-			if got := answers(b, test.now, test.hold); !slices.Equal(got, []Answer{test.want}) {
+			if got := answers(b, test.now, Holding{Claims: test.claims}); !slices.Equal(got, test.want) {
 				t.Errorf("answers are %v, want %v", got, test.want)
+			}
+			// Whatever was said, all goes well when the pods are gone.
+			b.InverseOffers([]Inverse{{"next", "a1", test.window}}, test.now)
+			if got := answers(b, at(62), Holding{}); !slices.ContainsFunc(got, func(a Answer) bool { return a.Accept && a.ID == "next" }) {
+				t.Errorf("answers are %v when nothing is held any more", got)
 			}
 		})
 	}
 }
 
-func TestAnswersAreGivenOnceHeard(t *testing.T) {
+// The second is kept, whenever the pods will be gone; another window is another matter.
+func TestDeclinesOnceForAWindow(t *testing.T) {
+	b := known(Config{})
+	some := Holding{Claims: 1}
+	ask := func(id string, w Window, want int) {
+		t.Helper()
+		b.InverseOffers([]Inverse{{id, "a1", w}}, t0)
+		got := answers(b, t0, some)
+		if len(got) != want {
+			t.Errorf("answers to %s are %v, want %d", id, got, want)
+		}
+		for _, a := range got {
+			b.Answered(a, true, t0)
+		}
+	}
+	ask("1", hour, 1)
+	ask("2", hour, 0)
+	ask("3", Window{Start: at(90)}, 1)
+	b.Disconnected()
+	ask("4", Window{Start: at(90)}, 1)
+}
+
+func TestAnswersAreGivenUntilHeard(t *testing.T) {
 	b := known(Config{})
 	b.InverseOffers([]Inverse{{"i", "a1", hour}, {"j", "a2", hour}, {"k", "a2", hour}}, t0)
 	b.InverseRescinded("k")
-	if got := answers(b, t0, Holding{}); len(got) != 2 {
+	got := answers(b, t0, Holding{})
+	if len(got) != 2 {
 		t.Fatalf("answers are %v", got)
 	}
-	if got := answers(b, t0, Holding{}); len(got) != 0 {
-		t.Errorf("answered again: %v", got)
+	if again := answers(b, t0, Holding{}); len(again) != 0 {
+		t.Errorf("answered again: %v", again)
 	}
-	b.Answered("i", true, t0)
-	b.Answered("j", false, t0)
-	b.Answered("strange", false, t0)
-	if got := answers(b, t0.Add(answerRetry-1), Holding{}); len(got) != 0 {
-		t.Errorf("answered at once again: %v", got)
+	b.Answered(got[0], true, t0)
+	b.Answered(got[1], false, t0)
+	b.Answered(Answer{ID: "strange"}, false, t0)
+	if early := answers(b, t0.Add(answerRetry-1), Holding{}); len(early) != 0 {
+		t.Errorf("answered at once again: %v", early)
 	}
 	// By now there is something.
-	if got := answers(b, t0.Add(answerRetry), Holding{Claims: 1}); len(got) != 1 || got[0].ID != "j" || got[0].Accept {
-		t.Errorf("answers are %v", got)
+	if again := answers(b, t0.Add(answerRetry), Holding{Claims: 1}); len(again) != 1 || again[0].ID != "j" || again[0].Accept {
+		t.Errorf("answers are %v", again)
 	}
 	b.Disconnected()
-	if got := answers(b, at(9), Holding{}); len(got) != 0 {
-		t.Errorf("answers of another subscription: %v", got)
+	if late := answers(b, at(9), Holding{}); len(late) != 0 {
+		t.Errorf("answers of another subscription: %v", late)
 	}
 }
 

@@ -67,7 +67,7 @@ func (b *Book) Operations(now time.Time, holding func(agentID string) Holding) (
 	if !b.listed {
 		return nil
 	}
-	for _, name := range b.nodesInOrder() {
+	for _, name := range b.cordonedNodes() {
 		n := b.nodes[name]
 		if n.op.running != "" || now.Before(n.op.again) {
 			continue
@@ -90,6 +90,17 @@ func (b *Book) Operations(now time.Time, holding func(agentID string) Holding) (
 		}
 	}
 	return list
+}
+
+// cordonedNodes are the nodes whose agents may need something, by name.
+func (b *Book) cordonedNodes() (names []string) {
+	for name, n := range b.nodes {
+		if n.Deactivated != "" || n.Cordoned && b.cfg.Cordoned != Ignore {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // off tells whether an agent makes no offers because an operator said so.

@@ -33,11 +33,11 @@ const (
 const (
 	// RefuseOffers is for how long offers are refused at most.
 	RefuseOffers = time.Hour
-	// refuseAtLeast is the shortest filter of an inverse offer. Without one it comes
-	// again every five seconds.
-	refuseAtLeast = 5 * time.Second
-	// settleFor is how long pods need to be gone beside their grace period.
-	settleFor = 5 * time.Second
+	// refuseDeclined is for how long a declined inverse offer does not come again.
+	refuseDeclined = 5 * time.Second
+	// keepBefore is how long before pods are evicted no inverse offer is declined any
+	// more: they might be gone when the next one comes.
+	keepBefore = 2 * refuseDeclined
 	// answerRetry is how long after a failed answer it is given again.
 	answerRetry = time.Second
 )
@@ -107,8 +107,6 @@ func (b *Book) InverseRescinded(id string) { delete(b.inverse, id) }
 type Holding struct {
 	// Claims counts all, Others those that are not of DaemonSets' pods.
 	Claims, Others int
-	// Grace is the longest grace period of their pods.
-	Grace time.Duration
 }
 
 // Answer is the answer to an inverse offer.
@@ -119,39 +117,47 @@ type Answer struct {
 	Refuse time.Duration
 }
 
-// Answers returns what to answer now. An inverse offer is accepted when we hold
-// nothing of the agent any more, and refused until about the time when that is so. Each
-// is to be confirmed by Answered.
+// Answers returns what to answer now. An inverse offer is accepted when we hold nothing
+// of the agent any more. The master asks only who holds something, so what was declined
+// could never be accepted later: the first inverse offer of a window is declined, for
+// operators to see, the next one is kept until we hold nothing. It is kept at once when
+// pods are about to be evicted. Each answer is to be confirmed by Answered.
 func (b *Book) Answers(now time.Time, holding func(agentID string) Holding) (answers []Answer) {
 	for _, id := range slices.Sorted(maps.Keys(b.inverse)) {
 		i := b.inverse[id]
 		if i.sent || now.Before(i.again) {
 			continue
 		}
-		i.sent = true
-		answers = append(answers, b.answer(i, holding(i.AgentID), now))
+		switch h := holding(i.AgentID); {
+		case h.Claims == 0:
+			i.sent = true
+			answers = append(answers, Answer{ID: id, Accept: true, Refuse: b.acceptedFor(i, now)})
+		case b.declined[i.AgentID] != i.Window && now.Before(i.Window.Start.Add(-b.cfg.EvictBefore-keepBefore)):
+			i.sent = true
+			answers = append(answers, Answer{ID: id, Refuse: refuseDeclined})
+		}
 	}
 	return answers
 }
 
-func (b *Book) answer(i *inverse, h Holding, now time.Time) Answer {
-	if h.Claims == 0 {
-		wait := RefuseOffers
-		if i.Window.Duration > 0 {
-			wait = min(wait, i.Window.End().Sub(now))
-		}
-		return Answer{ID: i.ID, Accept: true, Refuse: max(wait, refuseAtLeast)}
+// acceptedFor is for how long the master need not ask again: until the window is over.
+func (b *Book) acceptedFor(i *inverse, now time.Time) time.Duration {
+	wait := RefuseOffers
+	if i.Window.Duration > 0 {
+		wait = min(wait, i.Window.End().Sub(now))
 	}
-	gone := i.Window.Start.Add(min(h.Grace+settleFor, b.cfg.EvictBefore) - b.cfg.EvictBefore)
-	return Answer{ID: i.ID, Refuse: max(gone.Sub(now), refuseAtLeast)}
+	return max(wait, refuseDeclined)
 }
 
 // Answered takes in that the master heard an answer, or that it did not.
-func (b *Book) Answered(id string, heard bool, now time.Time) {
-	switch i := b.inverse[id]; {
+func (b *Book) Answered(a Answer, heard bool, now time.Time) {
+	switch i := b.inverse[a.ID]; {
 	case i == nil:
 	case heard:
-		delete(b.inverse, id)
+		if !a.Accept {
+			b.declined[i.AgentID] = i.Window
+		}
+		delete(b.inverse, a.ID)
 	default:
 		i.sent, i.again = false, now.Add(answerRetry)
 	}

@@ -161,7 +161,7 @@ func (w *world) news(i int) {
 }
 
 func (w *world) holding(agent string) Holding {
-	return Holding{Claims: w.claims[agent], Others: w.claims[agent], Grace: 30 * time.Second}
+	return Holding{Claims: w.claims[agent], Others: w.claims[agent]}
 }
 
 // act does what the book wants, and judges it.
@@ -174,10 +174,10 @@ func (w *world) act() {
 		if a.Accept && w.claims[asked[a.ID]] > 0 {
 			w.t.Errorf("accepted an inverse offer of %s with %d claims there", asked[a.ID], w.claims[asked[a.ID]])
 		}
-		if a.Refuse < refuseAtLeast {
+		if a.Refuse < refuseDeclined {
 			w.t.Errorf("an answer refuses for %s only", a.Refuse)
 		}
-		w.Answered(a.ID, w.rnd.IntN(4) > 0, w.now)
+		w.Answered(a, w.rnd.IntN(4) > 0, w.now)
 	}
 	for _, o := range w.Operations(w.now, w.holding) {
 		w.operate(o)

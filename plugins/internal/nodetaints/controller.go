@@ -159,7 +159,7 @@ func (c *Controller) sync(ctx context.Context, name string) (again time.Duration
 		return 0, fmt.Errorf("patching node %s: %w", name, err)
 	}
 	if mark != nil {
-		c.logger.Info("The machine of a node goes down for maintenance", "node", name, "kind", mark.Kind, "window", mark.Window.String())
+		c.logger.Info("The machine of a node goes down for maintenance", "node", name, "mark", mark.Text())
 	} else {
 		c.logger.Info("The machine of a node stays in service", "node", name)
 	}
