@@ -117,6 +117,10 @@ type Cluster struct {
 	// that breaks. The call is nil for requests that are no calls.
 	MesosAPI func(call *mesoscalls.Call, req *http.Request, next http.RoundTripper) (*http.Response, error)
 
+	// Master is where schedulers started from now on look for the master; empty: where
+	// it is.
+	Master string
+
 	configMap string
 	nodes     []string
 	// whole is the cluster of which this one shows another namespace, nil of one that

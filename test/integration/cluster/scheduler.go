@@ -17,6 +17,7 @@ limitations under the License.
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -101,7 +102,7 @@ func (c *Cluster) BuildScheduler(leader bool) *Scheduler {
 
 func (c *Cluster) setup(ctx context.Context, runtime *mesosoffers.Runtime) (*scheduler.Scheduler, func(), error) {
 	file := filepath.Join(c.T.TempDir(), "scheduler.yaml")
-	master := c.Mesos.Addr()
+	master := cmp.Or(c.Master, c.Mesos.Addr())
 	if c.MesosAPI != nil {
 		master = c.proxy()
 	}
