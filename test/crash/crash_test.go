@@ -164,7 +164,7 @@ func TestEverywhere(t *testing.T) {
 			var found []point
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, dir, s.args)
+				w := newWorld(t, dir, s)
 				w.run(s)
 				found = points(w)
 			})
@@ -200,7 +200,7 @@ func disturbed(t *testing.T, s *scenario, p point, d disturbance) bool {
 		hit := false
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, dir, s.args)
+			w := newWorld(t, dir, s)
 			rule := faults.Rule{On: p.on, Nth: p.nth, Do: d.do(w)}
 			add, unhit := w.mesos.Add, w.mesos.Unhit
 			w.judge.doubled = d.name == twice

@@ -34,7 +34,9 @@ import (
 type scenario struct {
 	name string
 	args string
-	play func(w *world)
+	// launch is how long an agent takes to start a task.
+	launch time.Duration
+	play   func(w *world)
 }
 
 var scenarios = []*scenario{
@@ -42,6 +44,8 @@ var scenarios = []*scenario{
 	{name: "a task is taken, its pod is evicted", play: evicted},
 	{name: "a task is taken, and claimed again", args: "      claims: {onLost: Reacquire}\n", play: reacquired},
 	{name: "a pod grows and shrinks", play: resized},
+	{name: "a pod is deleted while its task is launched", launch: 3 * time.Second, play: deletedInFlight},
+	{name: "one of three pods is deleted", play: deletedOfThree},
 }
 
 // life is a pod from its creation to its deletion.
@@ -101,6 +105,34 @@ func resized(w *world) {
 	w.awaitHeld("one", 1)
 	w.delete("one")
 	w.awaitGone("one")
+}
+
+// deletedInFlight is a pod whose user does not wait for it.
+func deletedInFlight(w *world) {
+	w.create("one", "1")
+	time.Sleep(time.Second)
+	w.delete("one")
+	w.awaitGone("one")
+}
+
+// deletedOfThree is a pod that others were launched with, and live on without.
+func deletedOfThree(w *world) {
+	names := []string{"one", "two", "three"}
+	for _, name := range names {
+		w.create(name, "1")
+	}
+	for _, name := range names {
+		w.awaitHeld(name, 1)
+	}
+	w.delete("two")
+	w.awaitGone("two")
+	time.Sleep(settled)
+	w.judge.still("one", 1)
+	w.judge.still("three", 1)
+	w.delete("one")
+	w.delete("three")
+	w.awaitGone("one")
+	w.awaitGone("three")
 }
 
 // take ends the task by which the pod lives, as an agent does, and returns its id.

@@ -50,7 +50,7 @@ const (
 	// forgotten is when the master has forgotten a framework whose first connection
 	// became half-open: TCP's time-out, and the first failover timeout.
 	forgotten = 20 * time.Minute
-	// settled is how long what ought to stay as it is is watched.
+	// settled is how long it is watched that things stay as they ought to.
 	settled = 45 * time.Second
 )
 
@@ -75,10 +75,10 @@ type world struct {
 }
 
 // newWorld is called inside a bubble.
-func newWorld(t *testing.T, dir, args string) *world {
+func newWorld(t *testing.T, dir string, s *scenario) *world {
 	t.Helper()
-	w := &world{t: t, dir: dir, args: args, begun: time.Now()}
-	w.master = mesosmaster.New(mesosmaster.Config{Agents: []mesosmaster.AgentConfig{
+	w := &world{t: t, dir: dir, args: s.args, begun: time.Now()}
+	w.master = mesosmaster.New(mesosmaster.Config{LaunchDelay: s.launch, Agents: []mesosmaster.AgentConfig{
 		{Hostname: "node-a", Resources: "cpus:4;mem:8192;disk:10000"}, {Hostname: "node-b", Resources: "cpus:4;mem:8192;disk:10000"},
 	}})
 	w.api = stage.NewAPI([]string{"node-a", "node-b"})

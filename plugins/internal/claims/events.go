@@ -218,19 +218,8 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 	if c.awaiting {
 		c.awaiting, c.next = false, time.Time{}
 	}
-	if c.AgentID == "" {
-		c.AgentID = s.AgentID
-	}
-	if s.State.Live() {
-		c.sent = true
-	}
-	if s.State != TaskUnknown {
-		c.unknownSince = time.Time{}
-	} else if c.unknownSince.IsZero() {
-		c.unknownSince = now
-	}
 	before := c.Status
-	c.Status = s
+	c.note(s, now)
 	switch c.Phase {
 	case Launching:
 		l.launchNews(c, s, now)
@@ -244,6 +233,22 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 	if c.heir && c.Phase == Held {
 		l.adoptAs(c, now)
 	}
+}
+
+// note takes the status for the claim's latest.
+func (c *Claim) note(s TaskStatus, now time.Time) {
+	if c.AgentID == "" {
+		c.AgentID = s.AgentID
+	}
+	if s.State.Live() {
+		c.sent = true
+	}
+	if s.State != TaskUnknown {
+		c.unknownSince = time.Time{}
+	} else if c.unknownSince.IsZero() {
+		c.unknownSince = now
+	}
+	c.Status = s
 }
 
 // runs tells whether the claim's task is known to have been launched, and not to have
