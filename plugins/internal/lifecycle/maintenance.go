@@ -29,6 +29,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/nodes"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
@@ -303,6 +304,13 @@ func (m *Manager) answer(a maintenance.Answer) {
 		if err != nil {
 			m.logger.V(2).Info("Call to Mesos failed; it is repeated", "call", "ANSWER_INVERSE_OFFERS", "accept", a.Accept, "err", err)
 		}
+		if err == nil {
+			answer := metrics.InverseDeclined
+			if a.Accept {
+				answer = metrics.InverseAccepted
+			}
+			metrics.InverseOffers.WithLabelValues(answer).Inc()
+		}
 		if m.generation == generation {
 			m.upkeep.book.Answered(a, err == nil, time.Now())
 		}
@@ -362,46 +370,59 @@ func (m *Manager) pollSchedule(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		m.mu.Lock()
-		operator, generation, due := m.upkeep.operator, m.generation, m.upkeep.reread || !time.Now().Before(next)
+		operator, generation, due := m.scheduleDue(read, next)
 		if operator == nil {
-			m.upkeep.book.ScheduleRefused()
-			m.mu.Unlock()
 			return
 		}
-		due = m.subscribed && (due || generation != read)
-		if due {
-			m.upkeep.reread = false
-		}
-		m.mu.Unlock()
 		if !due {
 			continue
 		}
 		asked := time.Now()
 		list, err := operator.Maintenance(ctx)
 		read, next = generation, asked.Add(scheduleEvery)
-		if err != nil {
-			var refusal *mesos.CallError
-			refused := errors.As(err, &refusal) && refusal.Status >= 400 && refusal.Status < http.StatusInternalServerError
-			if refused && !told {
+		switch {
+		case err == nil:
+			told = false
+			m.scheduleRead(generation, list, asked)
+		case !refusedForGood(err):
+			next = asked.Add(scheduleRetry)
+		default:
+			if !told {
 				told = true
 				m.logger.Error(err, "Cannot read the maintenance schedule of Mesos; windows are known from offers only, and of idle agents perhaps not at all")
 			}
-			m.scheduleUnread(generation, refused)
-			if !refused {
-				next = asked.Add(scheduleRetry)
-			}
-			continue
+			m.scheduleRefused(generation)
 		}
-		told = false
-		m.scheduleRead(generation, list, asked)
 	}
 }
 
-func (m *Manager) scheduleUnread(generation uint64, refused bool) {
+// refusedForGood tells an answer that will be the same next time from trouble.
+func refusedForGood(err error) bool {
+	var refusal *mesos.CallError
+	return errors.As(err, &refusal) && refusal.Status >= 400 && refusal.Status < http.StatusInternalServerError
+}
+
+// scheduleDue tells whether the schedule is to be read: as news came, as it is time, or
+// as the subscription is another than at the last reading. The operator is nil if it
+// cannot be.
+func (m *Manager) scheduleDue(read uint64, next time.Time) (o Operator, generation uint64, due bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.generation == generation && refused {
+	u := &m.upkeep
+	if u.operator == nil {
+		u.book.ScheduleRefused()
+		return nil, 0, false
+	}
+	if due = m.subscribed && (u.reread || m.generation != read || !time.Now().Before(next)); due {
+		u.reread = false
+	}
+	return u.operator, m.generation, due
+}
+
+func (m *Manager) scheduleRefused(generation uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.generation == generation {
 		m.upkeep.book.ScheduleRefused()
 		m.soonUpkeep()
 	}
@@ -420,4 +441,25 @@ func (m *Manager) scheduleRead(generation uint64, list []mesos.MaintenanceWindow
 		m.upkeep.book.ScheduleRead(machines, asked)
 		m.soonUpkeep()
 	}
+}
+
+// leavingCounts counts the nodes whose agents leave the service, by state. The mutex is
+// held.
+func (m *Manager) leavingCounts(now time.Time) map[string]int {
+	counts := map[string]int{}
+	for _, mark := range m.upkeep.book.Marks(now) {
+		switch {
+		case mark.Kind == maintenance.Draining:
+			counts[metrics.LeavingDraining]++
+		case mark.Kind == maintenance.Drained:
+			counts[metrics.LeavingDrained]++
+		case mark.Kind == maintenance.Deactivated:
+			counts[metrics.LeavingDeactivated]++
+		case now.Before(mark.Window.Start):
+			counts[metrics.LeavingAnnounced]++
+		default:
+			counts[metrics.LeavingNow]++
+		}
+	}
+	return counts
 }

@@ -186,9 +186,8 @@ func (m *Manager) empty(ctx context.Context, d duty) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		now := time.Now()
-		confirmed := false
-		e, confirmed, _ = m.upkeep.book.Drain(d.agentID, now)
-		if confirmed {
+		var confirmed bool
+		if e, confirmed, _ = m.upkeep.book.Drain(d.agentID, now); confirmed {
 			return true
 		}
 		if unknown = now.Sub(time.Unix(d.since, 0)) < confirmWithin; unknown {

@@ -32,6 +32,7 @@ import (
 
 	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 )
 
 // runOperations takes the agents of cordoned nodes out of service, and puts them back,
@@ -70,6 +71,13 @@ func (m *Manager) operateOn(ctx context.Context, o maintenance.Operation) {
 	err := m.operation(ctx, o)
 	if ctx.Err() != nil {
 		return
+	}
+	if o.Act != maintenance.Note && o.Act != maintenance.Forget {
+		result := metrics.OperationDone
+		if err != nil {
+			result = metrics.OperationFailed
+		}
+		metrics.AgentOperations.WithLabelValues(strings.ToLower(string(o.Act)), result).Inc()
 	}
 	logger := m.logger.WithValues("node", o.Node, "agent", o.AgentID, "operation", o.Act)
 	if err != nil {

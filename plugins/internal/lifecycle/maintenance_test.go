@@ -35,6 +35,7 @@ import (
 	"github.com/kube-mesos/kube-mesos/plugins/internal/claims"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/maintenance"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/mesos"
+	"github.com/kube-mesos/kube-mesos/plugins/internal/metrics"
 	"github.com/kube-mesos/kube-mesos/plugins/internal/offers"
 )
 
@@ -165,9 +166,9 @@ func (r *upkeepRig) wantTook(call string, want ...string) {
 	}
 }
 
-func (r *upkeepRig) drains(max *time.Duration) {
+func (r *upkeepRig) drains(most *time.Duration) {
 	r.operator.set(func() {
-		r.operator.agent.Deactivated, r.operator.agent.Drain = true, &mesos.AgentDrain{State: mesos.DrainStateDraining, MaxGrace: max}
+		r.operator.agent.Deactivated, r.operator.agent.Drain = true, &mesos.AgentDrain{State: mesos.DrainStateDraining, MaxGrace: most}
 	})
 }
 
@@ -213,6 +214,9 @@ func TestPodsLeaveBeforeTheWindow(t *testing.T) {
 		start := r.plan(20 * time.Minute)
 		if want := (maintenance.Mark{Kind: maintenance.Maintenance, Window: maintenance.Window{Start: start.UTC(), Duration: time.Hour}}); r.marks()["n1"] != want {
 			t.Errorf("marks are %v", r.marks())
+		}
+		if got := r.Gauges().Leaving; !maps.Equal(got, map[string]int{metrics.LeavingAnnounced: 1}) {
+			t.Errorf("leaving are %v", got)
 		}
 		r.pass(time.Until(start.Add(-5*time.Minute - time.Second)))
 		if tries.Load() > 0 {

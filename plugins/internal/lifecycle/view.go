@@ -284,6 +284,7 @@ func (m *Manager) Gauges() metrics.Gauges {
 		}
 	}
 	g.PodsStarving = m.starving(now)
+	g.Leaving = m.leavingCounts(now)
 	counts := m.nodes.Count()
 	g.NodesPaired, g.NodesAmbiguous = counts.Pairs, counts.AmbiguousNodes
 	g.Orphans = m.ledger.Orphans()

@@ -117,35 +117,49 @@ func (b *Book) act(n *node, holding func(agentID string) Holding) (Act, string) 
 		a = nil
 	}
 	wanted := n.Cordoned && b.cfg.Cordoned != Ignore
-	if n.Deactivated == "" {
-		switch {
-		case !wanted || a == nil || a.off() || b.left[a.id] != nil:
-			// An agent that is out of service already is somebody else's, or is to come
-			// back first.
-			return "", ""
-		case b.cfg.Cordoned == Empty && holding(a.id).Others > 0:
-			// Draining it now would take the pods along.
-			return "", ""
-		}
-		return Note, a.id
+	switch {
+	case n.Deactivated == "" && wanted && a != nil:
+		return b.begin(a, holding), a.id
+	case n.Deactivated == "":
+		return "", ""
+	case !wanted || n.Deactivated != n.agent:
+		return b.undo(n)
+	case a == nil:
+		return "", ""
 	}
-	if wanted && n.Deactivated == n.agent {
-		switch {
-		case a == nil || a.state.ID == "" || !n.op.noted.IsZero() && !a.asked.After(n.op.noted):
-			return "", ""
-		case a.off() && !n.op.noted.IsZero():
-			return Forget, a.id
-		case a.off():
-			return "", ""
-		case b.cfg.Cordoned == Empty:
-			if holding(a.id).Others > 0 {
-				return "", ""
-			}
-			return DrainOff, a.id
-		}
-		return Off, a.id
+	return b.goOn(n, a, holding), a.id
+}
+
+// begin decides about the agent of a cordoned node that was not touched yet.
+func (b *Book) begin(a *agent, holding func(agentID string) Holding) Act {
+	if a.off() || b.left[a.id] != nil || b.mustWait(a, holding) {
+		// An agent that is out of service already is somebody else's, or is to come back
+		// first.
+		return ""
 	}
-	return b.undo(n)
+	return Note
+}
+
+// mustWait tells whether draining an agent now would take pods along.
+func (b *Book) mustWait(a *agent, holding func(agentID string) Holding) bool {
+	return b.cfg.Cordoned == Empty && holding(a.id).Others > 0
+}
+
+// goOn decides about the agent of a cordoned node that we noted.
+func (b *Book) goOn(n *node, a *agent, holding func(agentID string) Holding) Act {
+	fresh := !n.op.noted.IsZero()
+	switch {
+	case a.state.ID == "" || fresh && !a.asked.After(n.op.noted):
+		// It may be out of service already.
+		return ""
+	case a.off() && fresh:
+		return Forget
+	case a.off() || b.mustWait(a, holding):
+		return ""
+	case b.cfg.Cordoned == Empty:
+		return DrainOff
+	}
+	return Off
 }
 
 // undo decides what the agent needs that we took out of service, and which is to be in

@@ -38,7 +38,7 @@ func (r *Role) Explain(want *Want, sel *Selection) (undersized Undersized) {
 		}
 		slot := int32(i)
 		a := r.cache.agent(slot)
-		if a == nil || a.node == "" || a.leavesBefore(want) {
+		if !a.serves(want) {
 			continue
 		}
 		if kind, short := r.tooSmall(slot, want); short && sel.uncount(r.judgeSlot(slot, want)) {
@@ -57,6 +57,11 @@ func (r *Role) Explain(want *Want, sel *Selection) (undersized Undersized) {
 		}
 	}
 	return undersized
+}
+
+// serves tells whether an agent, nil for none, is a node that stays for a pod.
+func (a *agent) serves(want *Want) bool {
+	return a != nil && a.node != "" && !a.leavesBefore(want)
 }
 
 // shortOf names what a want finds too little of, "" if there is enough.
