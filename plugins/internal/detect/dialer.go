@@ -50,14 +50,22 @@ type dialer struct {
 	// limit bounds every wait for an answer.
 	limit time.Duration
 
-	mu     sync.Mutex
-	conn   net.Conn
-	last   error
-	closed bool
+	mu   sync.Mutex
+	conn net.Conn
+	last error
+	// settled is whether the latest connection is the one to keep.
+	settled bool
+	closed  bool
 }
 
 // connect is a zk.Dialer. Names are resolved here, so for each connection anew.
 func (d *dialer) connect(_, address string, _ time.Duration) (net.Conn, error) {
+	d.mu.Lock()
+	refuse := d.settled || d.closed
+	d.mu.Unlock()
+	if refuse {
+		return nil, errClosed
+	}
 	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
 	defer cancel()
 	dial := d.dial
@@ -97,6 +105,14 @@ func (d *dialer) why() error {
 		return errLost
 	}
 	return d.last
+}
+
+// settle allows no other connection after this one. The library would make one to go
+// on with its session; we begin a new one instead, with a password read anew.
+func (d *dialer) settle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.settled = true
 }
 
 // close breaks the connection there is and allows no others.

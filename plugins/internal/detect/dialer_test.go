@@ -84,7 +84,7 @@ func TestHostsThatAreNoZooKeeper(t *testing.T) {
 		"a short greeting":    {length(4, "xxxx"), "not that of a ZooKeeper"},
 		"a short frame":       {greeting + length(5, "xxxxx"), "not that of a ZooKeeper"},
 		"half a greeting":     {greeting[:9], "EOF"},
-		"a greeting, no more": {greeting, "EOF"},
+		"a greeting, no more": {greeting, "does not tell"},
 		"silence":             {"", "i/o timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -31,10 +32,16 @@ import (
 // a new session is as good: nothing has to be carried over, and nothing missed.
 var errLost = errors.New("the connection was lost")
 
+// settling is for how long a new session is left alone. The library looks once for
+// watches of a session before, without a lock on what it would send with them; until
+// then there must be none.
+const settling = 20 * time.Millisecond
+
 // follower follows the masters' nodes over one connection with ZooKeeper.
 type follower struct {
-	z    *zooKeeper
-	conn *zk.Conn
+	z      *zooKeeper
+	dialer *dialer
+	conn   *zk.Conn
 	// wake gets a value after news.
 	wake chan struct{}
 
@@ -68,7 +75,7 @@ func (z *zooKeeper) connect(ctx context.Context) (found bool, err error) {
 	dialing, stop := context.WithCancel(ctx)
 	defer stop()
 	d := &dialer{ctx: dialing, dial: z.opts.Dial, limit: z.opts.SessionTimeout}
-	f := &follower{z: z, wake: make(chan struct{}, 1), watched: map[string]bool{}, read: map[string]reading{}}
+	f := &follower{z: z, dialer: d, wake: make(chan struct{}, 1), watched: map[string]bool{}, read: map[string]reading{}}
 	conn, events, err := zk.Connect(z.ensemble.hosts, z.opts.SessionTimeout,
 		zk.WithHostProvider(&hosts{exhausted: func() { z.away(d.why()) }}),
 		zk.WithDialer(d.connect),
@@ -113,6 +120,9 @@ func (f *follower) event(e zk.Event) {
 			f.lost = true
 		}
 		f.state = e.State
+		if e.State == zk.StateHasSession {
+			f.dialer.settle()
+		}
 	} else {
 		delete(f.watched, e.Path)
 	}
@@ -161,6 +171,13 @@ func (f *follower) follow(ctx context.Context, auth string) (found bool, err err
 			return found, err
 		case !has:
 			continue
+		}
+		if !found {
+			select {
+			case <-time.After(settling):
+			case <-ctx.Done():
+				return found, ctx.Err()
+			}
 		}
 		if auth != "" {
 			if err := f.conn.AddAuth("digest", []byte(auth)); err != nil {

@@ -17,6 +17,7 @@ limitations under the License.
 package detect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type realServer struct {
 	dir     string
 	port    int
 	process *exec.Cmd
+	ended   chan struct{}
 	admin   *zk.Conn
 }
 
@@ -54,35 +56,46 @@ func realProblem() error {
 	return err
 }
 
+// newReal starts one. Another process may take the port before it does; then
+// another port is taken.
 func newReal(t *testing.T) *realServer {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		r := &realServer{t: t, dir: t.TempDir(), port: freePort(t)}
+		config := fmt.Sprintf("tickTime=2000\ndataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\nadmin.enableServer=false\nforceSync=no\n", r.dir, r.port)
+		if err := os.WriteFile(filepath.Join(r.dir, "zoo.cfg"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		admin, events, err := zk.Connect([]string{r.address()}, 10*time.Second, zk.WithLogger(nobody{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.admin = admin
+		t.Cleanup(func() {
+			admin.Close()
+			for range events { // closed with the last goroutine
+			}
+			r.stop()
+		})
+		err = r.begin()
+		if err == nil {
+			return r
+		}
+		if attempt == 3 {
+			t.Fatal(err)
+		}
+		t.Logf("starting ZooKeeper again: %v", err)
+	}
+}
+
+func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := &realServer{t: t, dir: t.TempDir(), port: port}
-	config := fmt.Sprintf("tickTime=2000\ndataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\nadmin.enableServer=false\nforceSync=no\n", r.dir, r.port)
-	if err := os.WriteFile(filepath.Join(r.dir, "zoo.cfg"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.start()
-	t.Cleanup(r.stop)
-	admin, events, err := zk.Connect([]string{r.address()}, 10*time.Second, zk.WithLogger(nobody{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		admin.Close()
-		for range events { // closed with the last goroutine
-		}
-	})
-	r.admin = admin
-	r.ready()
-	return r
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 type nobody struct{}
@@ -91,40 +104,52 @@ func (nobody) Printf(string, ...any) {}
 
 func (r *realServer) address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
-func (r *realServer) start() {
-	r.process = exec.Command("java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", realJars,
+// begin starts the process and waits until it answers; the client pauses between
+// its attempts.
+func (r *realServer) begin() error {
+	process := exec.Command("java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", realJars,
 		"org.apache.zookeeper.server.ZooKeeperServerMain", filepath.Join(r.dir, "zoo.cfg"))
-	if err := r.process.Start(); err != nil {
-		r.t.Fatal(err)
+	var said bytes.Buffer
+	process.Stdout, process.Stderr = &said, &said
+	if err := process.Start(); err != nil {
+		return err
 	}
-	if r.admin != nil {
-		r.ready()
-	}
-}
-
-// ready waits until ZooKeeper answers; the client pauses between its attempts.
-func (r *realServer) ready() {
-	r.t.Helper()
-	give := time.Now().Add(time.Minute)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = process.Wait() // how it ended does not matter
+	}()
+	r.process, r.ended = process, ended
+	give := time.Now().Add(patience)
 	for {
 		_, _, err := r.admin.Exists("/")
 		if err == nil {
-			return
+			return nil
+		}
+		select {
+		case <-ended:
+			return fmt.Errorf("ZooKeeper has ended: %s", &said)
+		default:
 		}
 		if time.Now().After(give) {
-			r.t.Fatalf("ZooKeeper does not answer: %v", err)
+			return fmt.Errorf("ZooKeeper does not answer: %w", err)
 		}
+	}
+}
+
+func (r *realServer) start() {
+	r.t.Helper()
+	if err := r.begin(); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
 func (r *realServer) stop() {
-	if r.process.ProcessState != nil {
+	if r.process == nil {
 		return
 	}
-	if err := r.process.Process.Kill(); err != nil {
-		r.t.Error(err)
-	}
-	_ = r.process.Wait() // "killed"
+	_ = r.process.Process.Kill() // it may have ended
+	<-r.ended
 }
 
 // realNodes are the nodes of one test.
