@@ -152,7 +152,11 @@ func (j *judge) idle() string {
 	if offers := j.w.master.OutstandingOffers(); len(offers) > 0 {
 		return fmt.Sprintf("offers are held: %+v", offers)
 	}
-	for _, f := range j.w.master.Frameworks() {
+	frameworks := j.w.master.Frameworks()
+	if len(frameworks) == 0 {
+		return "nobody has subscribed"
+	}
+	for _, f := range frameworks {
 		if !f.Connected || len(f.SuppressedRoles) != len(f.Roles) {
 			return fmt.Sprintf("framework %s is connected: %v, suppressed in %v of %v", f.ID, f.Connected, f.SuppressedRoles, f.Roles)
 		}
@@ -190,6 +194,7 @@ func (j *judge) final() {
 			t.Errorf("I4: task id %s was used %d times", id, n)
 		}
 	}
+	// I7: one framework leads, under the id that it stored.
 	if frameworks := j.w.master.Frameworks(); len(frameworks) != 1 {
 		t.Errorf("%d frameworks are left: %+v", len(frameworks), frameworks)
 	}
