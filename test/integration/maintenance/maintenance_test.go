@@ -46,7 +46,7 @@ const (
 // stage is a cluster with an operator of Mesos.
 type stage struct{ *cluster.Cluster }
 
-// any is a JSON object.
+// object is a JSON object.
 type object = map[string]any
 
 // ask makes a request of the master's, and returns the status and the answer's text.
@@ -341,6 +341,39 @@ func TestDrainWaitsForPods(t *testing.T) {
 	s.WaitUnscheduled("back")
 	s.operate(object{"type": "REACTIVATE_AGENT", "reactivate_agent": object{"agent_id": object{"value": id}}})
 	s.WaitBound("back")
+	s.waitTaint(cluster.Host(0), "")
+	s.Finish()
+}
+
+// An agent that is to be gone for good is so when its pods are, not before.
+func TestDrainToBeGoneWaitsForPods(t *testing.T) {
+	s := start(t, 1, "")
+	s.AddPod("leaves", "1", "1Gi", graceful(3600))
+	s.running("leaves")
+	s.WaitSettled()
+	id := s.agent(cluster.Host(0)).ID
+	s.operate(object{"type": "DRAIN_AGENT", "drain_agent": object{"agent_id": object{"value": id}, "mark_gone": true}})
+	s.Eventually("the pod is on its way out", func() string {
+		if pod := s.Pod("leaves"); pod == nil || pod.DeletionTimestamp == nil {
+			return fmt.Sprintf("%v", pod)
+		}
+		return ""
+	})
+	if grace := *s.Pod("leaves").DeletionGracePeriodSeconds; grace != 3600 {
+		t.Errorf("the pod has %d s, of a drain that sets no bound", grace)
+	}
+	if a := s.agent(cluster.Host(0)); a.Drain == nil || a.Drain.State != "DRAINING" {
+		t.Fatalf("the agent is %+v while its pod is there", a)
+	}
+	s.DeletePod("leaves")
+	s.Eventually("gone", func() string {
+		for _, a := range s.Mesos.Agents() {
+			if a.State != "gone" {
+				return a.State
+			}
+		}
+		return ""
+	})
 	s.waitTaint(cluster.Host(0), "")
 	s.Finish()
 }
