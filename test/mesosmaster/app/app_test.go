@@ -152,6 +152,9 @@ func TestBadFlags(t *testing.T) {
 		{"--min-allocatable-resources=cpus"},
 		{"--authenticate-http-readonly"},
 		{"--credentials=/does/not/exist"},
+		{"--ssl-cert-file=" + noPrincipal},
+		{"--ssl-ca-file=" + noPrincipal},
+		{"--ssl-cert-file=" + noPrincipal, "--ssl-key-file=" + noPrincipal},
 		{"--credentials=" + noPrincipal},
 		{"extra"},
 	} {

@@ -18,6 +18,8 @@ package app
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,4 +108,31 @@ func (o *Options) authentication() (mesosmaster.Authentication, error) {
 		a.Credentials[c.Principal] = c.Secret
 	}
 	return a, nil
+}
+
+// tls reads the certificates; nil if the masters speak plain http.
+func (o *Options) tls() (*tls.Config, error) {
+	if o.SSLCertFile == "" && o.SSLKeyFile == "" && o.SSLCAFile == "" {
+		return nil, nil
+	}
+	if o.SSLCertFile == "" || o.SSLKeyFile == "" {
+		return nil, errors.New("--ssl-...: want --ssl-cert-file and --ssl-key-file, both")
+	}
+	pair, err := tls.LoadX509KeyPair(o.SSLCertFile, o.SSLKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ssl-cert-file, --ssl-key-file: %w", err)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if o.SSLCAFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(o.SSLCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ssl-ca-file: %w", err)
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	if !config.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ssl-ca-file %s: it holds no certificate in PEM", o.SSLCAFile)
+	}
+	return config, nil
 }

@@ -61,6 +61,7 @@ type Options struct {
 
 	AuthFrameworks, AuthReadonly, AuthReadwrite bool
 	Credentials                                 string
+	SSLCertFile, SSLKeyFile, SSLCAFile          string
 
 	LaunchDelay     time.Duration
 	KillDelay       time.Duration
@@ -103,6 +104,10 @@ func (o *Options) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.AuthReadwrite, "authenticate-http-readwrite", false, "ask users of the operator API for credentials")
 	fs.StringVar(&o.Credentials, "credentials", "", `file with principals and secrets, in the form of Mesos: {"credentials":[{"principal":"p","secret":"s"}]}`)
 
+	fs.StringVar(&o.SSLCertFile, "ssl-cert-file", "", "PEM file with the masters' certificate: they speak https, alone; also needs --ssl-key-file")
+	fs.StringVar(&o.SSLKeyFile, "ssl-key-file", "", "PEM file with the certificate's private key")
+	fs.StringVar(&o.SSLCAFile, "ssl-ca-file", "", "PEM file with authorities, one of which must vouch for the certificate that every client then has to show; none is asked for by default")
+
 	fs.DurationVar(&o.LaunchDelay, "launch-delay", 0, "time an agent takes to start a task")
 	fs.DurationVar(&o.KillDelay, "kill-delay", 0, "time a task takes to die")
 	fs.IntVar(&o.NeighbourAgents, "neighbour-agents", 0, "number of agents a neighbour framework takes whole; 0 for none")
@@ -141,6 +146,9 @@ func (o *Options) config() (mesosmaster.Config, error) {
 		return none, err
 	}
 	if cfg.Quotas, err = quotas(o.QuotaLimits, o.QuotaGuarantees); err != nil {
+		return none, err
+	}
+	if cfg.TLS, err = o.tls(); err != nil {
 		return none, err
 	}
 	cfg.Authentication, err = o.authentication()
