@@ -168,9 +168,10 @@ func TestStartsAgain(t *testing.T) {
 // effects.
 func TestTaintsOfOthers(t *testing.T) {
 	hand, other := ours("by-hand"), v1.Taint{Key: maintenance.TaintKey, Value: "now", Effect: v1.TaintEffectNoExecute}
-	inBubble(t, []*v1.Node{node("bare", nil, hand), node("changed", noted(planned), hand), node("effect", nil, other)}, func(r *rig) {
+	inBubble(t, []*v1.Node{node("bare", nil, hand), node("changed", noted(planned), hand), node("effect", nil, other), node("empty", nil, ours(""))}, func(r *rig) {
 		r.Set(marks{}, true)
 		r.wants("bare", taints{hand}, nil)
+		r.wants("empty", taints{ours("")}, nil)
 		r.wants("changed", taints{hand}, map[string]string{})
 		r.Set(marks{"bare": draining, "changed": draining, "effect": draining}, true)
 		r.wants("bare", taints{hand}, noted(draining))
