@@ -127,7 +127,7 @@ func (w *World) scale(e Event) (string, error) {
 func onStream(f func(*mesosmaster.Faults, Event) error) action {
 	return func(w *World, e Event) (string, error) {
 		if err := f(w.master.Faults(), e); err != nil {
-			return "there is none", nil
+			return refused("the stream", err)
 		}
 		return "done", nil
 	}
@@ -142,7 +142,7 @@ func onTask(f func(m *mesosmaster.Master, taskID string) error) action {
 		}
 		t := tasks[e.N%len(tasks)]
 		if err := f(w.master, t.TaskID); err != nil {
-			return "", nil // it does not run
+			return "", nil //nolint:nilerr // it does not run
 		}
 		return fmt.Sprintf("%s of pod %s on %s", t.TaskID, t.Name, t.Hostname), nil
 	}
@@ -167,7 +167,7 @@ func (w *World) agentGone(e Event) (string, error) {
 		return "", err
 	}
 	if err := w.master.MarkGone(host(e.Host)); err != nil {
-		return "killed, but not marked as gone: " + err.Error(), nil // the master is down
+		return refused("killed, but not marked as gone", err)
 	}
 	return host(e.Host), nil
 }
@@ -213,7 +213,7 @@ func (w *World) drain(e Event) (string, error) {
 	w.observer.touch(host(e.Host))
 	err := w.operate(fmt.Sprintf(`{"type":"DRAIN_AGENT","drain_agent":{"agent_id":{"value":%q},"max_grace_period":{"seconds":"60"}}}`, w.agentID(host(e.Host))))
 	if err != nil {
-		return host(e.Host) + ": not possible: " + err.Error(), nil
+		return refused(host(e.Host), err)
 	}
 	w.observer.planned(host(e.Host), true)
 	return host(e.Host), nil
@@ -225,9 +225,15 @@ func (w *World) reactivate(e Event) (string, error) {
 	err := w.operate(fmt.Sprintf(`{"type":"REACTIVATE_AGENT","reactivate_agent":{"agent_id":{"value":%q}}}`, w.agentID(host(e.Host))))
 	if err != nil {
 		w.again(e, 30*time.Second)
-		return host(e.Host) + ": not possible now: " + err.Error(), nil
+		return refused(host(e.Host), err)
 	}
 	return host(e.Host), nil
+}
+
+// refused is an action that is not possible now, as when the master is down: that is no
+// mistake.
+func refused(what string, err error) (string, error) {
+	return what + ": not possible now: " + err.Error(), nil
 }
 
 // again repeats what an operator could not do, after a while.
@@ -242,7 +248,7 @@ func (w *World) maintenance(e Event) (string, error) {
 	err := w.operate(fmt.Sprintf(`{"type":"UPDATE_MAINTENANCE_SCHEDULE","update_maintenance_schedule":{"schedule":{"windows":[{"machine_ids":[{"hostname":%q}],`+
 		`"unavailability":{"start":{"nanoseconds":%d},"duration":{"nanoseconds":%d}}}]}}}`, host(e.Host), time.Now().Add(e.For/2).UnixNano(), (e.For / 2).Nanoseconds()))
 	if err != nil {
-		return host(e.Host) + ": not possible: " + err.Error(), nil
+		return refused(host(e.Host), err)
 	}
 	w.observer.planned(host(e.Host), true)
 	return fmt.Sprintf("%s in %v", host(e.Host), e.For/2), nil
@@ -253,7 +259,7 @@ func (w *World) maintenanceEnds(e Event) (string, error) {
 	w.observer.planned(host(e.Host), false)
 	if err := w.operate(`{"type":"UPDATE_MAINTENANCE_SCHEDULE","update_maintenance_schedule":{"schedule":{"windows":[]}}}`); err != nil {
 		w.again(e, 30*time.Second)
-		return "not possible now: " + err.Error(), nil
+		return refused("the schedule", err)
 	}
 	return host(e.Host), nil
 }
@@ -294,7 +300,7 @@ func (w *World) usurp(Event) (string, error) {
 	w.begin()
 	w.reap.Go(func() {
 		select {
-		case <-first.Runtime.Fatal():
+		case <-first.Runtime.Fatal(): //nolint:errcheck // that it ends is enough
 		case <-time.After(3 * time.Minute):
 			w.observer.wrong("I7: the first of two instances still leads after 3 minutes")
 		}

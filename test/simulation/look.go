@@ -219,15 +219,8 @@ func (o *observer) judgePod(s *sight, pod *v1.Pod) {
 	}
 }
 
-// atRest judges the world after a quiet time.
-func (o *observer) atRest() {
-	if o.failed() || !o.healthy() {
-		if !o.failed() {
-			o.wrong("the script leaves no quiet time")
-		}
-		return
-	}
-	s := o.see()
+// podsAtRest judges the pods after a quiet time.
+func (o *observer) podsAtRest(s *sight) {
 	for _, pod := range s.pods {
 		switch {
 		case ended(pod):
@@ -240,6 +233,18 @@ func (o *observer) atRest() {
 			o.wrong("at rest, pod %s on %s has no task", pod.Name, pod.Spec.NodeName)
 		}
 	}
+}
+
+// atRest judges the world after a quiet time.
+func (o *observer) atRest() {
+	if o.failed() || !o.healthy() {
+		if !o.failed() {
+			o.wrong("the script leaves no quiet time")
+		}
+		return
+	}
+	s := o.see()
+	o.podsAtRest(s)
 	for i := range s.tasks {
 		t := &s.tasks[i]
 		// A task that got lost between master and agent stays in the master's books until

@@ -83,7 +83,7 @@ const recent = 60
 // daily, if given, when all is at rest.
 func Run(script *Script, dir string, daily func(day int, w *World)) (*World, error) {
 	w := &World{script: script, dir: dir, start: time.Now(), kinds: map[Kind]int{}}
-	config := mesosmaster.Config{Seed: int64(script.Seed), CallLog: callsKept, LaunchDelay: 50 * time.Millisecond, KillDelay: time.Second} //nolint:gosec // any number will do
+	config := mesosmaster.Config{Seed: int64(script.Seed), CallLog: callsKept, LaunchDelay: 50 * time.Millisecond, KillDelay: time.Second}
 	// What masters and agents remember of the past fills up over weeks.
 	config.MaxCompletedTasks, config.MaxUnreachableTasks, config.MaxCompletedExecutors = 20, 100, 5
 	var hosts []string

@@ -33,5 +33,5 @@ func init() {
 	// The second handler of errors slows down those that follow each other. It knows
 	// when the last was by the clock of the process, which is decades ahead of a
 	// bubble's, and would sleep that long.
-	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1] //nolint:reassign // it is there to be changed
 }
