@@ -77,7 +77,7 @@ RACE ?= $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -p 3 -shuffle=on -timeout 14m ./...
-	$(if $(RACE),go test -count 1 -timeout 14m ./test/simulation)
+	$(if $(RACE),go test -count 1 -timeout 14m ./test/simulation ./test/crash)
 	cd test/mesosmaster/clients && go test -timeout 10m ./...
 
 # A day is a day of faults in virtual time; a seed that fails says how to see it again.
