@@ -57,8 +57,10 @@ type fakeMaster struct {
 	// onCall answers other calls; nil, or status 0, means as a master would.
 	onCall func(seenCall) (int, string)
 	// onGet answers reads.
-	onGet   func(http.ResponseWriter, *http.Request)
-	streams chan *fakeStream
+	onGet func(http.ResponseWriter, *http.Request)
+	// onOperator answers operator calls.
+	onOperator func(http.ResponseWriter, *http.Request)
+	streams    chan *fakeStream
 
 	mu    sync.Mutex
 	calls []seenCall
@@ -92,6 +94,10 @@ func (m *fakeMaster) serve(l net.Listener) {
 // ServeHTTP judges a request as a master does, as far as these tests need it.
 
 func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == operatorPath && m.onOperator != nil {
+		m.onOperator(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return

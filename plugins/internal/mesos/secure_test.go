@@ -280,7 +280,8 @@ func TestMendedFilesAreUsedAtOnce(t *testing.T) {
 			before, after := newAuthority(t), newAuthority(t)
 			var config atomic.Pointer[tls.Config]
 			config.Store(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{after.issue("m1", nil)}})
-			m := secureMaster(t, n, "m1:5050", config.Load)
+			var handshakes atomic.Int32
+			m := secureMaster(t, n, "m1:5050", func() *tls.Config { handshakes.Add(1); return config.Load() })
 			ca := filepath.Join(t.TempDir(), "ca.crt")
 			writePEM(t, ca, before.cert)
 			cfg := testConfig("https://m1")
@@ -297,7 +298,11 @@ func TestMendedFilesAreUsedAtOnce(t *testing.T) {
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("subscribed %v after the file was mended", took)
 			}
-			// Later connections go by the new certificates, the stream stays.
+			// Later calls go by the new certificates, the stream stays.
+			if err := r.session.Revive(t.Context()); err != nil {
+				t.Error(err)
+			}
+			made := handshakes.Load()
 			writePEM(t, ca, before.cert)
 			config.Store(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{before.issue("m1", nil)}})
 			for range 2 {
@@ -306,6 +311,9 @@ func TestMendedFilesAreUsedAtOnce(t *testing.T) {
 				if err := r.session.Revive(t.Context()); err != nil {
 					t.Error(err)
 				}
+			}
+			if got := handshakes.Load(); got != made+1 {
+				t.Errorf("%d connections since the change, want a new one that serves on", got-made)
 			}
 			r.handler.wants(t, "subscribed fw at m1:5050")
 			r.stop()
