@@ -65,8 +65,8 @@ var claimFacts = map[string]map[claims.Phase]int{
 	"08-failover E,F":         {claims.Held: 1},
 	"13-maintenance A":        {"": 1},
 	"13-maintenance B":        {"": 1},
-	"14-drain A":              {"": 2}, // what is offered right after a reactivation is declined still
-	"14-drain B":              {claims.Lost: 1, "": 1},
+	"14-drain A":              {claims.Held: 1, "": 2},                 // d3, on the agent that was reactivated
+	"14-drain B":              {claims.Held: 1, claims.Lost: 1, "": 1}, // and d4, whose pod is just being evicted
 	"15-agent-loss A":         {"": 6},
 	"15-agent-loss B":         {"": 6},
 	"15-agent-loss N":         {"": 6},
