@@ -224,7 +224,11 @@ func (w *World) reactivate(e Event) (string, error) {
 	w.observer.planned(host(e.Host), false)
 	err := w.operate(fmt.Sprintf(`{"type":"REACTIVATE_AGENT","reactivate_agent":{"agent_id":{"value":%q}}}`, w.agentID(host(e.Host))))
 	if err != nil {
-		w.again(e, 30*time.Second)
+		// A task that got lost on its way to the agent keeps it draining until the agent
+		// registers again: the operator restarts it. Where the agent is down, or the
+		// master, the next try may do better.
+		_ = w.master.RestartAgent(host(e.Host))
+		w.again(e, time.Minute)
 		return refused(host(e.Host), err)
 	}
 	return host(e.Host), nil

@@ -131,6 +131,17 @@ func (o *observer) see() *sight {
 	return s
 }
 
+// on lists the tasks of a machine, for people.
+func (s *sight) on(host string) string {
+	var tasks []string
+	for i := range s.tasks {
+		if t := &s.tasks[i]; t.Hostname == host {
+			tasks = append(tasks, fmt.Sprintf("%s %s of pod %s on agent %s", t.TaskID, t.State, t.Name, t.AgentID))
+		}
+	}
+	return fmt.Sprintf("tasks %q", tasks)
+}
+
 // ended tells that a pod needs no resources any more.
 func ended(pod *v1.Pod) bool {
 	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
@@ -207,6 +218,11 @@ func (o *observer) judgePod(s *sight, pod *v1.Pod) {
 	if name != "" && o.w.services.protected(name) {
 		limit += pdbDeadline
 	}
+	if o.failedOver(reregister + 2*time.Minute) {
+		// A new master waits for the agents of the old one, and says nothing of what ran
+		// on one that does not come, even if another agent took its place.
+		limit += reregister
+	}
 	var tasks []string
 	for _, t := range s.tasks {
 		if t.Labels[podUIDLabel] == string(pod.UID) {
@@ -259,7 +275,7 @@ func (o *observer) atRest() {
 	}
 	for name, a := range s.agents {
 		if a.State != "registered" {
-			o.wrong("at rest, agent %s is %s", name, a.State)
+			o.wrong("at rest, agent %s is %s, with %s", name, a.State, s.on(name))
 		}
 	}
 }

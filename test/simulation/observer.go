@@ -51,6 +51,8 @@ const (
 	believe = 30 * time.Second
 	// pdbDeadline is how long a PodDisruptionBudget may keep a pod.
 	pdbDeadline = 5 * time.Minute
+	// reregister is how long a new master waits for the agents of the old one.
+	reregister = 10 * time.Minute
 	// placing is how long a pod that fits may wait, idling how long we may hold offers
 	// when none waits.
 	placing = 3 * time.Minute
@@ -77,6 +79,8 @@ type observer struct {
 	until   time.Duration
 	touched map[string]time.Duration
 	event   time.Duration
+	// failover is when a master last took over, zero for never.
+	failover time.Duration
 	// planned are machines in a drain or with planned maintenance.
 	plans map[string]bool
 	// going are the pods that others than us delete.
@@ -123,9 +127,19 @@ func (o *observer) disturbed(e Event, did string) {
 		return
 	}
 	o.event = o.w.now()
+	if e.Kind == masterReturns {
+		o.failover = o.w.now()
+	}
 	if d := disturbs(e.Kind); d > 0 {
 		o.until = max(o.until, o.w.now()+e.For+d)
 	}
+}
+
+// failedOver tells whether a master took over within a time.
+func (o *observer) failedOver(within time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failover > 0 && o.w.now()-o.failover < within
 }
 
 // touch notes that a machine is disturbed.
