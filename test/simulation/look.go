@@ -213,12 +213,13 @@ func (o *observer) judgePod(s *sight, pod *v1.Pod) {
 	if !o.without(s, pod) {
 		return
 	}
-	limit := release + believe + time.Duration(s.lost)*time.Minute/perMinute
+	limit, late := release+believe+time.Duration(s.lost)*time.Minute/perMinute, reregister+2*time.Minute
 	name := pod.Labels[serviceLabel]
 	if name != "" && o.w.services.protected(name) {
 		limit += pdbDeadline
+		late += pdbDeadline
 	}
-	if o.failedOver(reregister + 2*time.Minute) {
+	if o.failedOver(late) {
 		// A new master waits for the agents of the old one, and says nothing of what ran
 		// on one that does not come, even if another agent took its place.
 		limit += reregister
