@@ -27,6 +27,7 @@ import (
 // lost.
 func (l *Ledger) Subscribed(now time.Time) {
 	l.connected = true
+	l.skipOutage(now)
 	l.reconcile(now)
 	for _, o := range l.orphans {
 		o.due, o.stale = now.Add(l.cfg.OrphanGrace), true
@@ -96,6 +97,7 @@ func (l *Ledger) Unanswered() (open int, since time.Time) {
 // Tick does what is due: launch timeouts, repeated KILLs and questions, tasks
 // that no claim explains, the periodic reconciliation.
 func (l *Ledger) Tick(now time.Time) {
+	l.outage(now)
 	for _, c := range l.inOrder(func(c *Claim) bool { return l.overdue(c, now) || l.late(c, now) || l.repeats(c, now) }) {
 		switch {
 		case l.late(c, now):
@@ -237,7 +239,10 @@ func (l *Ledger) Status(s TaskStatus, now time.Time) {
 
 // note takes the status for the claim's latest.
 func (c *Claim) note(s TaskStatus, now time.Time) {
-	if c.AgentID == "" {
+	if c.AgentID == "" || s.State.Live() && s.AgentID != "" {
+		// A task found by an annotation is taken to be where the pod's first one is, and
+		// need not be. The master drops a KILL that names another agent (Mesos
+		// master.cpp kill()).
 		c.AgentID = s.AgentID
 	}
 	if s.State.Live() {
@@ -341,6 +346,7 @@ func (l *Ledger) lose(c *Claim, now time.Time) {
 	if heir := l.heirOf(c.Pod.UID); heir != nil {
 		c.Bound = false
 		heir.barred = append(heir.barred, c.barred...)
+		heir.inherit(c)
 		l.remove(c)
 		l.adoptAs(heir, now)
 		return
@@ -362,8 +368,9 @@ func (l *Ledger) lostNews(c *Claim, before TaskStatus, now time.Time) {
 		l.verified(c, answer, now)
 		return
 	}
-	c.verifying = false
+	c.verifying, c.replaced, c.gaveUp = false, false, false
 	l.enter(c, Held, now)
+	l.releaseElsewhere(c, now)
 }
 
 func (l *Ledger) releaseNews(c *Claim, before TaskStatus, now time.Time) {

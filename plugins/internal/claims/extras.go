@@ -74,7 +74,7 @@ func (l *Ledger) named(podUID, taskID string, need resources.Bundle, now time.Ti
 	l.used(attempt)
 	c := l.byTask[taskID]
 	switch {
-	case c == nil && !main.carries():
+	case c == nil && !main.carries() && !main.stays():
 		return nil
 	case c == nil:
 		c = main.extra(taskID, need, Recovering, now)
@@ -213,6 +213,17 @@ func (l *Ledger) disinherit(podUID string) {
 func (l *Ledger) releaseExtras(podUID string, now time.Time) {
 	for _, c := range slices.Clone(l.extras[podUID]) {
 		l.letGo(c, now)
+	}
+}
+
+// releaseElsewhere lets go of what was claimed on other agents for the pod that lives by
+// c, to take the place of a task that was lost. If the pod's annotations name it, they
+// are corrected first.
+func (l *Ledger) releaseElsewhere(c *Claim, now time.Time) {
+	for _, extra := range slices.Clone(l.extras[c.Pod.UID]) {
+		if !extra.Bound && extra.AgentID != c.AgentID {
+			l.letGo(extra, now)
+		}
 	}
 }
 

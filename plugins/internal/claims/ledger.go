@@ -82,6 +82,8 @@ type Ledger struct {
 	asked time.Time
 	// answered is when the last one came to its end.
 	answered time.Time
+	// down is when it was first seen that there is no master, zero while there is one.
+	down time.Time
 }
 
 // orphan is a task that no claim explains.

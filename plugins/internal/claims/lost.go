@@ -85,6 +85,9 @@ func (c *Claim) Reacquires() bool {
 // Goes tells whether the pod's task ended and the pod is to go.
 func (c *Claim) Goes() bool { return c.Phase == Lost && (!c.Bound || c.fate() == OnLostEvict) }
 
+// stays tells whether the pod's task ended and the pod runs on.
+func (c *Claim) stays() bool { return c.Phase == Lost && c.Bound && c.fate() != OnLostEvict }
+
 // fate is what becomes of the pod of a lost claim.
 func (c *Claim) fate() OnLost {
 	switch meaning := MeaningOf(c.Status, false); {
@@ -93,10 +96,19 @@ func (c *Claim) fate() OnLost {
 	case meaning == Revoked && (c.Revocable || c.Parts == nil):
 		// Where it is not known, as after a restart, it is taken for what it seems.
 		return OnLostEvict
+	case c.Status.Reason == ReasonFrameworkRemoved && !c.explicit:
+		return OnLostReacquire
 	case c.OnLost == OnLostReacquire, c.OnLost == OnLostKeep:
 		return c.OnLost
 	}
 	return OnLostEvict
+}
+
+// inherit takes over what the pod said of its loss, for a task that follows another.
+func (c *Claim) inherit(from *Claim) {
+	if c.OnLost == "" {
+		c.OnLost, c.explicit = from.OnLost, from.explicit
+	}
 }
 
 // lost says what becomes of a bound pod whose claim is Lost.
@@ -119,6 +131,9 @@ func (l *Ledger) lost(c *Claim, now time.Time) {
 // whose claim is lost already, it is said anew.
 func (l *Ledger) setPolicy(c *Claim, b *Binding, now time.Time) {
 	before := c.fate()
+	if b.Explicit && (b.OnLost != c.OnLost || !c.explicit) {
+		c.gaveUp = false // the pod itself was told something new
+	}
 	c.OnLost, c.explicit = b.OnLost, b.Explicit
 	if c.Phase == Lost && c.Bound && c.fate() != before {
 		c.Since = now
@@ -132,9 +147,36 @@ func (l *Ledger) giveUpReacquiring(c *Claim, now time.Time) {
 	l.lost(c, now)
 }
 
-// late tells whether another task has been sought for too long.
+// late tells whether another task has been sought for too long. That cannot be done while
+// there is no master, so that this time does not count; see skipOutage.
 func (l *Ledger) late(c *Claim, now time.Time) bool {
-	return l.cfg.ReacquireFor > 0 && c.Reacquires() && now.Sub(c.Since) >= l.cfg.ReacquireFor
+	return l.connected && l.cfg.ReacquireFor > 0 && c.Reacquires() && now.Sub(c.Since) >= l.cfg.ReacquireFor
+}
+
+// outage notes that there is no master.
+func (l *Ledger) outage(now time.Time) {
+	if !l.connected && l.down.IsZero() {
+		l.down = now
+	}
+}
+
+// skipOutage lets the search for other tasks last longer by the time for which there was
+// no master.
+func (l *Ledger) skipOutage(now time.Time) {
+	if l.down.IsZero() {
+		return
+	}
+	for _, c := range l.byTask {
+		if !c.Reacquires() {
+			continue
+		}
+		began := l.down
+		if c.Since.After(began) {
+			began = c.Since
+		}
+		c.Since = c.Since.Add(now.Sub(began))
+	}
+	l.down = time.Time{}
 }
 
 // Verify asks the master once more about a lost task, until it says again that the task
@@ -165,6 +207,7 @@ func (l *Ledger) verified(c *Claim, answer TaskStatus, now time.Time) {
 // their resources are claimed again by the framework that follows.
 func (l *Ledger) FrameworkRemoved(why string, now time.Time) {
 	l.connected = false
+	l.outage(now)
 	clear(l.orphans)
 	for _, c := range l.inOrder(func(c *Claim) bool { return c.Phase != Reserved }) {
 		if l.byTask[c.TaskID] != c {
@@ -175,9 +218,6 @@ func (l *Ledger) FrameworkRemoved(why string, now time.Time) {
 			TaskID: c.TaskID, AgentID: c.AgentID, State: TaskGone, Reason: ReasonFrameworkRemoved, Source: "SOURCE_MASTER", Message: why, Timestamp: now,
 		}
 		c.awaiting, c.next = false, time.Time{}
-		if !c.explicit {
-			c.OnLost = OnLostReacquire
-		}
 		switch c.Phase {
 		case Launching:
 			l.settle(c, Outcome{Cause: CauseDisconnected, Status: c.Status})

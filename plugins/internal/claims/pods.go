@@ -63,17 +63,20 @@ func (l *Ledger) PodBound(b Binding, now time.Time) {
 		return
 	}
 	if main != nil && main.Bound {
-		l.setPolicy(main, &b, now)
 		switch {
 		case c == main:
+			l.setPolicy(main, &b, now)
 			l.disinherit(pod.UID)
 			return
 		case main.outdates(taskID):
+			l.setPolicy(main, &b, now)
 			return
 		case main.carries():
+			l.setPolicy(main, &b, now)
 			l.succeed(main, taskID, b.Need, now)
 			return
 		}
+		// The lost claim is done with: what the pod says is of the one that follows.
 	}
 	if c != nil {
 		if c.Pod != pod {
@@ -126,12 +129,13 @@ func (l *Ledger) adoptAs(c *Claim, now time.Time) {
 	c.Bound = true
 	l.byPod[c.Pod.UID] = c
 	if other != nil && other != c {
-		if other.Bound && c.OnLost == "" {
-			c.OnLost, c.explicit = other.OnLost, other.explicit
+		if other.Bound {
+			c.inherit(other)
 		}
 		c.barred = append(c.barred, other.barred...)
 		l.giveUp(other, now)
 	}
+	l.releaseElsewhere(c, now)
 }
 
 // PodGone tells that the pod has ended or was deleted: whatever it holds is

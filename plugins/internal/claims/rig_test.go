@@ -78,6 +78,12 @@ func text(e Effect) string {
 		return "AskAll"
 	case Evict:
 		return "Evict " + e.Pod.Name + " " + string(e.Status.State)
+	case Reacquire:
+		return "Reacquire " + e.Pod.Name + " " + string(e.Status.State)
+	case Kept:
+		return "Kept " + e.Pod.Name + " " + string(e.Status.State)
+	case Verified:
+		return "Verified"
 	case ExtraLost:
 		return "ExtraLost " + e.Pod.Name + " " + string(e.Status.State)
 	case Examine:

@@ -36,7 +36,10 @@ func (w *world) snap(uid string) {
 
 func (w *world) tell(s snapshot) {
 	need := resources.Bundle{Vector: resources.Vector{1}}
-	w.l.PodBound(Binding{Pod: Pod{"ns", s.uid, s.uid}, Node: "n", TaskID: s.main, AgentID: "a", Role: roleOf(s.uid), Need: need}, w.now)
+	onLost, explicit := w.policyOf(s.uid)
+	w.l.PodBound(Binding{
+		Pod: Pod{"ns", s.uid, s.uid}, Node: "n", TaskID: s.main, AgentID: w.on[s.main], Role: roleOf(s.uid), Need: need, OnLost: onLost, Explicit: explicit,
+	}, w.now)
 	for _, id := range s.extras {
 		w.l.PodExtra(s.uid, id, need, w.now)
 	}
@@ -61,6 +64,7 @@ func (w *world) evict(e Evict) {
 	if _, lives := w.pods[e.Pod.UID]; !lives {
 		return
 	}
+	w.mayEvict(e)
 	w.evicted = append(w.evicted, e)
 	for _, c := range w.l.Extras(e.Pod.UID) {
 		w.given[c.TaskID] = true
@@ -76,7 +80,7 @@ func (w *world) stepExtra() {
 	}
 	switch w.byte(12) {
 	case 0, 1, 2:
-		w.opened(w.l.OpenExtra(uid, "a", w.need(), w.now))
+		w.opened(w.l.OpenExtra(uid, w.agent, w.need(), w.now))
 	case 3, 4, 5:
 		w.nameExtra(uid)
 	case 6:
@@ -149,7 +153,7 @@ func (w *world) replace(uid string) {
 	if w.byte(2) == 0 {
 		w.did["replaced by a dead one"]++
 		delete(w.tasks, id)
-		w.send(TaskStatus{TaskID: id, AgentID: "a", State: TaskFailed})
+		w.send(TaskStatus{TaskID: id, AgentID: w.on[id], State: TaskFailed})
 	}
 	if w.byte(2) == 0 {
 		_ = w.l.Replace(uid, id, w.now)
@@ -163,6 +167,9 @@ func (w *world) annotate(uid, main string, change func(map[string]bool)) {
 		extras = map[string]bool{}
 	}
 	change(extras)
+	if w.pods[uid] != main {
+		w.of[uid] = w.framework
+	}
 	w.pods[uid], w.extras[uid] = main, extras
 	w.snap(uid)
 }

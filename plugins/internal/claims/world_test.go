@@ -64,15 +64,18 @@ type world struct {
 	did    map[string]int
 	serial int
 	used   map[string]bool
+	loss
 }
 
 func newWorld(t *testing.T, in []byte) *world {
 	w := &world{
-		t: t, l: NewLedger(testCfg), now: start, in: in, tasks: map[string]TaskState{}, launched: map[string]bool{},
+		t: t, now: start, in: in, tasks: map[string]TaskState{}, launched: map[string]bool{},
 		pods: map[string]string{}, open: map[string]bool{}, given: map[string]bool{}, used: map[string]bool{},
 		extras: map[string]map[string]bool{}, did: map[string]int{},
 	}
 	w.calm = w.byte(2) == 0
+	w.loss = newLoss(w.byte(2) == 0)
+	w.l = NewLedger(w.cfg)
 	return w
 }
 
@@ -108,8 +111,11 @@ func (w *world) send(s TaskStatus) {
 	w.l.Status(s, w.now)
 }
 
-func (w *world) answer(id string) {
-	s := TaskStatus{TaskID: id, AgentID: "a", State: w.tasks[id], Reason: "REASON_RECONCILIATION", Source: "SOURCE_MASTER"}
+func (w *world) answer(id, asked string) {
+	s := TaskStatus{TaskID: id, AgentID: w.on[id], State: w.tasks[id], Reason: "REASON_RECONCILIATION", Source: "SOURCE_MASTER"}
+	if s.State == TaskUnreachable && asked == w.agent && asked != w.on[id] {
+		s.State, s.AgentID = TaskGone, asked // the agent that was asked about does not have it
+	}
 	if s.State == "" {
 		s.State = []TaskState{TaskGone, TaskUnknown}[w.byte(2)]
 	}
@@ -134,23 +140,28 @@ func (w *world) obey(lossy bool) {
 				continue
 			}
 			if w.tasks[e.TaskID] == "" || w.tasks[e.TaskID] == TaskUnreachable {
-				w.answer(e.TaskID)
+				w.answer(e.TaskID, e.AgentID)
+				continue
+			}
+			if e.AgentID != "" && e.AgentID != w.on[e.TaskID] {
 				continue
 			}
 			delete(w.tasks, e.TaskID)
-			w.send(TaskStatus{TaskID: e.TaskID, AgentID: "a", State: TaskKilled})
+			w.send(TaskStatus{TaskID: e.TaskID, AgentID: w.on[e.TaskID], State: TaskKilled})
 		case Ask:
 			if !lossy {
-				w.answer(e.TaskID)
+				w.answer(e.TaskID, e.AgentID)
 			}
 		case AskAll:
 			for _, id := range names(w.tasks) {
 				if s := w.tasks[id]; !lossy && s != TaskUnreachable {
-					w.answer(id)
+					w.answer(id, "")
 				}
 			}
 		case Evict:
 			w.evict(e)
+		case Reacquire, Kept:
+			w.staysOn(e)
 		case ExtraLost:
 			w.did["extra lost"]++
 			w.lost = append(w.lost, e)
@@ -161,9 +172,15 @@ func (w *world) obey(lossy bool) {
 }
 
 func (w *world) launch(id string) {
-	if !w.launched[id] {
-		w.launched[id], w.tasks[id] = true, TaskStaging
+	if w.launched[id] {
+		return
 	}
+	w.launched[id] = true
+	if w.on[id] != w.agent { // its offer went with the agent
+		w.send(TaskStatus{TaskID: id, State: TaskDropped, Reason: "REASON_INVALID_OFFERS", Source: "SOURCE_MASTER"})
+		return
+	}
+	w.tasks[id] = TaskStaging
 }
 
 func (w *world) newPod() {
@@ -177,7 +194,7 @@ func (w *world) newPod() {
 	if w.pods[uid] != "" {
 		return
 	}
-	w.opened(w.l.Open(Pod{"ns", uid, uid}, "n", "a", roleOf(uid), w.need(), w.now))
+	w.opened(w.l.Open(Pod{"ns", uid, uid}, "n", w.agent, roleOf(uid), w.need(), w.now))
 }
 
 func (w *world) need() resources.Bundle {
@@ -194,7 +211,7 @@ func (w *world) opened(id string, err error) {
 	if w.used[id] {
 		w.t.Fatalf("task id %s is given out twice", id)
 	}
-	w.used[id], w.open[id] = true, true
+	w.used[id], w.open[id], w.on[id] = true, true, w.agent
 	need := w.l.ByTask(id).Need.Vector
 	flavour := []*resources.Flavour{nil, resources.RevocableFlavour, {Reservations: []resources.Reservation{{Role: "r"}}}}[w.byte(3)]
 	w.l.SetParts(id, []resources.Portion{
@@ -204,7 +221,7 @@ func (w *world) opened(id string, err error) {
 }
 
 func (w *world) step() {
-	switch w.byte(26) {
+	switch w.byte(32) {
 	case 0, 1:
 		w.newPod()
 	case 2, 3: // an ACCEPT goes out
@@ -245,7 +262,7 @@ func (w *world) step() {
 			w.l.Disconnected()
 		}
 	case 16:
-		w.l.Subscribed(w.now)
+		w.subscribe()
 	case 17: // a slow ACCEPT arrives after all
 		if len(w.slow) > 0 {
 			w.launch(w.slow[0])
@@ -253,6 +270,8 @@ func (w *world) step() {
 		}
 	case 18:
 		w.look()
+	case 26, 27, 28, 29:
+		w.stepLoss()
 	case 19:
 		w.now = w.now.Add(time.Duration(w.byte(20)) * time.Second)
 		w.l.Tick(w.now)
@@ -302,6 +321,9 @@ func (w *world) accepted() {
 }
 
 func (w *world) progress(id string) {
+	if w.on[id] != w.agent || w.tasks[id] == "" {
+		return // its agent is not there to tell
+	}
 	states := []TaskState{TaskStarting, TaskRunning, TaskUnreachable, TaskFailed, TaskGone, TaskKilling}
 	s := TaskRunning
 	if n := w.byte(w.odds(16)); n < len(states) {
@@ -312,7 +334,7 @@ func (w *world) progress(id string) {
 		delete(w.tasks, id)
 	}
 	if w.byte(8) > 0 {
-		w.send(TaskStatus{TaskID: id, AgentID: "a", State: s})
+		w.send(TaskStatus{TaskID: id, AgentID: w.on[id], State: s})
 	}
 }
 
@@ -324,7 +346,7 @@ func (w *world) bind(id string) {
 	if c.Extra {
 		return
 	}
-	w.pods[c.Pod.UID] = id
+	w.pods[c.Pod.UID], w.of[c.Pod.UID] = id, w.framework
 	w.snap(c.Pod.UID)
 	if w.byte(w.odds(3)) == 0 { // "failed", yet it took effect
 		w.l.Cancel(id, w.now)
@@ -348,7 +370,7 @@ func (w *world) deletePod(uid string) {
 // look is the caller's work: evictions, look-ups, the news of bound pods.
 func (w *world) look() {
 	for _, e := range w.evicted {
-		if c := w.l.ByTask(e.TaskID); c != nil && c.Phase == Lost {
+		if c := w.l.ByTask(e.TaskID); c != nil && c.Goes() {
 			w.deletePod(e.Pod.UID)
 		}
 	}
