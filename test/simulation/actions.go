@@ -77,6 +77,7 @@ func init() {
 		maintenance:    (*World).maintenance,
 		maintenanceEnd: (*World).maintenanceEnds,
 		taskLost:       onTask((*mesosmaster.Master).LoseTask),
+		manyTasksLost:  (*World).manyTasksLost,
 		taskFailed:     onTask((*mesosmaster.Master).FailTask),
 		launchDropped:  simply(func(w *World, e Event) { w.master.Faults().DropLaunches(1 + e.N%3) }),
 		launchLost:     simply(func(w *World, e Event) { w.master.Faults().LoseLaunches(1 + e.N%3) }),
@@ -175,6 +176,17 @@ func (w *World) agentGone(e Event) (string, error) {
 func (w *World) agentReplaced(e Event) (string, error) {
 	w.observer.touch(host(e.Host))
 	return host(e.Host), w.master.ReplaceAgent(mesosmaster.AgentConfig{Hostname: host(e.Host), Resources: hostResources})
+}
+
+// manyTasksLost takes most tasks of all away at once, as news that may be wrong would.
+func (w *World) manyTasksLost(e Event) (string, error) {
+	tasks, lost := w.master.Tasks(), 0
+	for i := range tasks {
+		if (i+e.N)%10 < 8 && w.master.FailTask(tasks[i].TaskID) == nil {
+			lost++
+		}
+	}
+	return fmt.Sprintf("%d of %d", lost, len(tasks)), nil
 }
 
 // agentID is the id of a machine's agent.

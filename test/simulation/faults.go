@@ -48,6 +48,7 @@ const (
 	maintenanceEnd Kind = "maintenance-ends"
 	taskLost       Kind = "task-lost"
 	taskFailed     Kind = "task-failed"
+	manyTasksLost  Kind = "many-tasks-lost"
 	launchDropped  Kind = "launch-dropped"
 	launchLost     Kind = "launch-lost"
 	launchRefused  Kind = "launch-refused"
@@ -88,7 +89,7 @@ func faults() []fault {
 		{begin: deactivate, end: reactivate, share: 2, host: true, least: 30 * s, most: 30 * m},
 		{begin: drain, end: reactivate, share: 3, host: true, least: 15 * m, most: 40 * m},
 		{begin: maintenance, end: maintenanceEnd, share: 3, host: true, alone: "maintenance", least: 20 * m, most: 60 * m},
-		{begin: taskLost, share: 5}, {begin: taskFailed, share: 3},
+		{begin: taskLost, share: 5}, {begin: taskFailed, share: 3}, {begin: manyTasksLost, share: 1, alone: "many"},
 		{begin: launchDropped, share: 2}, {begin: launchLost, share: 2}, {begin: launchRefused, share: 3}, {begin: acceptFails, share: 2},
 		{begin: updatesDelayed, end: updatesFlow, share: 2, alone: "updates", least: 5 * s, most: 2 * m},
 		{begin: updatesTwice, share: 2},

@@ -159,6 +159,10 @@ func (o *observer) judge(s *sight) {
 			s.lost++
 		}
 	}
+	// The breaker lets pods go one after the other: the last waits for all before it.
+	if o.most = max(o.most, s.lost); s.lost == 0 {
+		o.most = 0
+	}
 	for _, pod := range s.pods {
 		o.judgePod(s, pod)
 	}
@@ -213,7 +217,7 @@ func (o *observer) judgePod(s *sight, pod *v1.Pod) {
 	if !o.without(s, pod) {
 		return
 	}
-	limit, late := release+believe+time.Duration(s.lost)*time.Minute/perMinute, reregister+2*time.Minute
+	limit, late := release+believe+time.Duration(o.most)*time.Minute/perMinute, reregister+2*time.Minute
 	name := pod.Labels[serviceLabel]
 	if name != "" && o.w.services.protected(name) {
 		limit += pdbDeadline

@@ -89,6 +89,8 @@ type observer struct {
 	since map[string]time.Duration
 	ledger
 	looks int
+	// most is the largest number of pods without a task since there last was none.
+	most int
 }
 
 func newObserver(w *World) *observer {
