@@ -236,10 +236,14 @@ func (w *World) reactivate(e Event) (string, error) {
 	w.observer.planned(host(e.Host), false)
 	err := w.operate(fmt.Sprintf(`{"type":"REACTIVATE_AGENT","reactivate_agent":{"agent_id":{"value":%q}}}`, w.agentID(host(e.Host))))
 	if err != nil {
-		// A task that got lost on its way to the agent keeps it draining until the agent
-		// registers again: the operator restarts it. Where the agent is down, or the
-		// master, the next try may do better.
-		_ = w.master.RestartAgent(host(e.Host))
+		if strings.Contains(err.Error(), "not deactivated") {
+			return "", nil // the drain never began
+		}
+		if strings.Contains(err.Error(), "DRAINING") {
+			// A task that got lost on its way to the agent keeps it draining until the
+			// agent registers again: the operator restarts it. If it is down, it will.
+			_ = w.master.RestartAgent(host(e.Host))
+		}
 		w.again(e, time.Minute)
 		return refused(host(e.Host), err)
 	}
