@@ -89,6 +89,13 @@ func (o *observer) healthy() bool {
 	return o.w.ours != nil && !o.w.down && o.w.now() >= o.until
 }
 
+// quietFor tells whether no pod came or was bound for a time.
+func (o *observer) quietFor(d time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.now()-o.demand > d
+}
+
 // lasts tells whether a state has lasted longer than it may.
 func (o *observer) lasts(key string, limit time.Duration) bool {
 	o.mu.Lock()
@@ -166,8 +173,8 @@ func (o *observer) judge(s *sight) {
 	for _, pod := range s.pods {
 		o.judgePod(s, pod)
 	}
-	if s.waiting == 0 && (s.ours.Offers > 0 || len(s.ours.SuppressedRoles) < len(s.ours.Roles)) {
-		s.bad["idle"] = state{fmt.Sprintf("I5: no pod waits, but we hold %d offers, and of the roles %v are suppressed %v", s.ours.Offers, s.ours.Roles, s.ours.SuppressedRoles), idling}
+	if s.waiting == 0 && o.quietFor(idling) && (s.ours.Offers > 0 || len(s.ours.SuppressedRoles) < len(s.ours.Roles)) {
+		s.bad["idle"] = state{fmt.Sprintf("I5: no pod waits, but we hold %d offers, and of the roles %v are suppressed %v", s.ours.Offers, s.ours.Roles, s.ours.SuppressedRoles), lookEvery}
 	}
 }
 

@@ -79,6 +79,8 @@ type observer struct {
 	until   time.Duration
 	touched map[string]time.Duration
 	event   time.Duration
+	// demand is when a pod last came or was bound.
+	demand time.Duration
 	// failover is when a master last took over, zero for never.
 	failover time.Duration
 	// planned are machines in a drain or with planned maintenance.
@@ -175,6 +177,11 @@ func (o *observer) began() {
 
 // podChanged sees each change of a pod. The API's lock is held.
 func (o *observer) podChanged(was, is *v1.Pod) {
+	if was == nil || is != nil && was.Spec.NodeName != is.Spec.NodeName {
+		o.mu.Lock()
+		o.demand = o.w.now()
+		o.mu.Unlock()
+	}
 	switch {
 	case is == nil:
 		o.mu.Lock()
