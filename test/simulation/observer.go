@@ -36,7 +36,7 @@ const (
 	// are seen all.
 	lookEvery = 20 * time.Second
 	// callsKept is more calls than come between two looks.
-	callsKept = 1024
+	callsKept = 512
 	// wrongKept is how many violations are told.
 	wrongKept = 5
 )

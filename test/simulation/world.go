@@ -85,7 +85,7 @@ func Run(script *Script, dir string, daily func(day int, w *World)) (*World, err
 	w := &World{script: script, dir: dir, start: time.Now(), kinds: map[Kind]int{}}
 	config := mesosmaster.Config{Seed: int64(script.Seed), CallLog: callsKept, LaunchDelay: 50 * time.Millisecond, KillDelay: time.Second}
 	// What masters and agents remember of the past fills up over weeks.
-	config.MaxCompletedTasks, config.MaxUnreachableTasks, config.MaxCompletedExecutors = 20, 100, 5
+	config.MaxCompletedTasks, config.MaxUnreachableTasks, config.MaxCompletedExecutors = 5, 20, 1
 	var hosts []string
 	for i := range script.Options.Agents {
 		hosts = append(hosts, host(i))
