@@ -23,6 +23,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler"
+	"k8s.io/kubernetes/pkg/scheduler/backend/queue"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
@@ -33,7 +34,9 @@ import (
 //
 // It also gives the scheduler's failure handler a copy of the pod it is called
 // for: the handler replaces parts of it while the scheduling queue may still read
-// them (kubernetes/kubernetes#139340, mended the same way in later releases).
+// them (kubernetes/kubernetes#139340, mended the same way in later releases). And it
+// gives the queue a copy of the pod that the handler puts back, which the handler goes
+// on to read while the queue may already update it.
 func (r *Runtime) Gate(sched *scheduler.Scheduler) (leads func() bool) {
 	fail := sched.FailureHandler
 	sched.FailureHandler = func(ctx context.Context, f framework.Framework, pod *framework.QueuedPodInfo,
@@ -41,6 +44,7 @@ func (r *Runtime) Gate(sched *scheduler.Scheduler) (leads func() bool) {
 		own := *pod
 		fail(ctx, f, &own, status, nominated, start)
 	}
+	sched.SchedulingQueue = ownPods{sched.SchedulingQueue}
 	next := sched.NextPod
 	first := true
 	sched.NextPod = func(logger klog.Logger) (*framework.QueuedPodInfo, error) {
@@ -52,4 +56,13 @@ func (r *Runtime) Gate(sched *scheduler.Scheduler) (leads func() bool) {
 		return next(logger)
 	}
 	return r.led.Load
+}
+
+// ownPods is a scheduling queue that shares no pod with who puts it back.
+type ownPods struct{ queue.SchedulingQueue }
+
+func (q ownPods) AddUnschedulableIfNotPresent(logger klog.Logger, pod *framework.QueuedPodInfo, cycle int64) error {
+	own, info := *pod, *pod.PodInfo
+	own.PodInfo = &info
+	return q.SchedulingQueue.AddUnschedulableIfNotPresent(logger, &own, cycle)
 }
