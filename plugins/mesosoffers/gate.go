@@ -29,7 +29,7 @@ import (
 
 // Gate makes the scheduler start the Mesos session with the first pod it asks its
 // queue for: it asks as soon as it leads, even if there is no pod, and never
-// before. Call it before the scheduler runs. The returned function tells whether
+// before. Call it before the scheduler's informers run. The returned function tells whether
 // this process leads.
 //
 // It also gives the scheduler's failure handler a copy of the pod it is called

@@ -86,6 +86,9 @@ func (c *Cluster) BuildScheduler(leader bool) *Scheduler {
 		cancel()
 		c.T.Fatal(err)
 	}
+	if leader {
+		s.Runtime.Gate(sched)
+	}
 	go func() {
 		defer close(s.done)
 		start()
@@ -93,7 +96,6 @@ func (c *Cluster) BuildScheduler(leader bool) *Scheduler {
 			<-ctx.Done()
 			return
 		}
-		s.Runtime.Gate(sched)
 		sched.Run(ctx)
 	}()
 	c.T.Cleanup(s.Kill)

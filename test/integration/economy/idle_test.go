@@ -52,7 +52,7 @@ func idle(t *testing.T, kube *cluster.Kube) {
 
 	// A pod that fits nowhere keeps its role open until it goes, and no offers.
 	spaces[1].AddPod("too-big", "32", "256Mi")
-	spaces[1].WaitUnscheduled("too-big", "Mesos offer")
+	spaces[1].WaitUnscheduled("too-big", "Mesos agent short of cpu")
 	gone := time.Now()
 	spaces[1].DeletePod("too-big")
 	c.WaitIdle()
