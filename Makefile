@@ -72,11 +72,11 @@ demo: build ## Start a local cluster, run pods on it and end it.
 RACE ?= $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 
 # A deadlock must not hang a build server for ever: each package has 14 minutes. The
-# integration tests wait more than they compute: three packages at a time.
+# integration tests wait more than they compute: four packages at a time.
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order.
 	@$(if $(RACE),,echo "No C compiler found: testing without the race detector.")
-	go test $(RACE) -p 3 -shuffle=on -timeout 14m ./...
+	go test $(RACE) -p 4 -shuffle=on -timeout 14m ./...
 	$(if $(RACE),go test -count 1 -timeout 14m ./test/simulation ./test/crash)
 	cd test/mesosmaster/clients && go test -timeout 10m ./...
 

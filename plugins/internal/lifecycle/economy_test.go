@@ -41,7 +41,7 @@ import (
 
 // economySeeds and economyFrom are the seeds that TestEconomy runs.
 var (
-	economySeeds = flag.Int("economy-seeds", 200, "how many worlds TestEconomy runs")
+	economySeeds = flag.Int("economy-seeds", 100, "how many worlds TestEconomy runs")
 	economyFrom  = flag.Uint64("economy-from", 1, "the first seed of TestEconomy")
 	economyLog   = flag.Bool("economy-log", false, "print all that happens in TestEconomy")
 )

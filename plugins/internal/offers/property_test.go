@@ -310,7 +310,7 @@ func replay(script []byte) error {
 }
 
 func TestCacheAgainstModel(t *testing.T) {
-	runs := 40
+	runs := 20
 	if testing.Short() {
 		runs = 8
 	}

@@ -89,7 +89,7 @@ func checkRanges(t testing.TB, a, b Ranges) {
 
 func TestRangesModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 100_000 {
+	for range 50_000 {
 		// Sparse, dense and mixed sets.
 		x, y := bitset(rnd.Uint64()), bitset(rnd.Uint64())
 		switch rnd.IntN(4) {

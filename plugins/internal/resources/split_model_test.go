@@ -318,7 +318,7 @@ func mixed(a, b Bundle) string {
 func TestSplitModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	var plain, riding int
-	for n := range 1_000_000 {
+	for n := range 300_000 {
 		c := drawCase(rnd.IntN)
 		if err := c.check(); err != nil {
 			t.Fatalf("case %d: %v", n, err)
@@ -328,7 +328,7 @@ func TestSplitModel(t *testing.T) {
 	}
 	// A run in which nearly all is short, or nearly nothing, tests little.
 	for _, n := range []int{plain, riding} {
-		if n < 200_000 || n > 800_000 {
+		if n < 60_000 || n > 240_000 {
 			t.Errorf("%d could be split and %d ride, want plenty that could and could not", plain, riding)
 		}
 	}
