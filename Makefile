@@ -103,6 +103,13 @@ NEIGHBOURS ?=
 bench-neighbours: ## Measure what we cost other frameworks, in virtual time.
 	go test ./test/bench/neighbours -count 1 -timeout 2h -v -run '^TestComparison$$' -compare $(NEIGHBOURS)
 
+# Flags: -rounds, -nodes, -workloads, -variants, -keep DIR, -results FILE; see
+# test/bench/scheduler/doc.go. Appends to test/bench/results/scheduler.txt.
+SCHEDULER ?=
+.PHONY: bench-scheduler
+bench-scheduler: ## Compare with the stock scheduler in Kubernetes' own benchmark; takes hours.
+	go test -tags bench ./test/bench/scheduler -count 1 -timeout 24h -v -run '^TestCompare$$' -compare -command 'make bench-scheduler SCHEDULER="$(SCHEDULER)"' $(SCHEDULER)
+
 .PHONY: bench-offers
 bench-offers: ## Measure pods per second on few agents, and the first pod from idle; takes minutes.
 	go test -tags bench -run '^TestBench' -v -count=1 -timeout 30m ./test/integration/economy | grep -E '_test.go|^ *(---|ok|FAIL|PASS|panic)'
