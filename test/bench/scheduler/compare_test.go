@@ -38,7 +38,7 @@ var (
 	compare   = flag.Bool("compare", false, "run the whole comparison")
 	rounds    = flag.Int("rounds", 6, "how often each variant of each workload runs")
 	workloads = flag.String("workloads", "", "run the workloads whose names contain one of these words, separated by commas")
-	nodes     = flag.Int("nodes", 0, "run the workloads of at most so many nodes; 0 for all")
+	nodes     = flag.Int("nodes", 0, "run the workloads in the size of so many nodes; 0 for all")
 	variants  = flag.String("variants", "", "run these variants, separated by commas; all by default")
 	results   = flag.String("results", "../results/scheduler.txt", "file to which the results are appended")
 	keep      = flag.String("keep", "", "directory for the runs' files, among them CPU profiles and logs; removed by default")

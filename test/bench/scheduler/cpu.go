@@ -36,13 +36,15 @@ type CPU struct {
 	Ours float64
 }
 
-// The functions whose presence on a stack tells what the time was used for.
+// The functions whose presence on a stack tells what the time was used for. Workers of
+// a scheduling cycle run in ParallelizeUntil, as does the harness' creation of pods.
 const (
 	ours       = "github.com/kube-mesos/kube-mesos/plugins/"
-	perPod     = "k8s.io/kubernetes/pkg/scheduler.(*Scheduler).ScheduleOne"
-	bindCycle  = "k8s.io/kubernetes/pkg/scheduler.(*Scheduler).ScheduleOne.func1"
-	worker     = "k8s.io/kubernetes/pkg/scheduler/framework/parallelize."
-	preemption = "k8s.io/kubernetes/pkg/scheduler/framework/preemption."
+	scheduler  = "k8s.io/kubernetes/pkg/scheduler"
+	perPod     = scheduler + ".(*Scheduler).ScheduleOne"
+	bindCycle  = scheduler + ".(*Scheduler).ScheduleOne.func1"
+	preemption = scheduler + "/framework/preemption."
+	worker     = "k8s.io/client-go/util/workqueue.ParallelizeUntil.func"
 )
 
 // ReadCPU takes a CPU profile apart.
@@ -63,27 +65,22 @@ func ReadCPU(r io.Reader) (CPU, error) {
 }
 
 func (c *CPU) add(sample *profile.Sample, seconds float64) {
-	var cycle, bind, own bool
-	for _, location := range sample.Location {
-		for _, line := range location.Line {
-			if line.Function == nil {
-				continue
-			}
-			name := line.Function.Name
-			own = own || strings.HasPrefix(name, ours)
-			bind = bind || strings.HasPrefix(name, bindCycle)
-			cycle = cycle || strings.HasPrefix(name, perPod) || strings.HasPrefix(name, worker) || strings.HasPrefix(name, preemption)
-		}
+	on := func(prefix string) bool {
+		return slices.ContainsFunc(sample.Location, func(location *profile.Location) bool {
+			return slices.ContainsFunc(location.Line, func(line profile.Line) bool {
+				return line.Function != nil && strings.HasPrefix(line.Function.Name, prefix)
+			})
+		})
 	}
 	switch {
-	case bind:
+	case on(bindCycle):
 		c.Bind += seconds
-	case cycle:
+	case on(perPod), on(preemption), on(worker) && on(scheduler):
 		c.Cycle += seconds
-		if own {
+		if on(ours) {
 			c.Plugin += seconds
 		}
-	case own:
+	case on(ours):
 		c.Ours += seconds
 	}
 }

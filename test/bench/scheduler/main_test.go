@@ -20,6 +20,7 @@ package scheduler
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	exitOn(perf.InitTests())
+	// The harness overlooks mistakes in flags.
+	exitOn(flag.CommandLine.Parse(os.Args[1:]))
 	m.Run()
 }
 

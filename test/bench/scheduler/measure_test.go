@@ -90,8 +90,9 @@ func TestReadCPU(t *testing.T) {
 	for _, stack := range [][]string{
 		{"runtime.mapaccess", perPod},
 		{plugin, perPod},
-		{plugin, worker + "Parallelizer.Until.func1", "k8s.io/client-go/util/workqueue.ParallelizeUntil.func2"},
+		{plugin, scheduler + ".(*Scheduler).findNodesThatPassFilters.func1", worker + "1"},
 		{"runtime.mapaccess", preemption + "(*Executor).prepareCandidate"},
+		{"net/http.(*Client).Do", worker + "1"},
 		{plugin, bindCycle},
 		{ours + "internal/lifecycle.(*Manager).Run"},
 		{"net/http.(*conn).serve"},

@@ -199,9 +199,9 @@ func (r *Run) Write(dir, master string) error {
 }
 
 // Rounds returns the runs of so many rounds of the workloads whose names contain one of
-// the words, of at most so many nodes; 0 for all. In each round each variant runs once,
-// and another one comes first.
-func Rounds(words []string, maxNodes, rounds int) []Run {
+// the words, of the size of so many nodes; 0 for all. In each round each variant runs
+// once, and another one comes first.
+func Rounds(words []string, nodes, rounds int) []Run {
 	var runs []Run
 	for round := range rounds {
 		for i := range Workloads {
@@ -210,7 +210,7 @@ func Rounds(words []string, maxNodes, rounds int) []Run {
 				continue
 			}
 			for _, size := range w.Sizes {
-				if maxNodes > 0 && size.Nodes > maxNodes {
+				if nodes > 0 && size.Nodes != nodes {
 					continue
 				}
 				runs = append(runs, w.runs(size, round)...)
