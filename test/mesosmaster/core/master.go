@@ -109,6 +109,7 @@ func New(cfg Config, now time.Time) *Master {
 func (m *Master) elect(now time.Time) {
 	m.now, m.begun = now, now
 	m.epoch++
+	m.timers.forget()
 	m.id = m.newUUID().String()
 	m.frameworks = map[string]*framework{}
 	m.byStream = map[string]*framework{}
@@ -202,7 +203,7 @@ func (m *Master) after(d time.Duration, do func()) {
 		if m.epoch == epoch {
 			do()
 		}
-	})
+	}).mortal = true
 }
 
 // afterAlways runs do later whatever happens to the master: for agents.

@@ -28,6 +28,8 @@ type timer struct {
 	do    func()
 	index int // in the heap; -1 once out of it
 	queue *timers
+	// mortal timers end with the life of the master that set them.
+	mortal bool
 }
 
 // Stop takes the timer back.
@@ -80,6 +82,22 @@ func (t *timers) cancel(x *timer) {
 	if x != nil && x.index >= 0 {
 		heap.Remove(&t.heap, x.index)
 	}
+}
+
+// forget takes the mortal timers back: a week's failover timeout would keep all that a
+// dead master knew.
+func (t *timers) forget() {
+	var kept timerHeap
+	for _, x := range t.heap {
+		if x.mortal {
+			x.index = -1
+			continue
+		}
+		x.index = len(kept)
+		kept = append(kept, x)
+	}
+	t.heap = kept
+	heap.Init(&t.heap)
 }
 
 // pop takes the next timer due at now, nil if there is none.
